@@ -1,0 +1,176 @@
+# make deps run     install what is missing, build, serve in the foreground
+# make deps check   install what is missing, build, test
+# Everything that is made goes to build/.
+
+VERSION = 1.0
+
+prefix ?= /usr/local
+sysconfdir ?= /etc
+sbindir ?= $(prefix)/sbin
+mandir ?= $(prefix)/share/man
+DESTDIR ?=
+INSTALL ?= install
+
+CC = gcc
+# none, asan (with UBSan), tsan or coverage
+VARIANT ?= none
+BUILD = build/$(VARIANT)-$(notdir $(CC))
+
+# Debian's names.
+DEPS_BUILD = gcc make pkg-config libc6-dev libconfig-dev
+DEPS_CHECK = check netcat-openbsd ncat socat telnet busybox python3-minimal \
+	libpython3-stdlib iproute2 tzdata procps
+DEPS_CI = clang clang-format clang-tidy cppcheck libclang-rt-14-dev mandoc \
+	valgrind shellcheck
+
+PKG_CONFIG ?= pkg-config
+PACKAGES = libconfig
+
+CPPFLAGS_ALL = -D_GNU_SOURCE -DVERSION='"$(VERSION)"' \
+	-DSYSCONFDIR='"$(sysconfdir)"' -Isrc \
+	$(shell $(PKG_CONFIG) --cflags $(PACKAGES) 2>/dev/null) $(CPPFLAGS)
+WARNINGS = -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes \
+	-Wmissing-prototypes -Wwrite-strings -Wvla -Wpointer-arith -Wundef \
+	$(if $(WERROR),-Werror)
+CFLAGS ?= -O2 -g
+CFLAGS_ALL = -std=gnu17 -pthread $(WARNINGS) $(HARDENING) $(SANITIZE) $(CFLAGS)
+LDFLAGS_ALL = -pthread $(HARDENING_LD) $(SANITIZE) $(LDFLAGS)
+LIBS = $(shell $(PKG_CONFIG) --libs $(PACKAGES))
+
+ifeq ($(VARIANT),none)
+supported = $(shell $(CC) $(1) -E -xc /dev/null >/dev/null 2>&1 && echo $(1))
+HARDENING = -fstack-protector-strong -fPIE -U_FORTIFY_SOURCE \
+	-D_FORTIFY_SOURCE=3 $(call supported,-fcf-protection) \
+	$(call supported,-fstack-clash-protection)
+HARDENING_LD = -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack
+else ifeq ($(VARIANT),asan)
+SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all \
+	-fno-omit-frame-pointer
+else ifeq ($(VARIANT),tsan)
+SANITIZE = -fsanitize=thread -fno-omit-frame-pointer
+else ifeq ($(VARIANT),coverage)
+SANITIZE = --coverage -fprofile-update=atomic
+else
+$(error VARIANT is none, asan, tsan or coverage)
+endif
+
+PROGRAM = $(BUILD)/timestampd
+OBJECTS = $(patsubst src/%.c,$(BUILD)/%.o,$(sort $(wildcard src/*.c)))
+ROOMS = $(filter-out $(BUILD)/main.o,$(OBJECTS))
+UNIT = $(BUILD)/unit
+UNIT_OBJECTS = $(patsubst tests/%.c,$(BUILD)/%.o,$(sort $(wildcard tests/unit/*.c)))
+INTEGRATION = $(BUILD)/integration
+INTEGRATION_OBJECTS = \
+	$(patsubst tests/%.c,$(BUILD)/%.o,$(sort $(wildcard tests/integration/*.c)))
+CHECK_LIBS = $(shell $(PKG_CONFIG) --libs check)
+SOURCES = $(wildcard src/*.[ch] tests/*/*.[ch])
+
+all: $(PROGRAM)
+
+$(PROGRAM): $(OBJECTS)
+	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+
+# The configuration of the build is a prerequisite: other flags build anew.
+$(BUILD)/%.o: src/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+
+$(BUILD)/%.o: tests/%.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+
+FLAGS = $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL)
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo "$(subst ",\",$(FLAGS))" | cmp -s - $@ || \
+		echo "$(subst ",\",$(FLAGS))" >$@
+
+-include $(OBJECTS:.o=.d) $(UNIT_OBJECTS:.o=.d) $(INTEGRATION_OBJECTS:.o=.d)
+
+$(UNIT): $(UNIT_OBJECTS) $(ROOMS)
+	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) $(CHECK_LIBS)
+
+$(INTEGRATION): $(INTEGRATION_OBJECTS) $(BUILD)/address.o
+	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(CHECK_LIBS)
+
+run: all
+	$(PROGRAM) -d -c conf/timestampd.conf
+
+# WRAPPER runs the server under another program: make check WRAPPER=strace
+check: all $(UNIT) $(INTEGRATION)
+	$(UNIT)
+	TIMESTAMPD=$(PROGRAM) TIMESTAMPD_WRAPPER="$(WRAPPER)" $(INTEGRATION)
+
+check-asan:
+	$(MAKE) VARIANT=asan check
+
+# Without address randomisation: ThreadSanitizer's memory map needs it so.
+check-tsan:
+	TSAN_OPTIONS=halt_on_error=1 setarch -R $(MAKE) VARIANT=tsan check
+
+VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full \
+	--errors-for-leak-kinds=definite,possible --fair-sched=yes
+check-valgrind:
+	$(MAKE) WRAPPER="$(VALGRIND)" check
+
+coverage:
+	rm -rf build/coverage-gcc
+	$(MAKE) CC=gcc VARIANT=coverage CFLAGS="-O0 -g" check
+	@cd build/coverage-gcc && gcov -n -r -s ../.. *.gcda 2>/dev/null | \
+	awk -F"[ ':%]+" '/^File/ { file = $$2 } \
+		/^Lines/ && file ~ /^src\/.*c$$/ { \
+			lines += $$5; hit += $$3 * $$5 / 100; \
+			printf "%-24s %6s %% of %4s\n", file, $$3, $$5; \
+			file = "" } \
+		END { printf "%-24s %6.2f %% of %4d\n", "all", \
+			100 * hit / lines, lines }'
+
+lint:
+	clang-format --dry-run -Werror $(SOURCES)
+	cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr \
+		--enable=warning,performance,portability \
+		--suppress=missingIncludeSystem -D_GNU_SOURCE \
+		-DSYSCONFDIR='""' -DVERSION='""' -Isrc src tests
+	clang-tidy --quiet $(wildcard src/*.c tests/*/*.c) -- \
+		-std=gnu17 $(CPPFLAGS_ALL) 2>/dev/null
+	mandoc -T lint -W warning man/timestampd.8 man/timestampd.conf.5
+	shellcheck .ci/run
+
+format:
+	clang-format -i $(SOURCES)
+
+deps:
+	@tests/install-packages $(DEPS_BUILD) $(DEPS_CHECK)
+
+deps-ci: deps
+	@tests/install-packages $(DEPS_CI)
+
+# An existing configuration is the administrator's.
+install: all
+	$(INSTALL) -D -m 755 $(PROGRAM) "$(DESTDIR)$(sbindir)/timestampd"
+	$(INSTALL) -D -m 644 man/timestampd.8 "$(DESTDIR)$(mandir)/man8/timestampd.8"
+	$(INSTALL) -D -m 644 man/timestampd.conf.5 \
+		"$(DESTDIR)$(mandir)/man5/timestampd.conf.5"
+	test -e "$(DESTDIR)$(sysconfdir)/timestampd.conf" || \
+		$(INSTALL) -D -m 644 conf/timestampd.conf \
+			"$(DESTDIR)$(sysconfdir)/timestampd.conf"
+
+# A changed configuration stays.
+uninstall:
+	rm -f "$(DESTDIR)$(sbindir)/timestampd" \
+		"$(DESTDIR)$(mandir)/man8/timestampd.8" \
+		"$(DESTDIR)$(mandir)/man5/timestampd.conf.5"
+	! cmp -s conf/timestampd.conf "$(DESTDIR)$(sysconfdir)/timestampd.conf" || \
+		rm -f "$(DESTDIR)$(sysconfdir)/timestampd.conf"
+
+dist:
+	@mkdir -p build
+	git archive --prefix=timestampd-$(VERSION)/ HEAD | \
+		gzip -9n >build/timestampd-$(VERSION).tar.gz
+
+clean:
+	rm -rf build
+
+FORCE:
+.PHONY: all run check check-asan check-tsan check-valgrind coverage lint format
+.PHONY: deps deps-ci install uninstall dist clean FORCE

@@ -1,0 +1,201 @@
+#include "acceptor.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "conn.h"
+#include "log.h"
+
+#define BATCH 128 /* then signals and other listeners have their turn */
+#define PAUSE_MS 100
+#define LOG_EVERY_MS 60000 /* clients cause these lines: they must not flood */
+
+static int
+set_events(const struct acceptor *acceptor, struct listener *listener,
+    int operation, uint32_t events)
+{
+	struct epoll_event event = { .events = events, .data.ptr = listener };
+
+	return epoll_ctl(acceptor->epoll_fd, operation, listener->fd, &event);
+}
+
+bool
+acceptor_is_paused(const struct acceptor *acceptor)
+{
+	return acceptor->full || acceptor->resume_ms != 0;
+}
+
+int
+acceptor_add(struct acceptor *acceptor, struct listener *listener)
+{
+	return set_events(acceptor, listener, EPOLL_CTL_ADD,
+	    acceptor_is_paused(acceptor) ? 0 : EPOLLIN);
+}
+
+/* A listener that no one accepts from would be reported again and again. */
+static void
+set_all_events(const struct acceptor *acceptor, uint32_t events)
+{
+	struct listener *listener;
+
+	TAILQ_FOREACH (listener, acceptor->listeners, link)
+		if (!protocol_is_datagram(listener->protocol))
+			set_events(acceptor, listener, EPOLL_CTL_MOD, events);
+}
+
+static void
+go_on(struct acceptor *acceptor)
+{
+	if (!acceptor_is_paused(acceptor))
+		set_all_events(acceptor, EPOLLIN);
+}
+
+static bool
+may_log(uint64_t *logged_ms, uint64_t now_ms)
+{
+	if (*logged_ms != 0 && now_ms - *logged_ms < LOG_EVERY_MS)
+		return false;
+	*logged_ms = now_ms;
+	return true;
+}
+
+static void
+pause_full(struct acceptor *acceptor)
+{
+	acceptor->full = true;
+	counters_add(acceptor->counters, COUNTER_ACCEPT_PAUSES, 1);
+	set_all_events(acceptor, 0);
+	if (may_log(&acceptor->full_logged_ms, clock_ms()))
+		log_warning("max_connections (%d) are open: new clients wait "
+			    "until one closes",
+		    acceptor->pool->slots.max);
+}
+
+static void
+pause_short(struct acceptor *acceptor, int problem)
+{
+	uint64_t now_ms = clock_ms();
+
+	acceptor->resume_ms = now_ms + PAUSE_MS;
+	counters_add(acceptor->counters, COUNTER_ACCEPT_PAUSES, 1);
+	set_all_events(acceptor, 0);
+	if (may_log(&acceptor->short_logged_ms, now_ms))
+		log_warning("accept: %s: new clients wait, next try in %d ms",
+		    strerror(problem), PAUSE_MS);
+}
+
+/* Errors of one connection, or of its way to us; see accept(2). */
+static bool
+concerns_client_alone(int problem)
+{
+	switch (problem) {
+	case EINTR:
+	case ECONNABORTED:
+	case EPERM:
+	case EPROTO:
+	case ENOPROTOOPT:
+	case ENETDOWN:
+	case ENETUNREACH:
+	case EHOSTDOWN:
+	case EHOSTUNREACH:
+	case ENONET:
+	case EOPNOTSUPP:
+	case ETIMEDOUT:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* Whether to try for another client at once; *more: whether one may wait. */
+static bool
+after_error(struct acceptor *acceptor, const struct listener *listener,
+    int problem, bool *more)
+{
+	*more = true;
+	if (concerns_client_alone(problem)) {
+		if (problem != EINTR)
+			counters_add(acceptor->counters, COUNTER_ACCEPT_ERRORS,
+			    1);
+		return true;
+	}
+	/* EINVAL: a Unix listener that refuses has no one left. */
+	if (problem == EAGAIN || (problem == EINVAL && listener->refusing))
+		*more = false;
+	else
+		pause_short(acceptor, problem);
+	return false;
+}
+
+static void
+take(struct acceptor *acceptor, const struct listener *listener, int fd)
+{
+	struct conn *conn = conn_new(fd, listener->protocol, listener->framing,
+	    clock_ms());
+
+	counters_add(acceptor->counters, COUNTER_ACCEPTED, 1);
+	if (conn == NULL) {
+		counters_add(acceptor->counters, COUNTER_CLOSED_ERROR, 1);
+		close(fd);
+		slots_give(&acceptor->pool->slots);
+		return;
+	}
+	if (log_enabled(LOG_DEBUG))
+		conn_announce(conn);
+	pool_give(acceptor->pool, conn);
+}
+
+bool
+acceptor_accept(struct acceptor *acceptor, struct listener *listener)
+{
+	bool more = true;
+
+	for (int i = 0; i < BATCH && !acceptor_is_paused(acceptor); i++) {
+		if (!slots_take(&acceptor->pool->slots)) {
+			pause_full(acceptor);
+			break;
+		}
+		int fd = accept4(listener->fd, NULL, NULL,
+		    SOCK_NONBLOCK | SOCK_CLOEXEC);
+		if (fd != -1) {
+			take(acceptor, listener, fd);
+			continue;
+		}
+		int problem = errno;
+		slots_give(&acceptor->pool->slots);
+		if (!after_error(acceptor, listener, problem, &more))
+			break;
+	}
+	return more;
+}
+
+void
+acceptor_note_room(struct acceptor *acceptor)
+{
+	slots_clear_room(&acceptor->pool->slots);
+	acceptor->full = false;
+	go_on(acceptor);
+}
+
+void
+acceptor_note_time(struct acceptor *acceptor, uint64_t now_ms)
+{
+	if (acceptor->resume_ms == 0 || now_ms < acceptor->resume_ms)
+		return;
+	acceptor->resume_ms = 0;
+	go_on(acceptor);
+}
+
+int
+acceptor_wait_ms(const struct acceptor *acceptor, uint64_t now_ms)
+{
+	if (acceptor->resume_ms == 0)
+		return -1;
+	return acceptor->resume_ms > now_ms
+	         ? (int)(acceptor->resume_ms - now_ms)
+	         : 0;
+}

@@ -1,0 +1,131 @@
+#include "address.h"
+
+#include <arpa/inet.h>
+#include <endian.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+
+static bool
+is_mapped(const struct address *address)
+{
+	return address->any.sa_family == AF_INET6 &&
+	       IN6_IS_ADDR_V4MAPPED(&address->in6.sin6_addr);
+}
+
+/* Host byte order; for IPv4, in a coat or not. */
+static uint32_t
+ipv4_of(const struct address *address)
+{
+	uint32_t ip = address->in.sin_addr.s_addr;
+
+	if (address->any.sa_family == AF_INET6)
+		memcpy(&ip, &address->in6.sin6_addr.s6_addr[12], sizeof(ip));
+	return ntohl(ip);
+}
+
+static bool
+is_ipv4(const struct address *address)
+{
+	return address->any.sa_family == AF_INET || is_mapped(address);
+}
+
+static void
+unix_text(const struct address *address, char *text, size_t size)
+{
+	size_t path = offsetof(struct sockaddr_un, sun_path);
+	int len = address->len > path ? (int)(address->len - path) : 0;
+
+	if (len == 0)
+		snprintf(text, size, "unnamed");
+	else if (address->un.sun_path[0] == '\0')
+		snprintf(text, size, "@%.*s", len - 1,
+		    address->un.sun_path + 1);
+	else
+		snprintf(text, size, "%.*s", len, address->un.sun_path);
+}
+
+static void
+ipv6_text(const struct address *address, char *text, size_t size)
+{
+	char ip[INET6_ADDRSTRLEN], interface[IF_NAMESIZE + 1] = "";
+	unsigned scope = address->in6.sin6_scope_id;
+
+	inet_ntop(AF_INET6, &address->in6.sin6_addr, ip, sizeof(ip));
+	if (scope != 0) {
+		interface[0] = '%';
+		if (if_indextoname(scope, interface + 1) == NULL)
+			snprintf(interface + 1, IF_NAMESIZE, "%u", scope);
+	}
+	snprintf(text, size, "[%s%s]:%u", ip, interface, address_port(address));
+}
+
+const char *
+address_text(const struct address *address, bool dual_stack, char *text,
+    size_t size)
+{
+	char ip[INET_ADDRSTRLEN];
+	uint32_t ipv4;
+
+	if (address->any.sa_family == AF_UNIX) {
+		unix_text(address, text, size);
+	} else if (dual_stack && address->any.sa_family == AF_INET6 &&
+		   IN6_IS_ADDR_UNSPECIFIED(&address->in6.sin6_addr)) {
+		snprintf(text, size, "*:%u", address_port(address));
+	} else if (is_ipv4(address)) {
+		ipv4 = htonl(ipv4_of(address));
+		inet_ntop(AF_INET, &ipv4, ip, sizeof(ip));
+		snprintf(text, size, "%s:%u", ip, address_port(address));
+	} else {
+		ipv6_text(address, text, size);
+	}
+	return text;
+}
+
+uint16_t
+address_port(const struct address *address)
+{
+	if (address->any.sa_family == AF_INET)
+		return ntohs(address->in.sin_port);
+	if (address->any.sa_family == AF_INET6)
+		return ntohs(address->in6.sin6_port);
+	return 0;
+}
+
+bool
+address_is_loopback(const struct address *address)
+{
+	if (is_ipv4(address))
+		return ipv4_of(address) >> 24 == 127;
+	return address->any.sa_family == AF_INET6 &&
+	       IN6_IS_ADDR_LOOPBACK(&address->in6.sin6_addr);
+}
+
+bool
+address_is_multicast(const struct address *address)
+{
+	if (is_ipv4(address))
+		return IN_MULTICAST(ipv4_of(address)) ||
+		       ipv4_of(address) == INADDR_BROADCAST;
+	return address->any.sa_family == AF_INET6 &&
+	       IN6_IS_ADDR_MULTICAST(&address->in6.sin6_addr);
+}
+
+uint64_t
+address_network(const struct address *address)
+{
+	uint64_t network = 0;
+
+	/* No IPv6 unicast network is one of the 2^32 lowest. */
+	if (is_ipv4(address))
+		return ipv4_of(address);
+	if (address->any.sa_family == AF_INET6)
+		memcpy(&network, &address->in6.sin6_addr, sizeof(network));
+	return be64toh(network);
+}
+
+bool
+address_equal(const struct address *a, const struct address *b)
+{
+	return a->len == b->len && memcmp(&a->any, &b->any, a->len) == 0;
+}

@@ -1,0 +1,459 @@
+#include "listener.h"
+
+#include <errno.h>
+#include <linux/filter.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static int fail(const struct listener *listener, char *error,
+    const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* Always -1; leaves errno alone. */
+static int
+fail(const struct listener *listener, char *error, const char *format, ...)
+{
+	int saved_errno = errno;
+	va_list args;
+
+	int len = snprintf(error, LISTENER_ERROR_MAX,
+	    "%s: %s: ", listener->where, listener->name);
+	va_start(args, format);
+	vsnprintf(error + len, LISTENER_ERROR_MAX - (size_t)len, format, args);
+	va_end(args);
+	errno = saved_errno;
+	return -1;
+}
+
+static void
+set_name(struct listener *listener, const struct address *address)
+{
+	char text[ADDRESS_TEXT_MAX];
+
+	snprintf(listener->name, sizeof(listener->name), "%s %s",
+	    protocol_name(listener->protocol),
+	    address_text(address, listener->dual_stack, text, sizeof(text)));
+}
+
+static struct listener *
+add_listener(const struct config_listener *config, struct listener_list *list,
+    const struct sockaddr *address, socklen_t len)
+{
+	struct listener *listener = calloc(1, sizeof(*listener));
+
+	if (listener == NULL)
+		return NULL;
+	listener->protocol = config->protocol;
+	listener->framing = config->framing;
+	listener->backlog = config->backlog;
+	listener->mode = config->mode;
+	listener->max_datagram = config->max_datagram;
+	listener->fd = -1;
+	strcpy(listener->where, config->where);
+	memcpy(&listener->wanted.any, address, len);
+	listener->wanted.len = len;
+	set_name(listener, &listener->wanted);
+	TAILQ_INSERT_TAIL(list, listener, link);
+	return listener;
+}
+
+static struct listener *
+add_unix(const struct config_listener *config, struct listener_list *list)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	strcpy(address.sun_path, config->path);
+	return add_listener(config, list, (struct sockaddr *)&address,
+	    (socklen_t)(offsetof(struct sockaddr_un, sun_path) +
+			strlen(config->path) + 1));
+}
+
+static struct listener *
+add_any(const struct config_listener *config, struct listener_list *list)
+{
+	struct sockaddr_in6 address = {
+		.sin6_family = AF_INET6,
+		.sin6_port = htons((uint16_t)config->port),
+		.sin6_addr = IN6ADDR_ANY_INIT,
+	};
+	struct listener *listener = add_listener(config, list,
+	    (struct sockaddr *)&address, sizeof(address));
+
+	if (listener != NULL) {
+		listener->dual_stack = true;
+		set_name(listener, &listener->wanted);
+	}
+	return listener;
+}
+
+static int
+add_resolved(const struct config_listener *config, struct listener_list *list,
+    char *error)
+{
+	struct addrinfo hints = {
+		.ai_flags = AI_PASSIVE | AI_NUMERICSERV,
+		.ai_socktype = protocol_socket_type(config->protocol),
+	};
+	struct addrinfo *found = NULL;
+	char port[16];
+	int rc = 0;
+
+	snprintf(port, sizeof(port), "%d", config->port);
+	int problem = getaddrinfo(config->address, port, &hints, &found);
+	if (problem != 0) {
+		snprintf(error, LISTENER_ERROR_MAX,
+		    "%s: %s %s: host not found: %s", config->where,
+		    protocol_name(config->protocol), config->address,
+		    problem == EAI_SYSTEM ? strerror(errno)
+					  : gai_strerror(problem));
+		errno = EADDRNOTAVAIL;
+		return -1;
+	}
+	for (struct addrinfo *at = found; at && rc == 0; at = at->ai_next)
+		if (add_listener(config, list, at->ai_addr, at->ai_addrlen) ==
+		    NULL)
+			rc = -1;
+	freeaddrinfo(found);
+	return rc;
+}
+
+int
+listener_resolve(const struct config_listener *config,
+    struct listener_list *list, char error[LISTENER_ERROR_MAX])
+{
+	int rc;
+
+	error[0] = '\0';
+	if (protocol_is_unix(config->protocol))
+		rc = add_unix(config, list) ? 0 : -1;
+	else if (strcmp(config->address, "*") == 0)
+		rc = add_any(config, list) ? 0 : -1;
+	else
+		rc = add_resolved(config, list, error);
+	if (rc == -1 && error[0] == '\0')
+		snprintf(error, LISTENER_ERROR_MAX, "%s: out of memory",
+		    config->where);
+	return rc;
+}
+
+bool
+listener_same(const struct listener *a, const struct listener *b)
+{
+	return a->protocol == b->protocol && a->dual_stack == b->dual_stack &&
+	       address_equal(&a->wanted, &b->wanted);
+}
+
+static int
+set_option(int fd, int level, int name, int value)
+{
+	return setsockopt(fd, level, name, &value, sizeof(value));
+}
+
+/* Accepted sockets inherit these, which spares a system call for each. */
+static int
+set_tcp_options(const struct listener *listener)
+{
+	int fd = listener->fd;
+
+	if (set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) == -1 ||
+	    set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1) == -1)
+		return -1;
+	return set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+}
+
+/* The reply is to come from the very address that was asked. */
+static int
+set_udp_options(const struct listener *listener)
+{
+	if (listener->bound.any.sa_family == AF_INET6)
+		return set_option(listener->fd, IPPROTO_IPV6, IPV6_RECVPKTINFO,
+		    1);
+	return set_option(listener->fd, IPPROTO_IP, IP_PKTINFO, 1);
+}
+
+static int
+set_options(const struct listener *listener)
+{
+	bool both = listener->dual_stack;
+
+	if (listener->bound.any.sa_family == AF_INET6 &&
+	    set_option(listener->fd, IPPROTO_IPV6, IPV6_V6ONLY, !both) == -1)
+		return -1;
+	if (listener->protocol == PROTOCOL_TCP)
+		return set_tcp_options(listener);
+	if (listener->protocol == PROTOCOL_UDP)
+		return set_udp_options(listener);
+	/* Tells an empty record from the end; see receive_record. */
+	if (listener->protocol == PROTOCOL_UNIX_SEQPACKET)
+		return set_option(listener->fd, SOL_SOCKET, SO_PASSCRED, 1);
+	return 0;
+}
+
+/*
+ * 1 when a server answers at the path, 0 when the socket there is a dead one's,
+ * -1 with errno when that can't be told.
+ */
+static int
+is_path_served(const struct listener *listener)
+{
+	int fd = socket(AF_UNIX,
+	    protocol_socket_type(listener->protocol) | SOCK_CLOEXEC |
+		SOCK_NONBLOCK,
+	    0);
+	int rc = 1;
+
+	if (fd == -1)
+		return -1;
+	if (connect(fd, &listener->bound.any, listener->bound.len) == -1) {
+		if (errno == ECONNREFUSED)
+			rc = 0;
+		else if (errno != EAGAIN && errno != EPROTOTYPE)
+			rc = -1;
+	}
+	int saved_errno = errno;
+	close(fd);
+	errno = saved_errno;
+	return rc;
+}
+
+static int
+clear_path(const struct listener *listener, char *error)
+{
+	const char *path = listener->bound.un.sun_path;
+	struct stat status;
+
+	if (lstat(path, &status) == -1)
+		return errno == ENOENT
+		         ? 0
+		         : fail(listener, error, "%s", strerror(errno));
+	if (!S_ISSOCK(status.st_mode)) {
+		errno = EADDRINUSE;
+		return fail(listener, error,
+		    "the path is taken by a file that is no socket; remove it "
+		    "or choose another path");
+	}
+	switch (is_path_served(listener)) {
+	case 0:
+		if (unlink(path) == 0 || errno == ENOENT)
+			return 0;
+		return fail(listener, error, "stale socket: %s",
+		    strerror(errno));
+	case 1:
+		errno = EADDRINUSE;
+		return fail(listener, error,
+		    "another process serves this socket; stop it or choose "
+		    "another path");
+	default:
+		return fail(listener, error,
+		    "there is a socket already, and trying it said: %s",
+		    strerror(errno));
+	}
+}
+
+static int
+bind_unix(struct listener *listener, char *error)
+{
+	struct stat status;
+
+	if (clear_path(listener, error) == -1)
+		return -1;
+	mode_t mask = umask(0777 & ~listener->mode);
+	int rc = bind(listener->fd, &listener->bound.any, listener->bound.len);
+	umask(mask);
+	if (rc == -1)
+		return fail(listener, error, "bind: %s", strerror(errno));
+	if (stat(listener->bound.un.sun_path, &status) == 0) {
+		listener->device = status.st_dev;
+		listener->inode = status.st_ino;
+	}
+	return 0;
+}
+
+static const char *
+bind_advice(int problem)
+{
+	switch (problem) {
+	case EADDRINUSE:
+		return "; another process has this address (ss -lnp tells), "
+		       "stop it or choose another port";
+	case EACCES:
+		return "; ports below 1024 want CAP_NET_BIND_SERVICE";
+	case EADDRNOTAVAIL:
+		return "; this host has no such address";
+	default:
+		return "";
+	}
+}
+
+static int
+bind_inet(struct listener *listener, char *error)
+{
+	struct address *bound = &listener->bound;
+
+	if (bind(listener->fd, &bound->any, bound->len) == -1)
+		return fail(listener, error, "bind: %s%s", strerror(errno),
+		    bind_advice(errno));
+	bound->len = sizeof(bound->storage);
+	if (getsockname(listener->fd, &bound->any, &bound->len) == -1)
+		return fail(listener, error, "getsockname: %s",
+		    strerror(errno));
+	set_name(listener, bound);
+	return 0;
+}
+
+static int
+make_socket(const struct listener *listener)
+{
+	int type = protocol_socket_type(listener->protocol) | SOCK_CLOEXEC;
+
+	/* A datagram thread waits in recvmmsg(2), the acceptor in epoll. */
+	if (!protocol_is_datagram(listener->protocol))
+		type |= SOCK_NONBLOCK;
+	return socket(listener->bound.any.sa_family, type, 0);
+}
+
+/* "*" on a host without IPv6. */
+static void
+fall_back_to_ipv4(struct listener *listener)
+{
+	struct sockaddr_in any = {
+		.sin_family = AF_INET,
+		.sin_port = listener->wanted.in6.sin6_port,
+	};
+
+	listener->bound.in = any;
+	listener->bound.len = sizeof(any);
+}
+
+static int
+open_bound(struct listener *listener, char *error)
+{
+	listener->fd = make_socket(listener);
+	if (listener->fd == -1)
+		return fail(listener, error, "socket: %s", strerror(errno));
+	if (set_options(listener) == -1)
+		return fail(listener, error, "setsockopt: %s", strerror(errno));
+	if (protocol_is_unix(listener->protocol)
+		? bind_unix(listener, error) == -1
+		: bind_inet(listener, error) == -1)
+		return -1;
+	if (!protocol_is_datagram(listener->protocol) &&
+	    listen(listener->fd, listener->backlog) == -1)
+		return fail(listener, error, "listen: %s%s", strerror(errno),
+		    bind_advice(errno));
+	return 0;
+}
+
+static void
+close_socket(struct listener *listener)
+{
+	int saved_errno = errno;
+
+	if (listener->fd != -1)
+		close(listener->fd);
+	listener->fd = -1;
+	errno = saved_errno;
+}
+
+int
+listener_open(struct listener *listener, char error[LISTENER_ERROR_MAX])
+{
+	listener->bound = listener->wanted;
+	int rc = open_bound(listener, error);
+	if (rc == -1 && listener->dual_stack &&
+	    (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL)) {
+		close_socket(listener);
+		fall_back_to_ipv4(listener);
+		rc = open_bound(listener, error);
+	}
+	if (rc == -1)
+		close_socket(listener);
+	return rc;
+}
+
+void
+listener_update(struct listener *listener, const struct listener *wanted)
+{
+	listener->framing = wanted->framing;
+	listener->max_datagram = wanted->max_datagram;
+	strcpy(listener->where, wanted->where);
+	if (listener->mode != wanted->mode &&
+	    protocol_is_unix(listener->protocol))
+		chmod(listener->bound.un.sun_path, wanted->mode);
+	listener->mode = wanted->mode;
+	/* listen(2) on a listening socket sets its backlog anew. */
+	if (listener->backlog != wanted->backlog)
+		listen(listener->fd, wanted->backlog);
+	listener->backlog = wanted->backlog;
+}
+
+/*
+ * A TCP listener that is closed resets the connections that wait in its
+ * backlog, and would reset those too that arrive between the last accept and
+ * the close.  So drop every SYN from now on; a client who is early enough tries
+ * again and meets our successor.
+ */
+static void
+drop_syn(int fd)
+{
+	enum { FLAGS_AT = 13, SYN = 0x02 };
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, FLAGS_AT),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, SYN, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+	};
+	struct sock_fprog filter = {
+		.len = sizeof(code) / sizeof(code[0]),
+		.filter = code,
+	};
+
+	setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter));
+}
+
+void
+listener_refuse(struct listener *listener)
+{
+	listener->refusing = true;
+	/* A Unix listener that is shut down refuses; its backlog stays. */
+	if (listener->protocol == PROTOCOL_TCP)
+		drop_syn(listener->fd);
+	else
+		shutdown(listener->fd, SHUT_RDWR);
+}
+
+/* Unless another process has put its own socket there. */
+static void
+remove_path(const struct listener *listener)
+{
+	const char *path = listener->bound.un.sun_path;
+	struct stat status;
+
+	if (stat(path, &status) == 0 && status.st_dev == listener->device &&
+	    status.st_ino == listener->inode)
+		unlink(path);
+}
+
+void
+listener_free(struct listener *listener)
+{
+	if (listener->fd != -1 && protocol_is_unix(listener->protocol))
+		remove_path(listener);
+	close_socket(listener);
+	free(listener);
+}
+
+void
+listener_free_all(struct listener_list *list)
+{
+	struct listener *listener;
+
+	while ((listener = TAILQ_FIRST(list)) != NULL) {
+		TAILQ_REMOVE(list, listener, link);
+		listener_free(listener);
+	}
+}

@@ -1,0 +1,75 @@
+#ifndef LISTENER_H
+#define LISTENER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/queue.h>
+#include <sys/stat.h>
+
+#include "address.h"
+#include "config.h"
+#include "framing.h"
+#include "protocol.h"
+
+#define LISTENER_NAME_MAX (ADDRESS_TEXT_MAX + 16)
+
+struct udp;
+
+/*
+ * One socket that clients reach us at: a listening one, or a bound datagram
+ * socket.  The main thread owns it; a datagram listener's fd is lent to its
+ * thread.
+ */
+struct listener {
+	TAILQ_ENTRY(listener) link;
+	enum protocol protocol;
+	bool dual_stack; /* configured as "*" */
+	enum framing framing;
+	int backlog;
+	mode_t mode;
+	int max_datagram;
+	struct address wanted; /* what it was configured as, port 0 included */
+	struct address bound;
+	dev_t device; /* of the path, Unix */
+	ino_t inode;
+	int fd;          /* -1: not open */
+	bool refusing;   /* lets no one in any more */
+	struct udp *udp; /* the thread that a datagram socket is lent to */
+	char name[LISTENER_NAME_MAX]; /* "tcp 127.0.0.1:21567" */
+	char where[sizeof(((struct config_listener *)0)->where)];
+};
+TAILQ_HEAD(listener_list, listener);
+
+/*
+ * All functions belong to the main thread.  What fails returns -1 with errno
+ * and a message in error that names the listener and where it was configured.
+ */
+#define LISTENER_ERROR_MAX 1024
+
+/*
+ * Appends to list one listener, not open yet, for each address that the
+ * configured one stands for.  errno is EADDRNOTAVAIL for an unknown host.
+ */
+int listener_resolve(const struct config_listener *config,
+    struct listener_list *list, char error[LISTENER_ERROR_MAX]);
+
+/* Whether both are asked for at the same address. */
+bool listener_same(const struct listener *a, const struct listener *b);
+
+/* Makes the socket; clients can reach it from now on. */
+int listener_open(struct listener *listener, char error[LISTENER_ERROR_MAX]);
+
+/* Takes over from wanted the settings that an open socket can change. */
+void listener_update(struct listener *listener, const struct listener *wanted);
+
+/*
+ * Lets no new client in, while those whom the kernel has already let in can
+ * still be accepted.  Stream listeners.
+ */
+void listener_refuse(struct listener *listener);
+
+/* Closes and frees it; takes its path away. */
+void listener_free(struct listener *listener);
+void listener_free_all(struct listener_list *list);
+
+#endif

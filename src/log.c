@@ -1,0 +1,85 @@
+#include "log.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char *const names[] = { "error", "warning", "info", "debug" };
+
+static _Atomic int current_level = LOG_INFO;
+
+void
+log_set_level(enum log_level level)
+{
+	atomic_store_explicit(&current_level, (int)level, memory_order_relaxed);
+}
+
+bool
+log_enabled(enum log_level level)
+{
+	return (int)level <=
+	       atomic_load_explicit(&current_level, memory_order_relaxed);
+}
+
+int
+log_level_parse(const char *name)
+{
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(name, names[i]) == 0)
+			return (int)i;
+	return -1;
+}
+
+/* strftime(3) would read the environment, which a reload may be changing. */
+static int
+put_time(char *line, size_t size)
+{
+	struct timespec now;
+	struct tm tm;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	localtime_r(&now.tv_sec, &tm);
+	return snprintf(line, size, "%04d-%02d-%02d %02d:%02d:%02d.%03ld ",
+	    tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min,
+	    tm.tm_sec, now.tv_nsec / 1000000);
+}
+
+static void
+write_line(enum log_level level, const char *format, va_list args)
+{
+	char line[2048];
+	size_t room = sizeof(line) - 1;
+	int saved_errno = errno;
+
+	size_t len = (size_t)put_time(line, room);
+	len += (size_t)snprintf(line + len, room - len, "%s: ", names[level]);
+	int n = vsnprintf(line + len, room - len, format, args);
+	if (n < 0)
+		n = 0;
+	len = (size_t)n < room - len ? len + (size_t)n : room - 1;
+	line[len++] = '\n';
+	while (write(STDERR_FILENO, line, len) == -1 && errno == EINTR)
+		;
+	errno = saved_errno;
+}
+
+#define DEFINE_LOG(name, level, condition)                                     \
+	void name(const char *format, ...)                                     \
+	{                                                                      \
+		va_list args;                                                  \
+		if (!(condition))                                              \
+			return;                                                \
+		va_start(args, format);                                        \
+		write_line(level, format, args);                               \
+		va_end(args);                                                  \
+	}
+
+DEFINE_LOG(log_error, LOG_ERROR, true)
+DEFINE_LOG(log_warning, LOG_WARNING, log_enabled(LOG_WARNING))
+DEFINE_LOG(log_notice, LOG_INFO, true)
+DEFINE_LOG(log_info, LOG_INFO, log_enabled(LOG_INFO))
+DEFINE_LOG(log_debug, LOG_DEBUG, log_enabled(LOG_DEBUG))

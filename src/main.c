@@ -1,0 +1,44 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+
+#include "config.h"
+#include "options.h"
+#include "server.h"
+
+static int
+run(const struct options *options)
+{
+	struct config *config;
+
+	if (options->help) {
+		fputs(OPTIONS_USAGE, stdout);
+		return EXIT_SUCCESS;
+	}
+	if (options->version) {
+		puts("timestampd " VERSION);
+		return EXIT_SUCCESS;
+	}
+	int status = options_load(options, &config, stderr);
+	if (status != 0)
+		return status;
+	if (!options->test)
+		return server_run(config, options);
+	puts("the configuration is good");
+	config_free(config);
+	return EXIT_SUCCESS;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options options;
+	int status = EX_USAGE;
+
+	if (options_parse(&options, argc, argv) == 0)
+		status = run(&options);
+	else
+		fputs(OPTIONS_USAGE, stderr);
+	options_free(&options);
+	return status;
+}

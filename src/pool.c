@@ -1,0 +1,117 @@
+#include "pool.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+static struct worker_settings
+settings_of(const struct config *config)
+{
+	return (struct worker_settings){
+		.stamp = config->stamp,
+		.idle_ms = (uint64_t)config->idle_timeout * 1000,
+		.send_ms = (uint64_t)config->send_timeout * 1000,
+	};
+}
+
+int
+pool_size(const struct config *config)
+{
+	cpu_set_t cpus;
+
+	if (config->workers > 0)
+		return config->workers;
+	/* Fails where there are more CPUs than a cpu_set_t holds. */
+	if (sched_getaffinity(0, sizeof(cpus), &cpus) == -1)
+		return CPU_SETSIZE;
+	return CPU_COUNT(&cpus);
+}
+
+int
+pool_start(struct pool *pool, const struct config *config, int max_connections)
+{
+	struct worker_settings settings = settings_of(config);
+	int size = pool_size(config);
+
+	*pool = (struct pool)POOL_INITIALIZER;
+	if (slots_init(&pool->slots, max_connections) == -1)
+		return -1;
+	pool->done_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	pool->workers = calloc((size_t)size, sizeof(struct worker *));
+	if (pool->done_fd == -1 || pool->workers == NULL)
+		goto fail;
+	for (; pool->count < size; pool->count++, pool->running++) {
+		pool->workers[pool->count] = worker_start(pool->count,
+		    &settings, &pool->slots, pool->done_fd);
+		if (pool->workers[pool->count] == NULL)
+			goto fail;
+	}
+	return 0;
+fail:;
+	int saved_errno = errno;
+	pool_order(pool, WORKER_ABORT);
+	pool_join(pool);
+	errno = saved_errno;
+	return -1;
+}
+
+void
+pool_give(struct pool *pool, struct conn *conn)
+{
+	int best = 0;
+
+	for (int i = 1; i < pool->count; i++)
+		if (worker_load(pool->workers[i]) <
+		    worker_load(pool->workers[best]))
+			best = i;
+	worker_give(pool->workers[best], conn);
+}
+
+int
+pool_set(struct pool *pool, const struct config *config)
+{
+	struct worker_settings settings = settings_of(config);
+	int rc = 0;
+
+	for (int i = 0; i < pool->count; i++)
+		if (worker_set(pool->workers[i], &settings) == -1)
+			rc = -1;
+	return rc;
+}
+
+void
+pool_order(struct pool *pool, enum worker_order order)
+{
+	for (int i = 0; i < pool->count; i++)
+		worker_order(pool->workers[i], order);
+}
+
+void
+pool_note_done(struct pool *pool)
+{
+	eventfd_t ended;
+
+	if (eventfd_read(pool->done_fd, &ended) == 0)
+		pool->running -= (int)ended;
+}
+
+void
+pool_count(const struct pool *pool, struct counters *sum)
+{
+	for (int i = 0; i < pool->count; i++)
+		counters_sum(sum, worker_counters(pool->workers[i]));
+}
+
+void
+pool_join(struct pool *pool)
+{
+	for (int i = 0; i < pool->count; i++)
+		worker_join(pool->workers[i]);
+	free(pool->workers);
+	if (pool->done_fd != -1)
+		close(pool->done_fd);
+	slots_destroy(&pool->slots);
+	*pool = (struct pool)POOL_INITIALIZER;
+}

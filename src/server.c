@@ -1,0 +1,610 @@
+#include "server.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "acceptor.h"
+#include "clock.h"
+#include "counters.h"
+#include "listener.h"
+#include "log.h"
+#include "pool.h"
+#include "stamp.h"
+#include "udp.h"
+
+#define EVENTS_MAX 64
+#define FDS_A_WORKER 2
+#define FDS_RESERVED 48 /* standard streams, epoll, signals, files read ... */
+
+enum phase { RUNNING, STOPPING, ENDED };
+
+/* All of it belongs to the main thread. */
+struct server {
+	const struct options *options;
+	struct config *config;
+	const char *local_tz; /* TZ when the process began */
+	enum phase phase;
+	uint64_t deadline_ms; /* of the stop; 0: none */
+	int epoll_fd, signal_fd;
+	int udp_number; /* of the next datagram thread */
+	bool finishing; /* the workers know that no more will come */
+	struct listener_list listeners;
+	struct pool pool;
+	struct acceptor acceptor;
+	struct counters
+	    counters; /* of this thread, and of threads that ended */
+};
+
+static int
+exit_status(int problem)
+{
+	switch (problem) {
+	case EADDRINUSE:
+	case EADDRNOTAVAIL:
+	case ENOENT:
+	case ENOTDIR:
+		return EX_UNAVAILABLE;
+	case EACCES:
+	case EPERM:
+		return EX_NOPERM;
+	default:
+		return EX_OSERR;
+	}
+}
+
+/*
+ * As many connections as file descriptors allow, at most max_connections.
+ */
+static int
+fit_connections(const struct config *config)
+{
+	rlim_t others = FDS_RESERVED + config->listener_count +
+	                (rlim_t)pool_size(config) * FDS_A_WORKER;
+	rlim_t wanted = (rlim_t)config->max_connections + others;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == -1 || limit.rlim_cur >= wanted)
+		return config->max_connections;
+	limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) == -1)
+		getrlimit(RLIMIT_NOFILE, &limit);
+	if (limit.rlim_cur >= wanted)
+		return config->max_connections;
+	int fitting = limit.rlim_cur > others ? (int)(limit.rlim_cur - others)
+	                                      : 1;
+	log_warning("max_connections = %d wants %llu file descriptors, but the "
+		    "limit is %llu: clamped to %d; raise LimitNOFILE= or "
+		    "ulimit -Hn",
+	    config->max_connections, (unsigned long long)wanted,
+	    (unsigned long long)limit.rlim_cur, fitting);
+	return fitting;
+}
+
+static bool
+is_datagram(const struct listener *listener)
+{
+	return protocol_is_datagram(listener->protocol);
+}
+
+static size_t
+udp_ports(const struct listener_list *list, uint16_t *ports)
+{
+	const struct listener *listener;
+	size_t count = 0;
+
+	TAILQ_FOREACH (listener, list, link)
+		if (listener->protocol == PROTOCOL_UDP && listener->fd != -1)
+			ports[count++] = address_port(&listener->bound);
+	return count;
+}
+
+static size_t
+list_length(const struct listener_list *list)
+{
+	const struct listener *listener;
+	size_t count = 0;
+
+	TAILQ_FOREACH (listener, list, link)
+		count++;
+	return count;
+}
+
+/*
+ * Starts the threads of the datagram listeners that have none, and gives new
+ * settings to the others.  -1 with errno for a thread that could not be
+ * started; where memory runs out for settings, the thread keeps its old ones.
+ */
+static int
+serve_datagrams(struct server *server, struct listener_list *list,
+    const struct config *config)
+{
+	struct listener *listener;
+	uint16_t *ports = calloc(list_length(list) + 1, sizeof(*ports));
+	struct udp_settings settings = {
+		.stamp = config->stamp,
+		.rate_limit = config->rate_limit,
+		.rate_burst = config->rate_burst,
+		.ports = ports,
+	};
+	int rc = 0;
+
+	if (ports == NULL)
+		return -1;
+	settings.port_count = udp_ports(list, ports);
+	TAILQ_FOREACH (listener, list, link) {
+		if (!is_datagram(listener))
+			continue;
+		settings.max_datagram = listener->max_datagram;
+		if (listener->udp != NULL) {
+			udp_set(listener->udp, &settings);
+			continue;
+		}
+		listener->udp = udp_start(server->udp_number++, listener->fd,
+		    listener->protocol, &settings);
+		if (listener->udp == NULL)
+			rc = -1;
+	}
+	free(ports);
+	return rc;
+}
+
+static void
+announce(const struct listener *listener)
+{
+	if (is_datagram(listener))
+		log_info("listening on %s", listener->name);
+	else
+		log_info("listening on %s, %s framing", listener->name,
+		    framing_name(listener->framing));
+}
+
+/* All that config asks for, not open yet. */
+static int
+resolve_all(const struct config *config, struct listener_list *list)
+{
+	char error[LISTENER_ERROR_MAX];
+	int problem = 0;
+
+	for (size_t i = 0; i < config->listener_count; i++)
+		if (listener_resolve(&config->listeners[i], list, error) ==
+		    -1) {
+			problem = errno;
+			log_error("%s", error);
+		}
+	errno = problem;
+	return problem == 0 ? 0 : -1;
+}
+
+/* The one before end in list that is the same, unless it refuses clients. */
+static struct listener *
+find_same(struct listener_list *list, const struct listener *wanted,
+    const struct listener *end)
+{
+	struct listener *listener;
+
+	TAILQ_FOREACH (listener, list, link) {
+		if (listener == end)
+			break;
+		if (!listener->refusing && listener_same(listener, wanted))
+			return listener;
+	}
+	return NULL;
+}
+
+/* Opens what is wanted and not open in the server already. */
+static int
+open_all(struct server *server, struct listener_list *wanted)
+{
+	char error[LISTENER_ERROR_MAX];
+	struct listener *listener;
+	int problem = 0;
+
+	TAILQ_FOREACH (listener, wanted, link) {
+		const struct listener *twin = find_same(wanted, listener,
+		    listener);
+		if (twin != NULL) {
+			problem = EADDRINUSE;
+			log_error("%s: %s: is the same as the one at %s",
+			    listener->where, listener->name, twin->where);
+		} else if (find_same(&server->listeners, listener, NULL) ==
+			       NULL &&
+			   listener_open(listener, error) == -1) {
+			problem = errno;
+			log_error("%s", error);
+		}
+	}
+	errno = problem;
+	return problem == 0 ? 0 : -1;
+}
+
+static void
+drop_listener(struct server *server, struct listener *listener)
+{
+	if (listener->udp != NULL)
+		udp_stop(listener->udp, &server->counters);
+	TAILQ_REMOVE(&server->listeners, listener, link);
+	listener_free(listener);
+}
+
+/* Clients that the kernel has let in already are accepted by and by. */
+static void
+retire(struct server *server, struct listener *listener)
+{
+	if (is_datagram(listener))
+		drop_listener(server, listener);
+	else
+		listener_refuse(listener);
+}
+
+/* Keeps the listeners that are wanted still, and retires the others. */
+static void
+update_listeners(struct server *server, struct listener_list *wanted)
+{
+	struct listener *listener, *next, *twin;
+
+	for (listener = TAILQ_FIRST(&server->listeners); listener != NULL;
+	     listener = next) {
+		next = TAILQ_NEXT(listener, link);
+		if (listener->refusing)
+			continue;
+		twin = find_same(wanted, listener, NULL);
+		if (twin == NULL) {
+			log_info("no longer listening on %s", listener->name);
+			retire(server, listener);
+			continue;
+		}
+		listener_update(listener, twin);
+		TAILQ_REMOVE(wanted, twin, link);
+		listener_free(twin);
+	}
+}
+
+static int
+add_listeners(struct server *server, struct listener_list *wanted)
+{
+	struct listener *listener;
+	int rc = 0;
+
+	while ((listener = TAILQ_FIRST(wanted)) != NULL) {
+		TAILQ_REMOVE(wanted, listener, link);
+		TAILQ_INSERT_TAIL(&server->listeners, listener, link);
+		if (!is_datagram(listener) &&
+		    acceptor_add(&server->acceptor, listener) == -1)
+			rc = -1;
+		announce(listener);
+	}
+	return rc;
+}
+
+/*
+ * Makes the listeners those of config.  -1 with errno, after having logged why
+ * and with nothing changed, when one of them can't be had.
+ */
+static int
+change_listeners(struct server *server, const struct config *config)
+{
+	struct listener_list wanted = TAILQ_HEAD_INITIALIZER(wanted);
+
+	if (resolve_all(config, &wanted) == -1 ||
+	    open_all(server, &wanted) == -1) {
+		int saved_errno = errno;
+		listener_free_all(&wanted);
+		errno = saved_errno;
+		return -1;
+	}
+	update_listeners(server, &wanted);
+	if (add_listeners(server, &wanted) == -1 ||
+	    serve_datagrams(server, &server->listeners, config) == -1) {
+		log_error("serving a new listener: %s", strerror(errno));
+		return -1;
+	}
+	return 0;
+}
+
+static void
+log_lines(const char *text)
+{
+	while (*text != '\0') {
+		const char *end = strchrnul(text, '\n');
+		log_error("%.*s", (int)(end - text), text);
+		text = *end == '\n' ? end + 1 : end;
+	}
+}
+
+/* NULL after having logged every fault. */
+static struct config *
+load_config(const struct server *server)
+{
+	struct config *config;
+	char *text = NULL;
+	size_t len;
+	FILE *errors = open_memstream(&text, &len);
+
+	if (errors == NULL)
+		return NULL;
+	int status = options_load(server->options, &config, errors);
+	fclose(errors);
+	if (status != 0 && text != NULL)
+		log_lines(text);
+	free(text);
+	return status == 0 ? config : NULL;
+}
+
+static void
+use_config(struct server *server, struct config *config)
+{
+	if (server->config != config)
+		config_free(server->config);
+	server->config = config;
+	log_set_level(config->log_level);
+	if (stamp_set_zone(config->timezone, server->local_tz) == -1)
+		log_error("time zone %s: %s", config->timezone,
+		    strerror(errno));
+}
+
+static void
+reload(struct server *server)
+{
+	struct config *config = load_config(server);
+
+	if (config == NULL || change_listeners(server, config) == -1) {
+		log_error("reload refused: all stays as it was");
+		config_free(config);
+		return;
+	}
+	if (pool_size(config) != server->pool.count)
+		log_warning("workers: %d run until a restart",
+		    server->pool.count);
+	use_config(server, config);
+	slots_set_max(&server->pool.slots, fit_connections(config));
+	if (pool_set(&server->pool, config) == -1)
+		log_error("reload: a worker keeps its old settings: %s",
+		    strerror(errno));
+	log_info("reloaded");
+}
+
+static void
+log_counters(const struct server *server)
+{
+	struct counters sum = { 0 };
+	const struct listener *listener;
+	char text[COUNTERS_TEXT_MAX];
+
+	counters_sum(&sum, &server->counters);
+	pool_count(&server->pool, &sum);
+	TAILQ_FOREACH (listener, &server->listeners, link)
+		if (listener->udp != NULL)
+			counters_sum(&sum, udp_counters(listener->udp));
+	log_notice("counters: %s", counters_text(&sum, text, sizeof(text)));
+}
+
+static void
+begin_stop(struct server *server)
+{
+	struct listener *listener, *next;
+
+	server->phase = STOPPING;
+	server->deadline_ms = clock_ms() +
+	                      (uint64_t)server->config->drain_timeout * 1000;
+	log_info("stopping");
+	for (listener = TAILQ_FIRST(&server->listeners); listener != NULL;
+	     listener = next) {
+		next = TAILQ_NEXT(listener, link);
+		if (!listener->refusing)
+			retire(server, listener);
+	}
+	pool_order(&server->pool, WORKER_DRAIN);
+}
+
+static void
+stop_at_once(struct server *server)
+{
+	while (!TAILQ_EMPTY(&server->listeners))
+		drop_listener(server, TAILQ_FIRST(&server->listeners));
+	pool_order(&server->pool, WORKER_ABORT);
+	server->deadline_ms = UINT64_MAX;
+}
+
+static void
+take_signal(struct server *server, uint32_t number)
+{
+	switch (number) {
+	case SIGUSR1:
+		log_counters(server);
+		break;
+	case SIGHUP:
+		if (server->phase == RUNNING)
+			reload(server);
+		break;
+	default:
+		if (server->phase == RUNNING)
+			begin_stop(server);
+		else
+			stop_at_once(server);
+	}
+}
+
+static void
+take_signals(struct server *server)
+{
+	struct signalfd_siginfo info;
+
+	while (read(server->signal_fd, &info, sizeof(info)) ==
+	       (ssize_t)sizeof(info))
+		take_signal(server, info.ssi_signo);
+}
+
+/* A listener that refuses new clients goes when the last old one is in. */
+static void
+drop_drained(struct server *server)
+{
+	struct listener *listener, *next;
+
+	for (listener = TAILQ_FIRST(&server->listeners); listener != NULL;
+	     listener = next) {
+		next = TAILQ_NEXT(listener, link);
+		if (listener->refusing &&
+		    !acceptor_accept(&server->acceptor, listener))
+			drop_listener(server, listener);
+	}
+}
+
+static void
+go_on_stopping(struct server *server)
+{
+	if (clock_ms() >= server->deadline_ms) {
+		log_warning("drain_timeout is over: closing what is open");
+		stop_at_once(server);
+	}
+	if (TAILQ_EMPTY(&server->listeners) && !server->finishing) {
+		pool_order(&server->pool, WORKER_FINISH);
+		server->finishing = true;
+	}
+	if (server->pool.running == 0)
+		server->phase = ENDED;
+}
+
+static int
+wait_ms(const struct server *server)
+{
+	uint64_t now_ms = clock_ms();
+	int wait = acceptor_wait_ms(&server->acceptor, now_ms);
+
+	if (server->phase != STOPPING || server->deadline_ms == UINT64_MAX)
+		return wait;
+	uint64_t left = server->deadline_ms > now_ms
+	                  ? server->deadline_ms - now_ms
+	                  : 0;
+	return wait != -1 && (uint64_t)wait < left ? wait : (int)left;
+}
+
+/* Signals come last: they may end a listener that still has an event here. */
+static void
+wait_and_handle(struct server *server)
+{
+	struct epoll_event events[EVENTS_MAX];
+	bool signalled = false;
+	int n = epoll_wait(server->epoll_fd, events, EVENTS_MAX,
+	    wait_ms(server));
+
+	acceptor_note_time(&server->acceptor, clock_ms());
+	for (int i = 0; i < n; i++) {
+		void *source = events[i].data.ptr;
+		if (source == &server->signal_fd)
+			signalled = true;
+		else if (source == &server->pool.slots)
+			acceptor_note_room(&server->acceptor);
+		else if (source == &server->pool)
+			pool_note_done(&server->pool);
+		else
+			acceptor_accept(&server->acceptor, source);
+	}
+	if (signalled)
+		take_signals(server);
+	drop_drained(server);
+	if (server->phase == STOPPING)
+		go_on_stopping(server);
+}
+
+static int
+watch(const struct server *server, int fd, const void *source)
+{
+	struct epoll_event event = {
+		.events = EPOLLIN,
+		.data.ptr = (void *)source,
+	};
+
+	return epoll_ctl(server->epoll_fd, EPOLL_CTL_ADD, fd, &event);
+}
+
+static int
+open_fds(struct server *server)
+{
+	sigset_t signals;
+
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGHUP);
+	sigaddset(&signals, SIGUSR1);
+	pthread_sigmask(SIG_BLOCK, &signals, NULL);
+	server->signal_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
+	server->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (server->signal_fd == -1 || server->epoll_fd == -1)
+		return -1;
+	return watch(server, server->signal_fd, &server->signal_fd);
+}
+
+static int
+start_pool(struct server *server)
+{
+	struct pool *pool = &server->pool;
+	const struct config *config = server->config;
+
+	if (pool_start(pool, config, fit_connections(config)) == -1)
+		return -1;
+	if (watch(server, pool->slots.room_fd, &pool->slots) == -1 ||
+	    watch(server, pool->done_fd, pool) == -1)
+		return -1;
+	server->acceptor = (struct acceptor){
+		.epoll_fd = server->epoll_fd,
+		.listeners = &server->listeners,
+		.pool = pool,
+		.counters = &server->counters,
+	};
+	return 0;
+}
+
+static void
+close_all(struct server *server)
+{
+	stop_at_once(server);
+	pool_join(&server->pool);
+	if (server->epoll_fd != -1)
+		close(server->epoll_fd);
+	if (server->signal_fd != -1)
+		close(server->signal_fd);
+	config_free(server->config);
+}
+
+int
+server_run(struct config *config, const struct options *options)
+{
+	struct server server = {
+		.options = options,
+		.local_tz = getenv("TZ"),
+		.epoll_fd = -1,
+		.signal_fd = -1,
+		.pool = POOL_INITIALIZER,
+	};
+	int status = 0;
+
+	TAILQ_INIT(&server.listeners);
+	use_config(&server, config);
+	if (open_fds(&server) == -1 || start_pool(&server) == -1) {
+		log_error("cannot start: %s", strerror(errno));
+		status = EX_OSERR;
+		goto out;
+	}
+	if (change_listeners(&server, config) == -1) {
+		status = exit_status(errno);
+		goto out;
+	}
+	log_info("ready: %d workers, at most %d connections", server.pool.count,
+	    server.pool.slots.max);
+	while (server.phase != ENDED)
+		wait_and_handle(&server);
+	log_counters(&server);
+	log_info("stopped");
+out:
+	close_all(&server);
+	return status;
+}

@@ -1,0 +1,54 @@
+#ifndef WORKER_H
+#define WORKER_H
+
+#include <stdint.h>
+
+#include "conn.h"
+#include "counters.h"
+#include "slots.h"
+#include "stamp.h"
+
+/*
+ * A thread that serves the connections handed to it, each in turn.  Workers
+ * share nothing with one another.
+ */
+struct worker;
+
+struct worker_settings {
+	struct stamp_format stamp;
+	uint64_t idle_ms, send_ms; /* 0: never */
+};
+
+/* How far the server has come with its stop; only ever goes up. */
+enum worker_order {
+	WORKER_RUN,
+	WORKER_DRAIN,  /* close what is quiet; more may be handed over */
+	WORKER_FINISH, /* no more will be: end when all are closed */
+	WORKER_ABORT,  /* close all, end */
+};
+
+/*
+ * Starts worker number.  slots gets back a slot for each connection closed;
+ * done_fd, an eventfd, is written to when the thread is about to end.  NULL
+ * with errno.  This and all that follow are for the main thread only.
+ */
+struct worker *worker_start(int number, const struct worker_settings *settings,
+    struct slots *slots, int done_fd);
+
+/* The hand-over: conn belongs to the worker from here on, come what may. */
+void worker_give(struct worker *worker, struct conn *conn);
+
+/* Connections handed over and not closed yet. */
+int worker_load(const struct worker *worker);
+
+/* New settings, from the next event on; -1 with errno: out of memory. */
+int worker_set(struct worker *worker, const struct worker_settings *settings);
+
+void worker_order(struct worker *worker, enum worker_order order);
+
+const struct counters *worker_counters(const struct worker *worker);
+
+/* Waits for the end of the thread and frees the worker. */
+void worker_join(struct worker *worker);
+
+#endif
