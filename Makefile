@@ -18,8 +18,8 @@ BUILD = build/$(VARIANT)-$(notdir $(CC))
 
 # Debian's names.
 DEPS_BUILD = gcc make pkg-config libc6-dev libconfig-dev
-DEPS_CHECK = check netcat-openbsd ncat socat telnet busybox python3-minimal \
-	libpython3-stdlib iproute2 tzdata procps
+DEPS_CHECK = check netcat-openbsd ncat socat telnet busybox python3 \
+	iproute2 tzdata util-linux
 DEPS_CI = clang clang-format clang-tidy cppcheck libclang-rt-14-dev mandoc \
 	valgrind shellcheck
 
@@ -27,10 +27,10 @@ PKG_CONFIG ?= pkg-config
 PACKAGES = libconfig
 
 CPPFLAGS_ALL = -D_GNU_SOURCE -DVERSION='"$(VERSION)"' \
-	-DSYSCONFDIR='"$(sysconfdir)"' -Isrc \
+	-DSYSCONFDIR='"$(sysconfdir)"' -Isrc -Itests/support \
 	$(shell $(PKG_CONFIG) --cflags $(PACKAGES) 2>/dev/null) $(CPPFLAGS)
 WARNINGS = -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes \
-	-Wmissing-prototypes -Wwrite-strings -Wvla -Wpointer-arith -Wundef \
+	-Wmissing-prototypes -Wvla -Wpointer-arith -Wundef \
 	$(if $(WERROR),-Werror)
 CFLAGS ?= -O2 -g
 CFLAGS_ALL = -std=gnu17 -pthread $(WARNINGS) $(HARDENING) $(SANITIZE) $(CFLAGS)
@@ -57,9 +57,11 @@ endif
 PROGRAM = $(BUILD)/timestampd
 OBJECTS = $(patsubst src/%.c,$(BUILD)/%.o,$(sort $(wildcard src/*.c)))
 ROOMS = $(filter-out $(BUILD)/main.o,$(OBJECTS))
-UNIT = $(BUILD)/unit
+UNIT = $(BUILD)/unit-tests
 UNIT_OBJECTS = $(patsubst tests/%.c,$(BUILD)/%.o,$(sort $(wildcard tests/unit/*.c)))
-INTEGRATION = $(BUILD)/integration
+SUPPORT_OBJECTS = \
+	$(patsubst tests/%.c,$(BUILD)/%.o,$(sort $(wildcard tests/support/*.c)))
+INTEGRATION = $(BUILD)/integration-tests
 INTEGRATION_OBJECTS = \
 	$(patsubst tests/%.c,$(BUILD)/%.o,$(sort $(wildcard tests/integration/*.c)))
 CHECK_LIBS = $(shell $(PKG_CONFIG) --libs check)
@@ -85,12 +87,13 @@ $(BUILD)/flags: FORCE
 	@echo "$(subst ",\",$(FLAGS))" | cmp -s - $@ || \
 		echo "$(subst ",\",$(FLAGS))" >$@
 
--include $(OBJECTS:.o=.d) $(UNIT_OBJECTS:.o=.d) $(INTEGRATION_OBJECTS:.o=.d)
+-include $(patsubst %.o,%.d,$(OBJECTS) $(UNIT_OBJECTS) $(SUPPORT_OBJECTS) \
+	$(INTEGRATION_OBJECTS))
 
-$(UNIT): $(UNIT_OBJECTS) $(ROOMS)
+$(UNIT): $(UNIT_OBJECTS) $(SUPPORT_OBJECTS) $(ROOMS)
 	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) $(CHECK_LIBS)
 
-$(INTEGRATION): $(INTEGRATION_OBJECTS) $(BUILD)/address.o
+$(INTEGRATION): $(INTEGRATION_OBJECTS) $(SUPPORT_OBJECTS)
 	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(CHECK_LIBS)
 
 run: all

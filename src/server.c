@@ -243,6 +243,21 @@ retire(struct server *server, struct listener *listener)
 		listener_refuse(listener);
 }
 
+/* A listener that refuses new clients goes when the last old one is in. */
+static void
+drop_drained(struct server *server)
+{
+	struct listener *listener, *next;
+
+	for (listener = TAILQ_FIRST(&server->listeners); listener != NULL;
+	     listener = next) {
+		next = TAILQ_NEXT(listener, link);
+		if (listener->refusing &&
+		    !acceptor_accept(&server->acceptor, listener))
+			drop_listener(server, listener);
+	}
+}
+
 /* Keeps the listeners that are wanted still, and retires the others. */
 static void
 update_listeners(struct server *server, struct listener_list *wanted)
@@ -300,6 +315,7 @@ change_listeners(struct server *server, const struct config *config)
 		return -1;
 	}
 	update_listeners(server, &wanted);
+	drop_drained(server);
 	if (add_listeners(server, &wanted) == -1 ||
 	    serve_datagrams(server, &server->listeners, config) == -1) {
 		log_error("serving a new listener: %s", strerror(errno));
@@ -439,21 +455,6 @@ take_signals(struct server *server)
 	while (read(server->signal_fd, &info, sizeof(info)) ==
 	       (ssize_t)sizeof(info))
 		take_signal(server, info.ssi_signo);
-}
-
-/* A listener that refuses new clients goes when the last old one is in. */
-static void
-drop_drained(struct server *server)
-{
-	struct listener *listener, *next;
-
-	for (listener = TAILQ_FIRST(&server->listeners); listener != NULL;
-	     listener = next) {
-		next = TAILQ_NEXT(listener, link);
-		if (listener->refusing &&
-		    !acceptor_accept(&server->acceptor, listener))
-			drop_listener(server, listener);
-	}
 }
 
 static void

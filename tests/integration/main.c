@@ -1,0 +1,26 @@
+#include <stdlib.h>
+
+#include "suites.h"
+
+int
+main(void)
+{
+	SRunner *runner = srunner_create(command_suite());
+	char *program = realpath(getenv("TIMESTAMPD"), NULL);
+
+	/* The tests change their working directory. */
+	if (program == NULL || setenv("TIMESTAMPD", program, 1) == -1)
+		return EXIT_FAILURE;
+	free(program);
+	srunner_add_suite(runner, stream_suite());
+	srunner_add_suite(runner, datagram_suite());
+	srunner_add_suite(runner, stop_suite());
+	srunner_add_suite(runner, reload_suite());
+	srunner_add_suite(runner, limits_suite());
+	srunner_add_suite(runner, clients_suite());
+	srunner_add_suite(runner, network_suite());
+	srunner_run_all(runner, CK_ENV);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

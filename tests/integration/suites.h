@@ -1,0 +1,16 @@
+#ifndef SUITES_H
+#define SUITES_H
+
+#include <check.h>
+
+/* The real binary over real sockets. */
+Suite *clients_suite(void);
+Suite *command_suite(void);
+Suite *datagram_suite(void);
+Suite *limits_suite(void);
+Suite *network_suite(void);
+Suite *reload_suite(void);
+Suite *stop_suite(void);
+Suite *stream_suite(void);
+
+#endif

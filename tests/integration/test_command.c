@@ -1,0 +1,196 @@
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "client.h"
+#include "daemon.h"
+#include "scratch.h"
+#include "suites.h"
+
+#define ARGUMENTS(...) ((const char *const[]){ __VA_ARGS__, NULL })
+
+static void
+assert_ends(const char *const *arguments, int status, const char *text)
+{
+	struct daemon daemon;
+	int ended = daemon_run(&daemon, arguments);
+
+	ck_assert_msg(ended == status, "ended with %d, not %d:\n%s", ended,
+	    status, daemon.log);
+	ck_assert_msg(strstr(daemon.log, text) != NULL, "no '%s' in:\n%s", text,
+	    daemon.log);
+	free(daemon.log);
+}
+
+START_TEST(help_and_version)
+{
+	assert_ends(ARGUMENTS("-h"), 0, "usage: timestampd");
+	assert_ends(ARGUMENTS("--version"), 0, "timestampd 1.");
+}
+END_TEST
+
+START_TEST(usage)
+{
+	assert_ends(ARGUMENTS("-x"), EX_USAGE, "usage: timestampd");
+	assert_ends(ARGUMENTS("--port"), EX_USAGE, "'--port'");
+	assert_ends(ARGUMENTS("conf"), EX_USAGE, "'conf' is no option");
+	assert_ends(ARGUMENTS("-c"), EX_USAGE, "requires an argument");
+	assert_ends(ARGUMENTS("-l", "tcp:x"), EX_USAGE, "-l tcp:x: wants");
+}
+END_TEST
+
+START_TEST(configuration)
+{
+	scratch_write("bad", "workers = 1;\nwrokers = 1;\nlimits = 1;\n");
+	scratch_write("syntax", "workers = 1;\n\nlimits 2;\n");
+	scratch_write("good", "workers = 1;\n");
+	assert_ends(ARGUMENTS("-c", "nowhere"), EX_CONFIG,
+	    "cannot read nowhere: No such file or directory");
+	assert_ends(ARGUMENTS("-c", "."), EX_CONFIG, "not a regular file");
+	assert_ends(ARGUMENTS("-c", "syntax"), EX_CONFIG,
+	    "syntax:3: syntax error");
+	assert_ends(ARGUMENTS("-tc", "bad"), EX_CONFIG, "bad:2: wrokers: ");
+	assert_ends(ARGUMENTS("-tc", "bad"), EX_CONFIG, "bad:3: limits: ");
+	assert_ends(ARGUMENTS("-tc", "good"), 0, "is good");
+	assert_ends(ARGUMENTS("-t"), 0, "is good");
+}
+END_TEST
+
+START_TEST(unknown_host)
+{
+	assert_ends(ARGUMENTS("-l", "tcp:no.such.host.invalid:1"),
+	    EX_UNAVAILABLE, "no.such.host.invalid: host not found");
+}
+END_TEST
+
+START_TEST(address_in_use)
+{
+	struct daemon first;
+	char spec[64];
+
+	daemon_start(&first, ARGUMENTS("-l", "tcp:127.0.0.1:0"));
+	snprintf(spec, sizeof(spec), "tcp:127.0.0.1:%d",
+	    daemon_port(&first, "tcp 127.0.0.1"));
+	assert_ends(ARGUMENTS("-l", spec), EX_UNAVAILABLE,
+	    "Address already in use");
+	daemon_stop(&first);
+}
+END_TEST
+
+START_TEST(same_address_under_two_names)
+{
+	scratch_write("conf",
+	    "listeners = (\n"
+	    "{ protocol = \"tcp\"; address = \"127.0.0.1\"; port = 4; },\n"
+	    "{ protocol = \"tcp\"; address = \"127.000.000.001\"; port = 4; }"
+	    ");\n");
+	assert_ends(ARGUMENTS("-c", "conf"), EX_UNAVAILABLE,
+	    "conf:3: tcp 127.0.0.1:4: is the same as the one at conf:2");
+}
+END_TEST
+
+START_TEST(every_listener_that_fails_is_named)
+{
+	struct daemon daemon;
+
+	ck_assert_int_eq(daemon_run(&daemon,
+			     ARGUMENTS("-l", "udp:198.51.100.1:9", "-l",
+				 "tcp:198.51.100.2:9")),
+	    EX_UNAVAILABLE);
+	ck_assert_ptr_nonnull(strstr(daemon.log, "udp 198.51.100.1:9"));
+	ck_assert_ptr_nonnull(strstr(daemon.log, "tcp 198.51.100.2:9"));
+	free(daemon.log);
+}
+END_TEST
+
+/* A user without privilege; the port range is the host's. */
+START_TEST(privileged_port)
+{
+	char wrapper[] = "setpriv --reuid 65534 --clear-groups "
+			 "--bounding-set -all --inh-caps -all";
+	const char *variant = getenv("TIMESTAMPD_WRAPPER");
+
+	if (geteuid() != 0 || (variant != NULL && *variant != '\0'))
+		return;
+	setenv("TIMESTAMPD_WRAPPER", wrapper, 1);
+	assert_ends(ARGUMENTS("-l", "tcp:127.0.0.1:7"), EX_NOPERM,
+	    "tcp 127.0.0.1:7: bind: Permission denied; ports below 1024 want "
+	    "CAP_NET_BIND_SERVICE");
+}
+END_TEST
+
+START_TEST(unix_path_taken)
+{
+	struct daemon first;
+	char spec[128], folder[64];
+
+	ck_assert_ptr_nonnull(getcwd(folder, sizeof(folder)));
+	snprintf(spec, sizeof(spec), "unix:%s/sock", folder);
+	daemon_start(&first, ARGUMENTS("-l", spec));
+	assert_ends(ARGUMENTS("-l", spec), EX_UNAVAILABLE,
+	    "another process serves this socket");
+	daemon_signal(&first, SIGKILL);
+	daemon_wait(&first);
+	ck_assert_int_eq(access("sock", F_OK), 0);
+	daemon_start(&first, ARGUMENTS("-l", spec));
+	daemon_stop(&first);
+	ck_assert_int_eq(access("sock", F_OK), -1);
+	scratch_write("sock", "");
+	assert_ends(ARGUMENTS("-l", spec), EX_UNAVAILABLE,
+	    "taken by a file that is no socket");
+}
+END_TEST
+
+START_TEST(debug_shows_each_connection)
+{
+	struct daemon daemon;
+	char line[128];
+
+	daemon_start(&daemon,
+	    ARGUMENTS("-d", "-l", "tcp:127.0.0.1:0", "-l", "udp:[::1]:0"));
+	int port = daemon_port(&daemon, "tcp 127.0.0.1");
+	int fd = client_tcp(port);
+	snprintf(line, sizeof(line),
+	    "debug: tcp 127.0.0.1:%d from 127.0.0.1:", port);
+	daemon_await(&daemon, line);
+	daemon_await(&daemon, ": open\n");
+	client_talk(fd, "hello");
+	close(fd);
+	daemon_await(&daemon, line);
+	daemon_await(&daemon, ": closed, the client closed: 1 messages, 5 "
+			      "bytes in, 32 bytes out, ");
+	fd = client_udp6(daemon_port(&daemon, "udp [::1]"));
+	client_send(fd, "x", 1);
+	client_expect_datagram(fd, "x", 1);
+	daemon_await(&daemon, "udp datagram from [::1]:");
+	daemon_await(&daemon, ", 1 bytes: answered\n");
+	close(fd);
+	daemon_stop(&daemon);
+}
+END_TEST
+
+Suite *
+command_suite(void)
+{
+	Suite *suite = suite_create("command");
+	TCase *tests = tcase_create("all");
+
+	tcase_set_timeout(tests, 120);
+	tcase_add_checked_fixture(tests, scratch_enter, scratch_leave);
+	tcase_add_test(tests, help_and_version);
+	tcase_add_test(tests, usage);
+	tcase_add_test(tests, configuration);
+	tcase_add_test(tests, unknown_host);
+	tcase_add_test(tests, address_in_use);
+	tcase_add_test(tests, same_address_under_two_names);
+	tcase_add_test(tests, every_listener_that_fails_is_named);
+	tcase_add_test(tests, privileged_port);
+	tcase_add_test(tests, unix_path_taken);
+	tcase_add_test(tests, debug_shows_each_connection);
+	suite_add_tcase(suite, tests);
+	return suite;
+}

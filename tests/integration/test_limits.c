@@ -1,0 +1,213 @@
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "client.h"
+#include "daemon.h"
+#include "scratch.h"
+#include "suites.h"
+
+#define MANY 15000
+#define TCP "listeners = ( { protocol = \"tcp\"; port = 0; } );\n"
+
+static struct daemon server;
+
+static void
+raise_file_limit(rlim_t wanted)
+{
+	struct rlimit limit;
+
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = wanted;
+	if (limit.rlim_max < wanted)
+		limit.rlim_max = wanted;
+	ck_assert_msg(setrlimit(RLIMIT_NOFILE, &limit) == 0,
+	    "%llu file descriptors: %s", (unsigned long long)wanted,
+	    strerror(errno));
+}
+
+static bool
+is_wrapped(void)
+{
+	const char *wrapper = getenv("TIMESTAMPD_WRAPPER");
+
+	return wrapper != NULL && *wrapper != '\0';
+}
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED true
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED true
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED false
+#endif
+
+/* The memory of an instrumented program says nothing of the real one's. */
+START_TEST(many_idle_connections_cost_little)
+{
+	static int fds[MANY];
+
+	if (is_wrapped() || SANITIZED)
+		return;
+	raise_file_limit(MANY + 1000);
+	daemon_start_config(&server,
+	    "limits: { max_connections = 16000; };\n" TCP);
+	int port = daemon_port(&server, "tcp *");
+	int first = client_tcp(port);
+	client_talk(first, "warm");
+	long before = daemon_private_memory(&server);
+	for (int i = 0; i < MANY; i++)
+		fds[i] = client_tcp(port);
+	daemon_await_counter(&server, "open", MANY + 1);
+	long memory = daemon_private_memory(&server) - before;
+	ck_assert_msg(memory < 2 << 10, "%ld KiB", memory);
+
+	/* All of them are served, and then no thread does anything. */
+	for (int i = 0; i < MANY; i += 100)
+		client_talk(fds[i], "hello");
+	long ticks = daemon_cpu_ticks(&server);
+	struct pollfd silence = { .fd = first, .events = POLLIN };
+	ck_assert_int_eq(poll(&silence, 1, 3000), 0);
+	ck_assert_int_eq(daemon_cpu_ticks(&server) - ticks, 0);
+	for (int i = 0; i < MANY; i++)
+		close(fds[i]);
+	close(first);
+	daemon_await_counter(&server, "open", 0);
+	daemon_stop(&server);
+}
+END_TEST
+
+START_TEST(clients_over_the_limit_wait_their_turn)
+{
+	int fds[30];
+
+	daemon_start_config(&server,
+	    "limits: { max_connections = 10; };\n" TCP);
+	int port = daemon_port(&server, "tcp *");
+	for (int i = 0; i < 30; i++) {
+		fds[i] = client_tcp(port);
+		client_send(fds[i], "hello", 5);
+	}
+	for (int i = 0; i < 30; i++) {
+		client_expect(fds[i], "hello", 5);
+		ck_assert_uint_le(daemon_counter(&server, "open"), 10);
+		close(fds[i]);
+	}
+	daemon_await_counter(&server, "open", 0);
+	ck_assert_uint_gt(daemon_counter(&server, "accept_pauses"), 0);
+	ck_assert_ptr_nonnull(strstr(server.log, "max_connections (10)"));
+	daemon_stop(&server);
+}
+END_TEST
+
+START_TEST(a_stop_takes_in_who_waits_for_room)
+{
+	int fds[30];
+
+	daemon_start_config(&server,
+	    "limits: { max_connections = 10; };\n" TCP);
+	int port = daemon_port(&server, "tcp *");
+	for (int i = 0; i < 30; i++) {
+		fds[i] = client_tcp(port);
+		client_send(fds[i], "hello", 5);
+		shutdown(fds[i], SHUT_WR);
+	}
+	daemon_signal(&server, SIGTERM);
+	for (int i = 0; i < 30; i++) {
+		client_expect(fds[i], "hello", 5);
+		client_expect_end(fds[i]);
+		close(fds[i]);
+	}
+	ck_assert_int_eq(daemon_wait(&server), 0);
+	free(server.log);
+}
+END_TEST
+
+START_TEST(max_connections_is_held_against_the_file_limit)
+{
+	struct rlimit limit = { 256, 256 };
+
+	if (is_wrapped() || SANITIZED)
+		return;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	daemon_start_config(&server,
+	    "limits: { max_connections = 16000; };\n" TCP);
+	ck_assert_ptr_nonnull(
+	    strstr(server.log, "max_connections = 16000 wants 16"));
+	ck_assert_ptr_nonnull(strstr(server.log,
+	    "file descriptors, but the limit is 256: clamped to "));
+	daemon_stop(&server);
+}
+END_TEST
+
+/* File descriptors run out after the start: taken from the running server. */
+START_TEST(accepting_goes_on_when_file_descriptors_come_back)
+{
+	struct rlimit none = { 3, 20000 }, enough = { 1000, 20000 };
+
+	if (is_wrapped())
+		return;
+	daemon_start_config(&server, TCP);
+	int port = daemon_port(&server, "tcp *");
+	int early = client_tcp(port);
+	client_talk(early, "early");
+	ck_assert_int_eq(prlimit(server.pid, RLIMIT_NOFILE, &none, &enough), 0);
+	int fd = client_tcp(port);
+	client_send(fd, "hello", 5);
+	daemon_await(&server, "accept: Too many open files");
+	while (daemon_counter(&server, "accept_pauses") < 3)
+		;
+	client_talk(early, "served meanwhile");
+	ck_assert_int_eq(prlimit(server.pid, RLIMIT_NOFILE, &enough, NULL), 0);
+	client_expect(fd, "hello", 5);
+	ck_assert_ptr_null(strstr(server.log + server.log_seen,
+	    "accept: Too many open files"));
+	close(fd);
+	close(early);
+	daemon_stop(&server);
+}
+END_TEST
+
+START_TEST(no_cpu_time_when_nobody_talks)
+{
+	const char *const arguments[] = { "-l", "tcp:0", "-l", "udp:0", NULL };
+	struct timespec seconds = { .tv_sec = 2 };
+
+	daemon_start(&server, arguments);
+	long ticks = daemon_cpu_ticks(&server);
+	/* The pause is what is tested. */
+	nanosleep(&seconds, NULL);
+	ck_assert_int_eq(daemon_cpu_ticks(&server) - ticks, 0);
+	daemon_stop(&server);
+}
+END_TEST
+
+Suite *
+limits_suite(void)
+{
+	Suite *suite = suite_create("limits");
+	TCase *tests = tcase_create("all");
+
+	tcase_set_timeout(tests, 300);
+	tcase_add_checked_fixture(tests, scratch_enter, scratch_leave);
+	tcase_add_test(tests, many_idle_connections_cost_little);
+	tcase_add_test(tests, clients_over_the_limit_wait_their_turn);
+	tcase_add_test(tests, a_stop_takes_in_who_waits_for_room);
+	tcase_add_test(tests, max_connections_is_held_against_the_file_limit);
+	tcase_add_test(tests,
+	    accepting_goes_on_when_file_descriptors_come_back);
+	tcase_add_test(tests, no_cpu_time_when_nobody_talks);
+	suite_add_tcase(suite, tests);
+	return suite;
+}

@@ -1,0 +1,247 @@
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "client.h"
+#include "daemon.h"
+#include "scratch.h"
+#include "suites.h"
+
+/*
+ * A network of the test's own, with two addresses besides loopback's.  False
+ * where this user can't have one.
+ */
+static bool
+enter_own_network(void)
+{
+	if (unshare(CLONE_NEWNET) == -1) {
+		ck_assert_int_eq(errno, EPERM);
+		return false;
+	}
+	ck_assert_int_eq(system("ip link set lo up &&"
+				"ip addr add 10.99.0.1/32 dev lo &&"
+				"ip addr add 10.99.0.2/32 dev lo"),
+	    0);
+	return true;
+}
+
+static struct sockaddr_in
+inet(const char *ip, int port)
+{
+	struct sockaddr_in address = {
+		.sin_family = AF_INET,
+		.sin_port = htons((uint16_t)port),
+	};
+
+	ck_assert_int_eq(inet_pton(AF_INET, ip, &address.sin_addr), 1);
+	return address;
+}
+
+/* One datagram that claims to come from ip:port. */
+static void
+send_forged(const char *ip, int port, const char *to_ip, int to_port)
+{
+	struct sockaddr_in from = inet(ip, 0), to = inet(to_ip, 0);
+	uint16_t packet[5] = { htons((uint16_t)port), htons((uint16_t)to_port),
+		htons(10), 0, 0x4141 };
+	int fd = socket(AF_INET, SOCK_RAW, IPPROTO_UDP);
+
+	ck_assert_int_ne(fd, -1);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&from, sizeof(from)), 0);
+	ck_assert_int_eq(sendto(fd, packet, sizeof(packet), 0,
+			     (struct sockaddr *)&to, sizeof(to)),
+	    (ssize_t)sizeof(packet));
+	close(fd);
+}
+
+static void
+start_udp(struct daemon *daemon, const char *address)
+{
+	char spec[64];
+	const char *const arguments[] = { "-l", spec, NULL };
+
+	snprintf(spec, sizeof(spec), "udp:%s", address);
+	daemon_start(daemon, arguments);
+}
+
+START_TEST(a_loop_between_equal_ports_ends_at_once)
+{
+	struct daemon a, b;
+
+	if (!enter_own_network())
+		return;
+	start_udp(&a, "10.99.0.1:21567");
+	start_udp(&b, "10.99.0.2:21567");
+	send_forged("10.99.0.2", 21567, "10.99.0.1", 21567);
+	daemon_await_counter(&a, "dropped_port", 1);
+	ck_assert_uint_eq(daemon_counter(&a, "udp_messages_out"), 0);
+	ck_assert_uint_eq(daemon_counter(&b, "udp_messages_in"), 0);
+	daemon_stop(&a);
+	daemon_stop(&b);
+}
+END_TEST
+
+/* A turn adds a stamp: 52 fit into 1400 bytes. */
+START_TEST(a_loop_between_unequal_ports_ends_by_growth)
+{
+	struct daemon a, b;
+
+	if (!enter_own_network())
+		return;
+	start_udp(&a, "127.0.0.1:21567");
+	start_udp(&b, "127.0.0.2:21568");
+	send_forged("127.0.0.2", 21568, "127.0.0.1", 21567);
+	while (daemon_counter(&a, "dropped_oversize") +
+		   daemon_counter(&b, "dropped_oversize") ==
+	       0)
+		;
+	unsigned long long turns = daemon_counter(&a, "udp_messages_out") +
+	                           daemon_counter(&b, "udp_messages_out");
+	ck_assert_uint_eq(turns, 52);
+	daemon_stop(&a);
+	daemon_stop(&b);
+}
+END_TEST
+
+static void *
+answer_constantly(void *arg)
+{
+	int fd = *(int *)arg;
+	struct sockaddr_in from;
+	socklen_t len = sizeof(from);
+	char data[2048];
+
+	while (recvfrom(fd, data, sizeof(data), 0, (struct sockaddr *)&from,
+		   &len) > 0) {
+		sendto(fd, "error", 5, 0, (struct sockaddr *)&from, len);
+		len = sizeof(from);
+	}
+	return NULL;
+}
+
+/* A peer that answers everything with the same, as in CVE-2024-2169. */
+START_TEST(a_loop_with_a_constant_answerer_ends_by_the_rate)
+{
+	struct daemon server;
+	pthread_t thread;
+	struct sockaddr_in address;
+	int fd = -1;
+
+	if (!enter_own_network())
+		return;
+	address = inet("10.99.0.2", 5000);
+	fd = socket(AF_INET, SOCK_DGRAM, 0);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof(address)),
+	    0);
+	pthread_create(&thread, NULL, answer_constantly, &fd);
+	daemon_start_config(&server,
+	    "udp: { rate_limit = 1; rate_burst = 100; };\n"
+	    "listeners = ( { protocol = \"udp\"; address = \"10.99.0.1\";\n"
+	    "port = 21567; } );\n");
+	send_forged("10.99.0.2", 5000, "10.99.0.1", 21567);
+	daemon_await_counter(&server, "dropped_rate", 1);
+	unsigned long long turns = daemon_counter(&server, "udp_messages_out");
+	ck_assert_uint_ge(turns, 100);
+	ck_assert_uint_lt(turns, 1000);
+	ck_assert_uint_eq(daemon_counter(&server, "udp_messages_in"),
+	    turns + 1);
+	daemon_stop(&server);
+	shutdown(fd, SHUT_RD);
+	pthread_join(thread, NULL);
+	close(fd);
+}
+END_TEST
+
+/* "*" on a host with two addresses: each answers for itself. */
+START_TEST(two_addresses_answer_for_themselves)
+{
+	static const char *const ips[] = { "10.99.0.1", "10.99.0.2" };
+	struct daemon server;
+
+	if (!enter_own_network())
+		return;
+	start_udp(&server, "0.0.0.0:21567");
+	for (int i = 0; i < 4; i++) {
+		struct sockaddr_in to = inet(ips[i % 2], 21567);
+		int fd = socket(AF_INET, SOCK_DGRAM, 0);
+		ck_assert_int_eq(connect(fd, (struct sockaddr *)&to,
+				     sizeof(to)),
+		    0);
+		client_send(fd, "hello", 5);
+		client_expect_datagram(fd, "hello", 5);
+		close(fd);
+	}
+	daemon_stop(&server);
+}
+END_TEST
+
+/* As on a kernel without IPv6; for this process and its children. */
+static void
+forbid_ipv6(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+		    offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 3),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+		    offsetof(struct seccomp_data, args)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET6, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EAFNOSUPPORT),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog filter = {
+		.len = sizeof(code) / sizeof(code[0]),
+		.filter = code,
+	};
+
+	ck_assert_int_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+	ck_assert_int_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter),
+	    0);
+}
+
+START_TEST(a_host_without_ipv6_is_served)
+{
+	const char *const arguments[] = { "-l", "tcp:0", "-l", "udp:0", NULL };
+	struct daemon server;
+
+	forbid_ipv6();
+	daemon_start(&server, arguments);
+	int fd = client_tcp(daemon_port(&server, "tcp 0.0.0.0"));
+	client_talk(fd, "hello");
+	close(fd);
+	fd = client_udp(daemon_port(&server, "udp 0.0.0.0"));
+	client_send(fd, "hello", 5);
+	client_expect_datagram(fd, "hello", 5);
+	close(fd);
+	daemon_stop(&server);
+}
+END_TEST
+
+Suite *
+network_suite(void)
+{
+	Suite *suite = suite_create("network");
+	TCase *tests = tcase_create("all");
+
+	tcase_set_timeout(tests, 120);
+	tcase_add_checked_fixture(tests, scratch_enter, scratch_leave);
+	tcase_add_test(tests, a_loop_between_equal_ports_ends_at_once);
+	tcase_add_test(tests, a_loop_between_unequal_ports_ends_by_growth);
+	tcase_add_test(tests, a_loop_with_a_constant_answerer_ends_by_the_rate);
+	tcase_add_test(tests, two_addresses_answer_for_themselves);
+	tcase_add_test(tests, a_host_without_ipv6_is_served);
+	suite_add_tcase(suite, tests);
+	return suite;
+}

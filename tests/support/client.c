@@ -1,0 +1,184 @@
+#include "client.h"
+
+#include <arpa/inet.h>
+#include <check.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+static int
+open_ipv4(int type, int port)
+{
+	struct sockaddr_in address = {
+		.sin_family = AF_INET,
+		.sin_port = htons((uint16_t)port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+	int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
+
+	ck_assert_int_ne(fd, -1);
+	ck_assert_msg(connect(fd, (struct sockaddr *)&address,
+			  sizeof(address)) == 0,
+	    "connect: %s", strerror(errno));
+	return fd;
+}
+
+static int
+open_ipv6(int type, int port)
+{
+	struct sockaddr_in6 address = {
+		.sin6_family = AF_INET6,
+		.sin6_port = htons((uint16_t)port),
+		.sin6_addr = IN6ADDR_LOOPBACK_INIT,
+	};
+	int fd = socket(AF_INET6, type | SOCK_CLOEXEC, 0);
+
+	ck_assert_int_ne(fd, -1);
+	ck_assert_msg(connect(fd, (struct sockaddr *)&address,
+			  sizeof(address)) == 0,
+	    "connect: %s", strerror(errno));
+	return fd;
+}
+
+int
+client_tcp(int port)
+{
+	return open_ipv4(SOCK_STREAM, port);
+}
+
+int
+client_tcp6(int port)
+{
+	return open_ipv6(SOCK_STREAM, port);
+}
+
+int
+client_udp(int port)
+{
+	return open_ipv4(SOCK_DGRAM, port);
+}
+
+int
+client_udp6(int port)
+{
+	return open_ipv6(SOCK_DGRAM, port);
+}
+
+int
+client_unix(const char *path, int type)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+
+	ck_assert_int_ne(fd, -1);
+	/* A bind to no path chooses an abstract one. */
+	if (type == SOCK_DGRAM)
+		ck_assert_int_eq(bind(fd, (struct sockaddr *)&address,
+				     sizeof(sa_family_t)),
+		    0);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	ck_assert_msg(connect(fd, (struct sockaddr *)&address,
+			  sizeof(address)) == 0,
+	    "connect: %s", strerror(errno));
+	return fd;
+}
+
+void
+client_send(int fd, const void *data, size_t len)
+{
+	const char *at = data;
+
+	do {
+		ssize_t n = send(fd, at, len, MSG_NOSIGNAL);
+		ck_assert_msg(n >= 0, "send: %s", strerror(errno));
+		at += n;
+		len -= (size_t)n;
+	} while (len > 0);
+}
+
+void
+client_read(int fd, void *data, size_t len)
+{
+	char *at = data;
+
+	while (len > 0) {
+		ssize_t n = recv(fd, at, len, 0);
+		ck_assert_msg(n > 0, "recv: %s",
+		    n == 0 ? "end" : strerror(errno));
+		at += n;
+		len -= (size_t)n;
+	}
+}
+
+size_t
+client_read_end(int fd, void *data, size_t size)
+{
+	size_t len = 0;
+	ssize_t n;
+
+	while (len < size &&
+	       (n = recv(fd, (char *)data + len, size - len, 0)) != 0) {
+		ck_assert_msg(n > 0, "recv: %s", strerror(errno));
+		len += (size_t)n;
+	}
+	return len;
+}
+
+static void
+assert_reply(const char *reply, size_t reply_len, const void *text, size_t len)
+{
+	struct tm tm = { .tm_isdst = -1 };
+	time_t now = time(NULL);
+
+	ck_assert_uint_eq(reply_len, STAMP_LEN + len);
+	const char *end = strptime(reply, "[%a %b %d %H:%M:%S %Y] ", &tm);
+	ck_assert_msg(end == reply + STAMP_LEN, "no stamp: %.27s", reply);
+	time_t stamp = mktime(&tm);
+	ck_assert_msg(stamp <= now && stamp > now - 300, "not of now: %.27s",
+	    reply);
+	ck_assert_mem_eq(reply + STAMP_LEN, text, len);
+}
+
+void
+client_expect(int fd, const void *text, size_t len)
+{
+	char *reply = calloc(1, STAMP_LEN + len + 1);
+
+	client_read(fd, reply, STAMP_LEN + len);
+	assert_reply(reply, STAMP_LEN + len, text, len);
+	free(reply);
+}
+
+void
+client_expect_datagram(int fd, const void *text, size_t len)
+{
+	size_t size = STAMP_LEN + len + 100;
+	char *reply = calloc(1, size);
+	ssize_t n = recv(fd, reply, size - 1, 0);
+
+	ck_assert_msg(n >= 0, "recv: %s", strerror(errno));
+	assert_reply(reply, (size_t)n, text, len);
+	free(reply);
+}
+
+void
+client_expect_end(int fd)
+{
+	char byte;
+	ssize_t n = recv(fd, &byte, 1, 0);
+
+	ck_assert_msg(n == 0, "recv: %s", n == 1 ? "more" : strerror(errno));
+}
+
+void
+client_talk(int fd, const char *text)
+{
+	client_send(fd, text, strlen(text));
+	client_expect(fd, text, strlen(text));
+}

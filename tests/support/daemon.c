@@ -1,0 +1,229 @@
+#include "daemon.h"
+
+#include <check.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "scratch.h"
+
+#define ARGUMENTS_MAX 64
+
+/* The wrapper's words, the binary, and the arguments. */
+static void
+run_program(const char *const *arguments)
+{
+	char *command[ARGUMENTS_MAX];
+	const char *wrapper = getenv("TIMESTAMPD_WRAPPER");
+	char *words = strdup(wrapper != NULL ? wrapper : "");
+	int count = 0;
+
+	for (char *word = strtok(words, " "); word; word = strtok(NULL, " "))
+		command[count++] = word;
+	command[count++] = getenv("TIMESTAMPD");
+	while (*arguments != NULL && count < ARGUMENTS_MAX - 1)
+		command[count++] = (char *)*arguments++;
+	command[count] = NULL;
+	execvp(command[0], command);
+	perror(command[0]);
+	_exit(127);
+}
+
+static void
+spawn(struct daemon *daemon, const char *const *arguments)
+{
+	int ends[2];
+	sigset_t none;
+
+	memset(daemon, 0, sizeof(*daemon));
+	ck_assert_ptr_nonnull(getenv("TIMESTAMPD"));
+	ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+	fcntl(ends[0], F_SETPIPE_SZ, 1 << 20);
+	daemon->log = calloc(1, 1);
+	daemon->log_fd = ends[0];
+	daemon->pid = fork();
+	ck_assert_int_ne(daemon->pid, -1);
+	if (daemon->pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		sigemptyset(&none);
+		sigprocmask(SIG_SETMASK, &none, NULL);
+		dup2(ends[1], STDOUT_FILENO);
+		dup2(ends[1], STDERR_FILENO);
+		run_program(arguments);
+	}
+	close(ends[1]);
+}
+
+/* 0 at the end of the log. */
+static ssize_t
+read_log(struct daemon *daemon)
+{
+	char piece[65536];
+	ssize_t n = read(daemon->log_fd, piece, sizeof(piece));
+
+	ck_assert_int_ne(n, -1);
+	daemon->log = realloc(daemon->log, daemon->log_len + (size_t)n + 1);
+	memcpy(daemon->log + daemon->log_len, piece, (size_t)n);
+	daemon->log_len += (size_t)n;
+	daemon->log[daemon->log_len] = '\0';
+	return n;
+}
+
+void
+daemon_await(struct daemon *daemon, const char *text)
+{
+	const char *found;
+
+	while ((found = strstr(daemon->log + daemon->log_seen, text)) == NULL)
+		ck_assert_msg(read_log(daemon) > 0, "no '%s' in its log:\n%s",
+		    text, daemon->log);
+	daemon->log_seen = (size_t)(found - daemon->log) + strlen(text);
+}
+
+void
+daemon_start(struct daemon *daemon, const char *const *arguments)
+{
+	spawn(daemon, arguments);
+	daemon_await(daemon, "ready: ");
+}
+
+void
+daemon_start_config(struct daemon *daemon, const char *config)
+{
+	const char *const arguments[] = { "-c", "conf", NULL };
+
+	scratch_write("conf", config);
+	daemon_start(daemon, arguments);
+}
+
+int
+daemon_run(struct daemon *daemon, const char *const *arguments)
+{
+	spawn(daemon, arguments);
+	return daemon_wait(daemon);
+}
+
+int
+daemon_port(const struct daemon *daemon, const char *name)
+{
+	char start[128];
+	const char *found;
+
+	snprintf(start, sizeof(start), "listening on %s:", name);
+	found = strstr(daemon->log, start);
+	ck_assert_msg(found != NULL, "no '%s' in its log:\n%s", start,
+	    daemon->log);
+	return atoi(found + strlen(start));
+}
+
+void
+daemon_signal(const struct daemon *daemon, int signal_number)
+{
+	ck_assert_int_eq(kill(daemon->pid, signal_number), 0);
+}
+
+void
+daemon_reload(struct daemon *daemon, const char *config, const char *text)
+{
+	scratch_write("conf", config);
+	daemon_signal(daemon, SIGHUP);
+	daemon_await(daemon, text);
+}
+
+unsigned long long
+daemon_counter(struct daemon *daemon, const char *name)
+{
+	char start[64];
+
+	daemon_signal(daemon, SIGUSR1);
+	daemon_await(daemon, "counters: ");
+	size_t at = daemon->log_seen;
+	daemon_await(daemon, "\n");
+	snprintf(start, sizeof(start), " %s=", name);
+	const char *found = strstr(daemon->log + at - 1, start);
+	if (found == NULL || found > daemon->log + daemon->log_seen)
+		return 0;
+	return strtoull(found + strlen(start), NULL, 10);
+}
+
+void
+daemon_await_counter(struct daemon *daemon, const char *name,
+    unsigned long long value)
+{
+	while (daemon_counter(daemon, name) != value)
+		;
+}
+
+static long
+proc_number(const struct daemon *daemon, const char *file, const char *start)
+{
+	char path[64], line[256];
+	long number = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", daemon->pid, file);
+	FILE *stream = fopen(path, "r");
+	ck_assert_ptr_nonnull(stream);
+	while (fgets(line, sizeof(line), stream) != NULL)
+		if (strncmp(line, start, strlen(start)) == 0)
+			number += atol(line + strlen(start));
+	fclose(stream);
+	return number;
+}
+
+long
+daemon_status(const struct daemon *daemon, const char *name)
+{
+	return proc_number(daemon, "status", name);
+}
+
+long
+daemon_private_memory(const struct daemon *daemon)
+{
+	return proc_number(daemon, "smaps_rollup", "Private_Clean:") +
+	       proc_number(daemon, "smaps_rollup", "Private_Dirty:");
+}
+
+long
+daemon_cpu_ticks(const struct daemon *daemon)
+{
+	char path[64], line[1024] = "";
+	long user, system;
+
+	snprintf(path, sizeof(path), "/proc/%d/stat", daemon->pid);
+	FILE *stream = fopen(path, "r");
+	ck_assert_ptr_nonnull(stream);
+	ck_assert_ptr_nonnull(fgets(line, sizeof(line), stream));
+	fclose(stream);
+	ck_assert_int_eq(sscanf(strrchr(line, ')'),
+			     ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u "
+			     "%ld %ld",
+			     &user, &system),
+	    2);
+	return user + system;
+}
+
+int
+daemon_wait(struct daemon *daemon)
+{
+	int status;
+
+	while (read_log(daemon) > 0)
+		;
+	close(daemon->log_fd);
+	ck_assert_int_eq(waitpid(daemon->pid, &status, 0), daemon->pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+void
+daemon_stop(struct daemon *daemon)
+{
+	daemon_signal(daemon, SIGTERM);
+	int status = daemon_wait(daemon);
+	ck_assert_msg(status == 0, "ended with %d:\n%s", status, daemon->log);
+	free(daemon->log);
+}

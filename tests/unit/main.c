@@ -1,0 +1,25 @@
+#include <stdlib.h>
+
+#include "suites.h"
+
+int
+main(void)
+{
+	SRunner *runner = srunner_create(stamp_suite());
+
+	srunner_add_suite(runner, framing_suite());
+	srunner_add_suite(runner, address_suite());
+	srunner_add_suite(runner, log_suite());
+	srunner_add_suite(runner, counters_suite());
+	srunner_add_suite(runner, slots_suite());
+	srunner_add_suite(runner, ratelimit_suite());
+	srunner_add_suite(runner, source_suite());
+	srunner_add_suite(runner, config_suite());
+	srunner_add_suite(runner, options_suite());
+	srunner_add_suite(runner, listener_suite());
+	srunner_add_suite(runner, conn_suite());
+	srunner_run_all(runner, CK_ENV);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

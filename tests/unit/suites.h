@@ -1,0 +1,20 @@
+#ifndef SUITES_H
+#define SUITES_H
+
+#include <check.h>
+
+/* One suite for each room of src/, through its public header. */
+Suite *address_suite(void);
+Suite *config_suite(void);
+Suite *conn_suite(void);
+Suite *counters_suite(void);
+Suite *framing_suite(void);
+Suite *listener_suite(void);
+Suite *log_suite(void);
+Suite *options_suite(void);
+Suite *ratelimit_suite(void);
+Suite *slots_suite(void);
+Suite *source_suite(void);
+Suite *stamp_suite(void);
+
+#endif
