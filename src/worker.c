@@ -398,7 +398,8 @@ worker_set(struct worker *worker, const struct worker_settings *settings)
 void
 worker_order(struct worker *worker, enum worker_order order)
 {
-	worker->order = order;
+	if (order > worker->order)
+		worker->order = order;
 	wake(worker);
 }
 

@@ -44,6 +44,7 @@ int worker_load(const struct worker *worker);
 /* New settings, from the next event on; -1 with errno: out of memory. */
 int worker_set(struct worker *worker, const struct worker_settings *settings);
 
+/* An order below one given before is none. */
 void worker_order(struct worker *worker, enum worker_order order);
 
 const struct counters *worker_counters(const struct worker *worker);

@@ -257,9 +257,17 @@ START_TEST(a_second_signal_ends_it_at_once)
 	    "listeners = ( { protocol = \"tcp\"; port = 0; } );\n");
 	int fd = client_tcp(daemon_port(&server, "tcp *"));
 	fill(fd);
-	daemon_signal(&server, SIGTERM);
-	daemon_await(&server, "stopping");
-	daemon_signal(&server, SIGINT);
+	if (_i == 0) {
+		daemon_signal(&server, SIGTERM);
+		daemon_await(&server, "stopping");
+		daemon_signal(&server, SIGINT);
+	} else {
+		/* Both at the same moment. */
+		daemon_signal(&server, SIGSTOP);
+		daemon_signal(&server, SIGTERM);
+		daemon_signal(&server, SIGINT);
+		daemon_signal(&server, SIGCONT);
+	}
 	ck_assert_int_eq(daemon_wait(&server), 0);
 	free(server.log);
 	close(fd);
@@ -280,7 +288,7 @@ stop_suite(void)
 	tcase_add_test(tests, datagrams_that_have_arrived_are_answered);
 	tcase_add_test(tests, quiet_clients_see_an_orderly_end);
 	tcase_add_test(tests, drain_timeout_bounds_the_stop);
-	tcase_add_test(tests, a_second_signal_ends_it_at_once);
+	tcase_add_loop_test(tests, a_second_signal_ends_it_at_once, 0, 2);
 	suite_add_tcase(suite, tests);
 	return suite;
 }

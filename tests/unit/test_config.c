@@ -12,6 +12,8 @@ static struct config *
 load(const char *path)
 {
 	size_t len;
+
+	free(complaints);
 	FILE *errors = open_memstream(&complaints, &len);
 	struct config *config = config_load(path, errors);
 
@@ -244,6 +246,8 @@ static int
 set_specs(struct config *config, char **specs, size_t count)
 {
 	size_t len;
+
+	free(complaints);
 	FILE *errors = open_memstream(&complaints, &len);
 	int rc = config_set_listeners(config, specs, count, errors);
 
