@@ -31,7 +31,7 @@ struct conn {
 	int fd;
 	uint8_t protocol, framing, want;
 	bool line_start;
-	_Atomic bool lost; /* set by the acceptor: it could not be polled */
+	_Atomic bool lost; /* set by the acceptor: no event will ever come */
 	uint64_t opened_ms, active_ms; /* CLOCK_MONOTONIC */
 	uint64_t bytes_in, bytes_out, messages;
 	struct conn_kept *kept; /* what the client does not take yet */

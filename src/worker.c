@@ -25,6 +25,7 @@
 struct worker {
 	/* Both threads. */
 	_Atomic(struct conn *) incoming; /* linked by link.tqe_next */
+	_Atomic(struct conn *) giving;   /* incoming, but not polled yet */
 	_Atomic(struct worker_settings *) next_settings;
 	_Atomic int order;
 	_Atomic int load;
@@ -155,6 +156,11 @@ expire(struct worker *worker, struct conn *conn)
 {
 	enum counter cause = COUNTER_CLOSED_STOP;
 
+	if (conn == worker->giving) {
+		/* The acceptor still has the fd in its hands: another time. */
+		follow(worker, conn, CONN_WANT_READ, cause);
+		return;
+	}
 	switch (conn->want) {
 	case CONN_WANT_READ:
 		if (worker->order < WORKER_DRAIN)
@@ -361,19 +367,21 @@ worker_give(struct worker *worker, struct conn *conn)
 	int fd = conn->fd;
 
 	worker->load++;
+	worker->giving = conn;
 	conn->link.tqe_next = worker->incoming;
 	while (!atomic_compare_exchange_weak(&worker->incoming,
 	    &conn->link.tqe_next, conn))
 		;
-	if (epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, fd, &event) == -1) {
-		/* No event will ever come that could end it: the worker does,
-		 * who can't have done so already. */
+	/* After an event the worker may have freed it already. */
+	bool lost = epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, fd, &event) ==
+	          -1;
+	if (lost) {
 		conn->lost = true;
 		worker->lost_some = true;
-		wake(worker);
-	} else if (worker->asleep) {
-		wake(worker);
 	}
+	worker->giving = NULL;
+	if (lost || worker->asleep)
+		wake(worker);
 }
 
 int
@@ -398,7 +406,7 @@ worker_set(struct worker *worker, const struct worker_settings *settings)
 void
 worker_order(struct worker *worker, enum worker_order order)
 {
-	if (order > worker->order)
+	if ((int)order > worker->order)
 		worker->order = order;
 	wake(worker);
 }

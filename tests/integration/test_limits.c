@@ -34,31 +34,11 @@ raise_file_limit(rlim_t wanted)
 	    strerror(errno));
 }
 
-static bool
-is_wrapped(void)
-{
-	const char *wrapper = getenv("TIMESTAMPD_WRAPPER");
-
-	return wrapper != NULL && *wrapper != '\0';
-}
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED true
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED true
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED false
-#endif
-
-/* The memory of an instrumented program says nothing of the real one's. */
 START_TEST(many_idle_connections_cost_little)
 {
 	static int fds[MANY];
 
-	if (is_wrapped() || SANITIZED)
+	if (!daemon_is_bare())
 		return;
 	raise_file_limit(MANY + 1000);
 	daemon_start_config(&server,
@@ -138,7 +118,7 @@ START_TEST(max_connections_is_held_against_the_file_limit)
 {
 	struct rlimit limit = { 256, 256 };
 
-	if (is_wrapped() || SANITIZED)
+	if (!daemon_is_bare())
 		return;
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
 	daemon_start_config(&server,
@@ -156,7 +136,7 @@ START_TEST(accepting_goes_on_when_file_descriptors_come_back)
 {
 	struct rlimit none = { 3, 20000 }, enough = { 1000, 20000 };
 
-	if (is_wrapped())
+	if (!daemon_is_bare())
 		return;
 	daemon_start_config(&server, TCP);
 	int port = daemon_port(&server, "tcp *");
@@ -184,6 +164,8 @@ START_TEST(no_cpu_time_when_nobody_talks)
 	const char *const arguments[] = { "-l", "tcp:0", "-l", "udp:0", NULL };
 	struct timespec seconds = { .tv_sec = 2 };
 
+	if (!daemon_is_bare())
+		return;
 	daemon_start(&server, arguments);
 	long ticks = daemon_cpu_ticks(&server);
 	/* The pause is what is tested. */

@@ -124,7 +124,7 @@ START_TEST(a_bad_file_changes_nothing)
 		{ "stamp: { format = \"epoch\"; };\n" LISTENERS(
 		      UDP() ","
 			    "{ protocol = \"tcp\"; address = \"198.51.100.1\"; "
-		            "port = 1; "
+			    "port = 1; "
 			    "}"),
 		    "198.51.100.1:1: bind: Cannot assign" },
 		{ "stamp: { format = \"epoch\"; };\n" LISTENERS(

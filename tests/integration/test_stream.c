@@ -179,7 +179,8 @@ START_TEST(a_hundred_megabytes_without_newline_are_one_line)
 	ck_assert_uint_eq(got, stream.len);
 	pthread_join(sender, NULL);
 	close(stream.fd);
-	ck_assert_int_lt(daemon_status(&server, "VmHWM:"), 200 << 10);
+	long peak = daemon_status(&server, "VmHWM:");
+	ck_assert(peak < 16 << 10 || !daemon_is_bare());
 }
 END_TEST
 
@@ -244,7 +245,8 @@ START_TEST(a_client_that_never_reads_is_closed)
 
 	memset(newlines, '\n', sizeof(newlines));
 	ck_assert_uint_gt(fill(fd, newlines, sizeof(newlines)), 0);
-	ck_assert_int_lt(daemon_private_memory(&server) - before, 1024);
+	long memory = daemon_private_memory(&server) - before;
+	ck_assert(memory < 1024 || !daemon_is_bare());
 	client_talk(other, "served meanwhile");
 	daemon_await_counter(&server, "closed_send_timeout", 1);
 	close(fd);

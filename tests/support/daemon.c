@@ -121,6 +121,26 @@ daemon_port(const struct daemon *daemon, const char *name)
 	return atoi(found + strlen(start));
 }
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED
+#endif
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED
+#endif
+
+bool
+daemon_is_bare(void)
+{
+#ifdef SANITIZED
+	return false;
+#else
+	const char *wrapper = getenv("TIMESTAMPD_WRAPPER");
+
+	return wrapper == NULL || *wrapper == '\0';
+#endif
+}
+
 void
 daemon_signal(const struct daemon *daemon, int signal_number)
 {

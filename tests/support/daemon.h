@@ -1,6 +1,7 @@
 #ifndef DAEMON_H
 #define DAEMON_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -14,6 +15,11 @@ struct daemon {
 	char *log; /* what it has written to standard error so far */
 	size_t log_len, log_seen;
 };
+
+/*
+ * Neither instrumented nor wrapped: what memory and time it takes is its own.
+ */
+bool daemon_is_bare(void);
 
 /* Starts it with these arguments, and waits until it is ready. */
 void daemon_start(struct daemon *daemon, const char *const *arguments);
