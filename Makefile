@@ -38,7 +38,8 @@ LDFLAGS_ALL = -pthread $(HARDENING_LD) $(SANITIZE) $(LDFLAGS)
 LIBS = $(shell $(PKG_CONFIG) --libs $(PACKAGES))
 
 ifeq ($(VARIANT),none)
-supported = $(shell $(CC) $(1) -E -xc /dev/null >/dev/null 2>&1 && echo $(1))
+supported = $(shell $(CC) -Werror $(1) -E -xc /dev/null >/dev/null 2>&1 && \
+	echo $(1))
 HARDENING = -fstack-protector-strong -fPIE -U_FORTIFY_SOURCE \
 	-D_FORTIFY_SOURCE=3 $(call supported,-fcf-protection) \
 	$(call supported,-fstack-clash-protection)
@@ -80,6 +81,11 @@ $(BUILD)/%.o: src/%.c $(BUILD)/flags
 $(BUILD)/%.o: tests/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
+
+# "make deps check" in parallel: nothing is compiled before all is installed.
+ifneq ($(filter deps deps-ci,$(MAKECMDGOALS)),)
+$(BUILD)/flags: | deps
+endif
 
 FLAGS = $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) $(LDFLAGS_ALL)
 $(BUILD)/flags: FORCE
@@ -128,11 +134,12 @@ coverage:
 		END { printf "%-24s %6.2f %% of %4d\n", "all", \
 			100 * hit / lines, lines }'
 
+# cppcheck doesn't know sys/queue.h and takes its loops for reads of nothing.
 lint:
 	clang-format --dry-run -Werror $(SOURCES)
 	cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr \
 		--enable=warning,performance,portability \
-		--suppress=missingIncludeSystem -D_GNU_SOURCE \
+		--suppress=missingIncludeSystem --suppress=uninitvar -D_GNU_SOURCE \
 		-DSYSCONFDIR='""' -DVERSION='""' -Isrc src tests
 	clang-tidy --quiet $(wildcard src/*.c tests/*/*.c) -- \
 		-std=gnu17 $(CPPFLAGS_ALL) 2>/dev/null

@@ -36,11 +36,10 @@ pool_start(struct pool *pool, const struct config *config, int max_connections)
 	int size = pool_size(config);
 
 	*pool = (struct pool)POOL_INITIALIZER;
-	if (slots_init(&pool->slots, max_connections) == -1)
-		return -1;
-	pool->done_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	pool->workers = calloc((size_t)size, sizeof(struct worker *));
-	if (pool->done_fd == -1 || pool->workers == NULL)
+	pool->done_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (pool->workers == NULL || pool->done_fd == -1 ||
+	    slots_init(&pool->slots, max_connections) == -1)
 		goto fail;
 	for (; pool->count < size; pool->count++, pool->running++) {
 		pool->workers[pool->count] = worker_start(pool->count,
@@ -85,6 +84,7 @@ void
 pool_order(struct pool *pool, enum worker_order order)
 {
 	for (int i = 0; i < pool->count; i++)
+		/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): count */
 		worker_order(pool->workers[i], order);
 }
 

@@ -356,8 +356,7 @@ load_config(const struct server *server)
 static void
 use_config(struct server *server, struct config *config)
 {
-	if (server->config != config)
-		config_free(server->config);
+	config_free(server->config);
 	server->config = config;
 	log_set_level(config->log_level);
 	if (stamp_set_zone(config->timezone, server->local_tz) == -1)

@@ -203,8 +203,9 @@ render(struct stamp *stamp, time_t second)
 		text[len - 2] = ':';
 		len++;
 	}
-	memcpy(text + len, "] ", 2);
-	stamp->len = len + 2;
+	text[len++] = ']';
+	text[len++] = ' ';
+	stamp->len = len;
 	stamp->second = second;
 	find_digit_runs(stamp);
 }

@@ -135,6 +135,7 @@ START_TEST(unix_path_taken)
 	    "another process serves this socket");
 	daemon_signal(&first, SIGKILL);
 	daemon_wait(&first);
+	free(first.log);
 	ck_assert_int_eq(access("sock", F_OK), 0);
 	daemon_start(&first, ARGUMENTS("-l", spec));
 	daemon_stop(&first);
