@@ -142,8 +142,8 @@ assert_reply(const char *reply, size_t reply_len, const void *text, size_t len)
 	const char *end = strptime(reply, "[%a %b %d %H:%M:%S %Y] ", &tm);
 	ck_assert_msg(end == reply + STAMP_LEN, "no stamp: %.27s", reply);
 	time_t stamp = mktime(&tm);
-	ck_assert_msg(stamp <= now.tv_sec && stamp > now.tv_sec - 300, "not of now: %.27s",
-	    reply);
+	ck_assert_msg(stamp <= now.tv_sec && stamp > now.tv_sec - 300,
+	    "not of now: %.27s", reply);
 	ck_assert_mem_eq(reply + STAMP_LEN, text, len);
 }
 
