@@ -200,6 +200,8 @@ START_TEST(python_clients)
 	close(program.in);
 	program.in = -1;
 	program_await(&program, "] hello");
+	while (read(program.out, program.text, sizeof(program.text)) > 0)
+		;
 	program_end(&program);
 }
 END_TEST
