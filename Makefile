@@ -105,9 +105,9 @@ $(INTEGRATION): $(INTEGRATION_OBJECTS) $(SUPPORT_OBJECTS)
 run: all
 	$(PROGRAM) -d -c conf/timestampd.conf
 
-# WRAPPER runs the server under another program: make check WRAPPER=strace
+# WRAPPER is a program to run the server and the unit tests under.
 check: all $(UNIT) $(INTEGRATION)
-	$(UNIT)
+	$(WRAPPER) $(UNIT)
 	TIMESTAMPD=$(PROGRAM) TIMESTAMPD_WRAPPER="$(WRAPPER)" $(INTEGRATION)
 
 check-asan:
@@ -140,17 +140,20 @@ lint:
 	cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr \
 		--enable=warning,performance,portability \
 		--suppress=missingIncludeSystem --suppress=uninitvar -D_GNU_SOURCE \
+		"-DTAILQ_FOREACH(var,head,field)=while((var))" \
 		-DSYSCONFDIR='""' -DVERSION='""' -Isrc src tests
 	clang-tidy --quiet $(wildcard src/*.c tests/*/*.c) -- \
 		-std=gnu17 $(CPPFLAGS_ALL) 2>/dev/null
 	mandoc -T lint -W warning man/timestampd.8 man/timestampd.conf.5
-	shellcheck .ci/run
+	shellcheck .ci/run tests/install-packages
 
 format:
 	clang-format -i $(SOURCES)
 
+# To run it takes less than to test it.
 deps:
-	@tests/install-packages $(DEPS_BUILD) $(DEPS_CHECK)
+	@tests/install-packages $(DEPS_BUILD) \
+		$(if $(filter run all install,$(MAKECMDGOALS)),,$(DEPS_CHECK))
 
 deps-ci: deps
 	@tests/install-packages $(DEPS_CI)

@@ -14,44 +14,58 @@
 #define PAUSE_MS 100
 #define LOG_EVERY_MS 60000 /* clients cause these lines: they must not flood */
 
-static int
-set_events(const struct acceptor *acceptor, struct listener *listener,
-    int operation, uint32_t events)
-{
-	struct epoll_event event = { .events = events, .data.ptr = listener };
-
-	return epoll_ctl(acceptor->epoll_fd, operation, listener->fd, &event);
-}
-
 bool
 acceptor_is_paused(const struct acceptor *acceptor)
 {
 	return acceptor->full || acceptor->resume_ms != 0;
 }
 
+static int
+watch(const struct acceptor *acceptor, struct listener *listener)
+{
+	struct epoll_event event = {
+		.events = EPOLLIN,
+		.data.ptr = listener,
+	};
+	int rc = epoll_ctl(acceptor->epoll_fd, EPOLL_CTL_ADD, listener->fd,
+	    &event);
+
+	return rc == -1 && errno != EEXIST ? -1 : 0;
+}
+
 int
 acceptor_add(struct acceptor *acceptor, struct listener *listener)
 {
-	return set_events(acceptor, listener, EPOLL_CTL_ADD,
-	    acceptor_is_paused(acceptor) ? 0 : EPOLLIN);
+	return acceptor_is_paused(acceptor) ? 0 : watch(acceptor, listener);
 }
 
-/* A listener that no one accepts from would be reported again and again. */
+/*
+ * A listener that no one accepts from would be reported again and again; one
+ * that is shut down even when no event is asked for.
+ */
 static void
-set_all_events(const struct acceptor *acceptor, uint32_t events)
+unwatch_all(const struct acceptor *acceptor)
 {
 	struct listener *listener;
 
 	TAILQ_FOREACH (listener, acceptor->listeners, link)
 		if (!protocol_is_datagram(listener->protocol))
-			set_events(acceptor, listener, EPOLL_CTL_MOD, events);
+			epoll_ctl(acceptor->epoll_fd, EPOLL_CTL_DEL,
+			    listener->fd, NULL);
 }
 
 static void
 go_on(struct acceptor *acceptor)
 {
-	if (!acceptor_is_paused(acceptor))
-		set_all_events(acceptor, EPOLLIN);
+	struct listener *listener;
+
+	if (acceptor_is_paused(acceptor))
+		return;
+	TAILQ_FOREACH (listener, acceptor->listeners, link)
+		if (!protocol_is_datagram(listener->protocol) &&
+		    watch(acceptor, listener) == -1)
+			/* Memory is short: the whole once more, later. */
+			acceptor->resume_ms = clock_ms() + PAUSE_MS;
 }
 
 static bool
@@ -68,7 +82,7 @@ pause_full(struct acceptor *acceptor)
 {
 	acceptor->full = true;
 	counters_add(acceptor->counters, COUNTER_ACCEPT_PAUSES, 1);
-	set_all_events(acceptor, 0);
+	unwatch_all(acceptor);
 	if (may_log(&acceptor->full_logged_ms, clock_ms()))
 		log_warning("max_connections (%d) are open: new clients wait "
 			    "until one closes",
@@ -82,7 +96,7 @@ pause_short(struct acceptor *acceptor, int problem)
 
 	acceptor->resume_ms = now_ms + PAUSE_MS;
 	counters_add(acceptor->counters, COUNTER_ACCEPT_PAUSES, 1);
-	set_all_events(acceptor, 0);
+	unwatch_all(acceptor);
 	if (may_log(&acceptor->short_logged_ms, now_ms))
 		log_warning("accept: %s: new clients wait, next try in %d ms",
 		    strerror(problem), PAUSE_MS);

@@ -30,19 +30,40 @@ is_ipv4(const struct address *address)
 	return address->any.sa_family == AF_INET || is_mapped(address);
 }
 
+/* A client chooses its name: no byte of it may look like anything else. */
+static void
+put_printable(const char *name, size_t len, char *text, size_t size)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < len && size - at > sizeof("\\xff"); i++) {
+		unsigned char c = (unsigned char)name[i];
+
+		if (c >= ' ' && c <= '~' && c != '\\')
+			text[at++] = (char)c;
+		else
+			at += (size_t)snprintf(text + at, size - at, "\\x%02x",
+			    c);
+	}
+	text[at] = '\0';
+}
+
 static void
 unix_text(const struct address *address, char *text, size_t size)
 {
 	size_t path = offsetof(struct sockaddr_un, sun_path);
-	int len = address->len > path ? (int)(address->len - path) : 0;
+	size_t len = address->len > path ? address->len - path : 0;
 
-	if (len == 0)
+	if (len == 0) {
 		snprintf(text, size, "unnamed");
-	else if (address->un.sun_path[0] == '\0')
-		snprintf(text, size, "@%.*s", len - 1,
-		    address->un.sun_path + 1);
-	else
-		snprintf(text, size, "%.*s", len, address->un.sun_path);
+	} else if (address->un.sun_path[0] == '\0') {
+		text[0] = '@';
+		put_printable(address->un.sun_path + 1, len - 1, text + 1,
+		    size - 1);
+	} else {
+		put_printable(address->un.sun_path,
+		    strnlen(address->un.sun_path, len), text, size);
+	}
 }
 
 static void

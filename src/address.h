@@ -20,8 +20,8 @@ struct address {
 	};
 };
 
-/* Room for the text of any address. */
-#define ADDRESS_TEXT_MAX 128
+/* Room for the text of any address: each byte of a path may be "\xff". */
+#define ADDRESS_TEXT_MAX 440
 
 /*
  * "127.0.0.1:80", "[::1]:80", "/run/socket", "@abstract" or "unnamed"; an IPv4

@@ -396,8 +396,7 @@ same_listener(const struct config_listener *a, const struct config_listener *b)
 		return false;
 	if (protocol_is_unix(a->protocol))
 		return strcmp(a->path, b->path) == 0;
-	return a->port == b->port && a->port != 0 &&
-	       strcmp(a->address, b->address) == 0;
+	return a->port == b->port && strcmp(a->address, b->address) == 0;
 }
 
 /* The listener of config before number i that is the same; NULL if none is. */

@@ -36,7 +36,8 @@ struct config {
 	enum log_level log_level;
 	int workers; /* 0: one per CPU */
 	int max_connections;
-	int idle_timeout, send_timeout, drain_timeout; /* seconds, 0: none */
+	int idle_timeout, send_timeout; /* seconds; 0: never */
+	int drain_timeout;              /* seconds; 0: at once */
 	struct stamp_format stamp;
 	char timezone[64];
 	int rate_limit, rate_burst; /* replies; limit 0: none */

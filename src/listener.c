@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define UNSENT_MAX (64 * 1024)
+
 static int fail(const struct listener *listener, char *error,
     const char *format, ...) __attribute__((format(printf, 3, 4)));
 
@@ -90,6 +92,22 @@ add_any(const struct config_listener *config, struct listener_list *list)
 	return listener;
 }
 
+/* A name may resolve to the same address twice. */
+static bool
+is_listed(const struct listener_list *list,
+    const struct config_listener *config, const struct addrinfo *found)
+{
+	const struct listener *listener;
+
+	TAILQ_FOREACH (listener, list, link)
+		if (strcmp(listener->where, config->where) == 0 &&
+		    listener->wanted.len == found->ai_addrlen &&
+		    memcmp(&listener->wanted.any, found->ai_addr,
+			found->ai_addrlen) == 0)
+			return true;
+	return false;
+}
+
 static int
 add_resolved(const struct config_listener *config, struct listener_list *list,
     char *error)
@@ -114,8 +132,9 @@ add_resolved(const struct config_listener *config, struct listener_list *list,
 		return -1;
 	}
 	for (struct addrinfo *at = found; at && rc == 0; at = at->ai_next)
-		if (add_listener(config, list, at->ai_addr, at->ai_addrlen) ==
-		    NULL)
+		if (!is_listed(list, config, at) &&
+		    add_listener(config, list, at->ai_addr, at->ai_addrlen) ==
+			NULL)
 			rc = -1;
 	freeaddrinfo(found);
 	return rc;
@@ -161,6 +180,9 @@ set_tcp_options(const struct listener *listener)
 
 	if (set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) == -1 ||
 	    set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1) == -1)
+		return -1;
+	/* What a client doesn't read is not to pile up in the kernel either. */
+	if (set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT_MAX) == -1)
 		return -1;
 	return set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 }
@@ -245,7 +267,7 @@ clear_path(const struct listener *listener, char *error)
 	case 1:
 		errno = EADDRINUSE;
 		return fail(listener, error,
-		    "another process serves this socket; stop it or choose "
+		    "the socket is served already; stop who does it or choose "
 		    "another path");
 	default:
 		return fail(listener, error,
@@ -375,20 +397,23 @@ listener_open(struct listener *listener, char error[LISTENER_ERROR_MAX])
 	return rc;
 }
 
-void
+int
 listener_update(struct listener *listener, const struct listener *wanted)
 {
+	int rc = 0;
+
 	listener->framing = wanted->framing;
 	listener->max_datagram = wanted->max_datagram;
 	strcpy(listener->where, wanted->where);
 	if (listener->mode != wanted->mode &&
 	    protocol_is_unix(listener->protocol))
-		chmod(listener->bound.un.sun_path, wanted->mode);
+		rc |= chmod(listener->bound.un.sun_path, wanted->mode);
 	listener->mode = wanted->mode;
 	/* listen(2) on a listening socket sets its backlog anew. */
 	if (listener->backlog != wanted->backlog)
-		listen(listener->fd, wanted->backlog);
+		rc |= listen(listener->fd, wanted->backlog);
 	listener->backlog = wanted->backlog;
+	return rc;
 }
 
 /*

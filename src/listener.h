@@ -59,8 +59,11 @@ bool listener_same(const struct listener *a, const struct listener *b);
 /* Makes the socket; clients can reach it from now on. */
 int listener_open(struct listener *listener, char error[LISTENER_ERROR_MAX]);
 
-/* Takes over from wanted the settings that an open socket can change. */
-void listener_update(struct listener *listener, const struct listener *wanted);
+/*
+ * Takes over from wanted the settings that an open socket can change.  -1 with
+ * errno where the kernel didn't.
+ */
+int listener_update(struct listener *listener, const struct listener *wanted);
 
 /*
  * Lets no new client in, while those whom the kernel has already let in can

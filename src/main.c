@@ -1,6 +1,8 @@
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "config.h"
 #include "options.h"
@@ -29,12 +31,28 @@ run(const struct options *options)
 	return EXIT_SUCCESS;
 }
 
+/* No socket may take the place of a standard stream that was closed. */
+static int
+open_standard_streams(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd == -1)
+		return -1;
+	return close(fd);
+}
+
 int
 main(int argc, char **argv)
 {
 	struct options options;
 	int status = EX_USAGE;
 
+	if (open_standard_streams() == -1)
+		return EX_OSERR;
 	if (options_parse(&options, argc, argv) == 0)
 		status = run(&options);
 	else

@@ -1,5 +1,6 @@
 #include "options.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <sysexits.h>
@@ -59,6 +60,11 @@ options_parse(struct options *options, int argc, char **argv)
 		    NULL)) != -1)
 		if (parse_one(options, option) == -1)
 			return -1;
+	/* For good: a file that is away for a moment is no reason to listen on
+	 * every address. */
+	if (options->config_path == NULL &&
+	    (access(DEFAULT_PATH, F_OK) == 0 || errno != ENOENT))
+		options->config_path = DEFAULT_PATH;
 	if (optind < argc) {
 		fprintf(stderr, "%s: '%s' is no option\n", argv[0],
 		    argv[optind]);
@@ -77,11 +83,7 @@ int
 options_load(const struct options *options, struct config **config,
     FILE *errors)
 {
-	const char *path = options->config_path;
-
-	if (path == NULL && access(DEFAULT_PATH, F_OK) == 0)
-		path = DEFAULT_PATH;
-	*config = config_load(path, errors);
+	*config = config_load(options->config_path, errors);
 	if (*config == NULL)
 		return EX_CONFIG;
 	if (options->spec_count > 0 &&

@@ -116,43 +116,44 @@ list_length(const struct listener_list *list)
 	return count;
 }
 
-/*
- * Starts the threads of the datagram listeners that have none, and gives new
- * settings to the others.  -1 with errno for a thread that could not be
- * started; where memory runs out for settings, the thread keeps its old ones.
- */
+/* What the thread of a datagram listener of list is to know; *ports to free. */
 static int
-serve_datagrams(struct server *server, struct listener_list *list,
-    const struct config *config)
+datagram_settings(const struct config *config, const struct listener_list *list,
+    struct udp_settings *settings, uint16_t **ports)
 {
-	struct listener *listener;
-	uint16_t *ports = calloc(list_length(list) + 1, sizeof(*ports));
-	struct udp_settings settings = {
+	*ports = calloc(list_length(list) + 1, sizeof(**ports));
+	if (*ports == NULL)
+		return -1;
+	*settings = (struct udp_settings){
 		.stamp = config->stamp,
 		.rate_limit = config->rate_limit,
 		.rate_burst = config->rate_burst,
-		.ports = ports,
+		.ports = *ports,
+		.port_count = udp_ports(list, *ports),
 	};
-	int rc = 0;
+	return 0;
+}
 
-	if (ports == NULL)
-		return -1;
-	settings.port_count = udp_ports(list, ports);
-	TAILQ_FOREACH (listener, list, link) {
-		if (!is_datagram(listener))
-			continue;
-		settings.max_datagram = listener->max_datagram;
-		if (listener->udp != NULL) {
-			udp_set(listener->udp, &settings);
-			continue;
-		}
-		listener->udp = udp_start(server->udp_number++, listener->fd,
-		    listener->protocol, &settings);
-		if (listener->udp == NULL)
-			rc = -1;
-	}
+/* Gives all datagram threads the settings of the configuration in use. */
+static void
+update_datagrams(struct server *server)
+{
+	struct udp_settings settings;
+	struct listener *listener;
+	uint16_t *ports;
+	int rc = datagram_settings(server->config, &server->listeners,
+	    &settings, &ports);
+
+	if (rc == 0)
+		TAILQ_FOREACH (listener, &server->listeners, link)
+			if (listener->udp != NULL) {
+				settings.max_datagram = listener->max_datagram;
+				rc |= udp_set(listener->udp, &settings);
+			}
+	if (rc != 0)
+		log_error("a datagram thread keeps its old settings: %s",
+		    strerror(errno));
 	free(ports);
-	return rc;
 }
 
 static void
@@ -198,39 +199,111 @@ find_same(struct listener_list *list, const struct listener *wanted,
 	return NULL;
 }
 
+/* Whether listener fails because of one of our own that is to go. */
+static bool
+is_in_our_way(struct server *server, const struct listener *listener)
+{
+	const struct listener *own;
+
+	TAILQ_FOREACH (own, &server->listeners, link)
+		if (protocol_is_unix(listener->protocol)
+			? address_equal(&own->wanted, &listener->wanted)
+			: own->protocol == listener->protocol &&
+			      address_port(&own->bound) ==
+				  address_port(&listener->wanted))
+			return true;
+	return false;
+}
+
+/* -1 after having logged why. */
+static int
+open_one(struct server *server, struct listener_list *wanted,
+    struct listener *listener)
+{
+	char error[LISTENER_ERROR_MAX];
+	const struct listener *twin = find_same(wanted, listener, listener);
+
+	if (twin != NULL) {
+		log_error("%s: %s: is the same as the one at %s",
+		    listener->where, listener->name, twin->where);
+		errno = EADDRINUSE;
+		return -1;
+	}
+	if (find_same(&server->listeners, listener, NULL) != NULL)
+		return 0;
+	if (listener_open(listener, error) == 0)
+		return 0;
+	int problem = errno;
+	if (problem == EADDRINUSE && is_in_our_way(server, listener))
+		log_error("%s: %s: wants a restart: this server has a listener "
+			  "in its way",
+		    listener->where, listener->name);
+	else
+		log_error("%s", error);
+	errno = problem;
+	return -1;
+}
+
 /* Opens what is wanted and not open in the server already. */
 static int
 open_all(struct server *server, struct listener_list *wanted)
 {
-	char error[LISTENER_ERROR_MAX];
 	struct listener *listener;
 	int problem = 0;
 
-	TAILQ_FOREACH (listener, wanted, link) {
-		const struct listener *twin = find_same(wanted, listener,
-		    listener);
-		if (twin != NULL) {
-			problem = EADDRINUSE;
-			log_error("%s: %s: is the same as the one at %s",
-			    listener->where, listener->name, twin->where);
-		} else if (find_same(&server->listeners, listener, NULL) ==
-			       NULL &&
-			   listener_open(listener, error) == -1) {
+	TAILQ_FOREACH (listener, wanted, link)
+		if (open_one(server, wanted, listener) == -1)
 			problem = errno;
-			log_error("%s", error);
-		}
-	}
 	errno = problem;
 	return problem == 0 ? 0 : -1;
 }
 
+static int
+serve_one(struct server *server, struct listener *listener,
+    struct udp_settings *settings)
+{
+	if (!is_datagram(listener))
+		return acceptor_add(&server->acceptor, listener);
+	settings->max_datagram = listener->max_datagram;
+	listener->udp = udp_start(server->udp_number++, listener->fd,
+	    listener->protocol, settings);
+	return listener->udp == NULL ? -1 : 0;
+}
+
+/* Lets clients in at what was opened.  -1 after having logged why. */
+static int
+serve_all(struct server *server, struct listener_list *wanted,
+    const struct config *config)
+{
+	struct udp_settings settings;
+	struct listener *listener;
+	uint16_t *ports;
+	int rc = datagram_settings(config, wanted, &settings, &ports);
+
+	TAILQ_FOREACH (listener, wanted, link)
+		if (rc == 0 && listener->fd != -1)
+			rc = serve_one(server, listener, &settings);
+	if (rc == -1)
+		log_error("serving a new listener: %s", strerror(errno));
+	free(ports);
+	return rc;
+}
+
 static void
-drop_listener(struct server *server, struct listener *listener)
+drop_listener(struct server *server, struct listener_list *list,
+    struct listener *listener)
 {
 	if (listener->udp != NULL)
 		udp_stop(listener->udp, &server->counters);
-	TAILQ_REMOVE(&server->listeners, listener, link);
+	TAILQ_REMOVE(list, listener, link);
 	listener_free(listener);
+}
+
+static void
+drop_all(struct server *server, struct listener_list *list)
+{
+	while (!TAILQ_EMPTY(list))
+		drop_listener(server, list, TAILQ_FIRST(list));
 }
 
 /* Clients that the kernel has let in already are accepted by and by. */
@@ -238,7 +311,7 @@ static void
 retire(struct server *server, struct listener *listener)
 {
 	if (is_datagram(listener))
-		drop_listener(server, listener);
+		drop_listener(server, &server->listeners, listener);
 	else
 		listener_refuse(listener);
 }
@@ -254,7 +327,7 @@ drop_drained(struct server *server)
 		next = TAILQ_NEXT(listener, link);
 		if (listener->refusing &&
 		    !acceptor_accept(&server->acceptor, listener))
-			drop_listener(server, listener);
+			drop_listener(server, &server->listeners, listener);
 	}
 }
 
@@ -275,27 +348,12 @@ update_listeners(struct server *server, struct listener_list *wanted)
 			retire(server, listener);
 			continue;
 		}
-		listener_update(listener, twin);
+		if (listener_update(listener, twin) != 0)
+			log_warning("%s: not all of its new settings hold: %s",
+			    listener->name, strerror(errno));
 		TAILQ_REMOVE(wanted, twin, link);
 		listener_free(twin);
 	}
-}
-
-static int
-add_listeners(struct server *server, struct listener_list *wanted)
-{
-	struct listener *listener;
-	int rc = 0;
-
-	while ((listener = TAILQ_FIRST(wanted)) != NULL) {
-		TAILQ_REMOVE(wanted, listener, link);
-		TAILQ_INSERT_TAIL(&server->listeners, listener, link);
-		if (!is_datagram(listener) &&
-		    acceptor_add(&server->acceptor, listener) == -1)
-			rc = -1;
-		announce(listener);
-	}
-	return rc;
 }
 
 /*
@@ -306,21 +364,21 @@ static int
 change_listeners(struct server *server, const struct config *config)
 {
 	struct listener_list wanted = TAILQ_HEAD_INITIALIZER(wanted);
+	struct listener *listener;
 
 	if (resolve_all(config, &wanted) == -1 ||
-	    open_all(server, &wanted) == -1) {
+	    open_all(server, &wanted) == -1 ||
+	    serve_all(server, &wanted, config) == -1) {
 		int saved_errno = errno;
-		listener_free_all(&wanted);
+		drop_all(server, &wanted);
 		errno = saved_errno;
 		return -1;
 	}
 	update_listeners(server, &wanted);
 	drop_drained(server);
-	if (add_listeners(server, &wanted) == -1 ||
-	    serve_datagrams(server, &server->listeners, config) == -1) {
-		log_error("serving a new listener: %s", strerror(errno));
-		return -1;
-	}
+	TAILQ_FOREACH (listener, &wanted, link)
+		announce(listener);
+	TAILQ_CONCAT(&server->listeners, &wanted, link);
 	return 0;
 }
 
@@ -378,6 +436,7 @@ reload(struct server *server)
 		log_warning("workers: %d run until a restart",
 		    server->pool.count);
 	use_config(server, config);
+	update_datagrams(server);
 	slots_set_max(&server->pool.slots, fit_connections(config));
 	if (pool_set(&server->pool, config) == -1)
 		log_error("reload: a worker keeps its old settings: %s",
@@ -421,8 +480,7 @@ begin_stop(struct server *server)
 static void
 stop_at_once(struct server *server)
 {
-	while (!TAILQ_EMPTY(&server->listeners))
-		drop_listener(server, TAILQ_FIRST(&server->listeners));
+	drop_all(server, &server->listeners);
 	pool_order(&server->pool, WORKER_ABORT);
 	server->deadline_ms = UINT64_MAX;
 }

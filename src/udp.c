@@ -151,8 +151,9 @@ guard(struct udp *udp, const struct mmsghdr *in, const struct address *source,
 
 /*
  * The control data that named the address asked now names the one to answer
- * from.  The route chooses the interface, but for an address that only means
- * something on its own.
+ * from; there is no answering from a broadcast address, and the send fails.
+ * The route chooses the interface, but for an address that only means something
+ * on its own.
  */
 static void
 clear_interface(struct msghdr *header)
@@ -360,10 +361,12 @@ struct udp *
 udp_start(int number, int fd, enum protocol protocol,
     const struct udp_settings *settings)
 {
-	struct udp *udp = calloc(1, sizeof(*udp));
+	struct udp *udp = aligned_alloc(_Alignof(struct udp), sizeof(*udp));
 
 	if (udp == NULL)
 		return NULL;
+	/* The buffers stay untouched: they cost no memory until they are used. */
+	memset(udp, 0, offsetof(struct udp, in));
 	udp->number = number;
 	udp->fd = fd;
 	udp->protocol = protocol;

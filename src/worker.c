@@ -42,7 +42,8 @@ struct worker {
 	struct slots *slots;
 	struct worker_settings settings;
 	struct conn_list conns[WANTS]; /* by want; the quietest first */
-	bool rested; /* a whole idle time has passed without a connection */
+	bool rested;     /* a whole idle time has passed without a connection */
+	int full_rounds; /* with as many events as there is room for, in a row */
 	uint64_t now_ms;
 	struct conn_io io;
 };
@@ -56,11 +57,15 @@ worker_close(struct worker *worker, struct conn *conn, enum counter cause)
 	slots_give(worker->slots);
 }
 
-/* Takes over what the acceptor has handed in. */
+/*
+ * Takes over what the acceptor has handed in: the newest comes first there, and
+ * last in the list.
+ */
 static void
 take_incoming(struct worker *worker)
 {
-	struct conn *conn, *next;
+	struct conn_list *list = &worker->conns[CONN_WANT_READ];
+	struct conn *before = TAILQ_LAST(list, conn_list), *conn, *next;
 
 	if (atomic_load_explicit(&worker->incoming, memory_order_relaxed) ==
 	    NULL)
@@ -68,7 +73,10 @@ take_incoming(struct worker *worker)
 	conn = atomic_exchange(&worker->incoming, NULL);
 	for (; conn != NULL; conn = next) {
 		next = conn->link.tqe_next;
-		TAILQ_INSERT_TAIL(&worker->conns[conn->want], conn, link);
+		if (before == NULL)
+			TAILQ_INSERT_HEAD(list, conn, link);
+		else
+			TAILQ_INSERT_AFTER(list, before, conn, link);
 	}
 	worker->rested = false;
 }
@@ -78,9 +86,7 @@ drop_lost(struct worker *worker)
 {
 	struct conn *conn, *next;
 
-	if (!worker->lost_some || !atomic_exchange(&worker->lost_some, false))
-		return;
-	for (conn = TAILQ_FIRST(&worker->conns[CONN_WANT_READ]); conn;
+	for (conn = TAILQ_FIRST(&worker->conns[CONN_WANT_READ]); conn != NULL;
 	     conn = next) {
 		next = TAILQ_NEXT(conn, link);
 		if (conn->lost)
@@ -158,7 +164,7 @@ expire(struct worker *worker, struct conn *conn)
 
 	if (conn == worker->giving) {
 		/* The acceptor still has the fd in its hands: another time. */
-		follow(worker, conn, CONN_WANT_READ, cause);
+		follow(worker, conn, (enum conn_want)conn->want, cause);
 		return;
 	}
 	switch (conn->want) {
@@ -240,15 +246,31 @@ static int
 wait_ms(struct worker *worker)
 {
 	uint64_t ms = next_expiry_ms(worker);
+	uint64_t idle_ms = timeout_ms(worker, CONN_WANT_READ);
 
-	if (ms == UINT64_MAX) {
-		ms = worker->rested ? 0 : timeout_ms(worker, CONN_WANT_READ);
-		if (ms == 0) {
-			worker->asleep = true;
-			return worker->incoming == NULL ? -1 : 0;
-		}
+	if (ms == UINT64_MAX && (worker->rested || idle_ms == 0)) {
+		worker->asleep = true;
+		return worker->incoming == NULL ? -1 : 0;
 	}
+	if (idle_ms != 0 && idle_ms < ms)
+		ms = idle_ms;
 	return ms < INT_MAX ? (int)ms : INT_MAX;
+}
+
+/*
+ * Whether every connection that has something to say has been served: epoll
+ * reports those that are ready in turn, so many rounds as this go over all.
+ */
+static bool
+all_served(struct worker *worker, int events)
+{
+	worker->full_rounds = events == EVENTS_MAX ? worker->full_rounds + 1
+	                                           : 0;
+	if (worker->full_rounds != 0 &&
+	    worker->full_rounds <= worker->load / EVENTS_MAX + 1)
+		return false;
+	worker->full_rounds = 0;
+	return true;
 }
 
 static void
@@ -273,14 +295,18 @@ wait_and_serve(struct worker *worker)
 
 	if (worker->asleep)
 		worker->asleep = false;
+	/* The lost one is in by the time that this is said of it. */
+	bool lost_some = worker->lost_some &&
+	                 atomic_exchange(&worker->lost_some, false);
 	take_incoming(worker);
 	/* After the hand-over: no connection may be younger than now. */
 	worker->now_ms = clock_ms();
 	take_settings(worker);
 	handle_events(worker, events, n);
-	drop_lost(worker);
-	/* With more to come, one that has something to say may look quiet. */
-	if (n < EVENTS_MAX)
+	if (lost_some)
+		drop_lost(worker);
+	/* Until then, one that has something to say may look quiet. */
+	if (all_served(worker, n))
 		expire_all(worker);
 	worker->rested = n == 0 && next_expiry_ms(worker) == UINT64_MAX;
 }
@@ -331,10 +357,13 @@ struct worker *
 worker_start(int number, const struct worker_settings *settings,
     struct slots *slots, int done_fd)
 {
-	struct worker *worker = calloc(1, sizeof(*worker));
+	/* The counters have cache lines of their own; calloc can't tell. */
+	struct worker *worker = aligned_alloc(_Alignof(struct worker),
+	    sizeof(*worker));
 
 	if (worker == NULL)
 		return NULL;
+	memset(worker, 0, sizeof(*worker));
 	worker->number = number;
 	worker->slots = slots;
 	worker->done_fd = done_fd;

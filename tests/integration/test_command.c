@@ -1,8 +1,10 @@
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -107,19 +109,62 @@ START_TEST(every_listener_that_fails_is_named)
 }
 END_TEST
 
-/* A user without privilege; the port range is the host's. */
+/* Whether the host has ports that want a privilege, and we one to give up. */
+static bool
+has_privileged_ports(void)
+{
+	FILE *file = fopen("/proc/sys/net/ipv4/ip_unprivileged_port_start",
+	    "r");
+	int first = 0;
+
+	if (file != NULL) {
+		ck_assert_int_eq(fscanf(file, "%d", &first), 1);
+		fclose(file);
+	}
+	return first > 7 && geteuid() == 0 && daemon_is_bare();
+}
+
 START_TEST(privileged_port)
 {
-	char wrapper[] = "setpriv --reuid 65534 --clear-groups "
-			 "--bounding-set -all --inh-caps -all";
-	const char *variant = getenv("TIMESTAMPD_WRAPPER");
+	char copy[] = "./copy", command[512];
 
-	if (geteuid() != 0 || (variant != NULL && *variant != '\0'))
+	if (!has_privileged_ports()) {
+		puts("skipped: privileged_port: no privilege to give up");
 		return;
-	setenv("TIMESTAMPD_WRAPPER", wrapper, 1);
+	}
+	/* The user without privilege may not reach the build's folder. */
+	snprintf(command, sizeof(command), "cp '%s' copy && chmod 755 . copy",
+	    getenv("TIMESTAMPD"));
+	ck_assert_int_eq(system(command), 0);
+	setenv("TIMESTAMPD", copy, 1);
+	setenv("TIMESTAMPD_WRAPPER",
+	    "setpriv --reuid 65534 --clear-groups --bounding-set -all "
+	    "--inh-caps -all",
+	    1);
 	assert_ends(ARGUMENTS("-l", "tcp:127.0.0.1:7"), EX_NOPERM,
 	    "tcp 127.0.0.1:7: bind: Permission denied; ports below 1024 want "
 	    "CAP_NET_BIND_SERVICE");
+}
+END_TEST
+
+/* A socket in the place of a closed stream would get what is meant for that. */
+START_TEST(closed_standard_streams)
+{
+	struct daemon daemon;
+	char path[64], target[64] = "";
+
+	if (!daemon_is_bare())
+		return;
+	scratch_write("close", "#!/bin/sh\nexec \"$@\" 0<&- 1>&-\n");
+	ck_assert_int_eq(chmod("close", 0755), 0);
+	setenv("TIMESTAMPD_WRAPPER", "./close", 1);
+	daemon_start(&daemon, ARGUMENTS("-l", "tcp:127.0.0.1:0"));
+	for (int fd = 0; fd < 2; fd++) {
+		snprintf(path, sizeof(path), "/proc/%d/fd/%d", daemon.pid, fd);
+		ck_assert_int_gt(readlink(path, target, sizeof(target) - 1), 0);
+		ck_assert_str_eq(target, "/dev/null");
+	}
+	daemon_stop(&daemon);
 }
 END_TEST
 
@@ -132,7 +177,7 @@ START_TEST(unix_path_taken)
 	snprintf(spec, sizeof(spec), "unix:%s/sock", folder);
 	daemon_start(&first, ARGUMENTS("-l", spec));
 	assert_ends(ARGUMENTS("-l", spec), EX_UNAVAILABLE,
-	    "another process serves this socket");
+	    "the socket is served already");
 	daemon_signal(&first, SIGKILL);
 	daemon_wait(&first);
 	free(first.log);
@@ -190,6 +235,7 @@ command_suite(void)
 	tcase_add_test(tests, same_address_under_two_names);
 	tcase_add_test(tests, every_listener_that_fails_is_named);
 	tcase_add_test(tests, privileged_port);
+	tcase_add_test(tests, closed_standard_streams);
 	tcase_add_test(tests, unix_path_taken);
 	tcase_add_test(tests, debug_shows_each_connection);
 	suite_add_tcase(suite, tests);

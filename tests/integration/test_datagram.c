@@ -141,8 +141,10 @@ udp_from(int port)
 
 START_TEST(a_reserved_port_is_not_answered)
 {
-	if (geteuid() != 0)
+	if (geteuid() != 0) {
+		puts("skipped: no reserved ports for this user");
 		return;
+	}
 	for (int port = 1; port < 1024; port += 340) {
 		int fd = udp_from(port);
 		ck_assert_int_ne(fd, -1);
@@ -164,8 +166,10 @@ START_TEST(port_zero_is_not_answered)
 	uint16_t packet[5] = { 0, htons((uint16_t)any_port), htons(10), 0, 0 };
 	int fd = socket(AF_INET, SOCK_RAW, IPPROTO_UDP);
 
-	if (fd == -1 && errno == EPERM)
+	if (fd == -1 && errno == EPERM) {
+		puts("skipped: no raw socket for this user");
 		return;
+	}
 	ck_assert_int_eq(sendto(fd, packet, sizeof(packet), 0,
 			     (struct sockaddr *)&to, sizeof(to)),
 	    (ssize_t)sizeof(packet));

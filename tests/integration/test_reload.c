@@ -1,9 +1,11 @@
 #include <errno.h>
+#include <poll.h>
 #include <regex.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -48,7 +50,7 @@ START_TEST(settings_change_in_place)
 	client_expect_datagram(udp, "x", 1);
 	daemon_reload(&server,
 	    "log_level = \"debug\"; workers = 7;\n"
-	    "limits: { idle_timeout = 1; };\n"
+	    "limits: { idle_timeout = 3; };\n"
 	    "stamp: { format = \"rfc3339-ms\"; timezone = \"Asia/Tokyo\"; "
 	    "};\n" LISTENERS(TCP("framing = \"line\"; backlog = 5;") "," UDP(
 		"max_datagram = 9000;")),
@@ -171,6 +173,101 @@ START_TEST(a_broken_file_under_load)
 }
 END_TEST
 
+/* The kernel has it that one of our own is in the way: then nothing changes. */
+START_TEST(a_narrower_address_wants_a_restart)
+{
+	char config[256];
+
+	daemon_start_config(&server, LISTENERS(TCP()));
+	int port = daemon_port(&server, "tcp *");
+	snprintf(config, sizeof(config),
+	    LISTENERS("{ protocol = \"tcp\"; address = \"127.0.0.1\"; "
+		      "port = %d; }"),
+	    port);
+	daemon_reload(&server, config, "wants a restart: this server has");
+	daemon_await(&server, "reload refused");
+	int fd = client_tcp(port);
+	client_talk(fd, "still here");
+	close(fd);
+	daemon_stop(&server);
+}
+END_TEST
+
+/* The lowest number that is no file descriptor of the process. */
+static rlim_t
+first_free_fd(pid_t pid)
+{
+	char path[64], target[64];
+	rlim_t fd = 0;
+
+	do
+		snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, (int)fd++);
+	while (readlink(path, target, sizeof(target)) != -1);
+	return fd - 1;
+}
+
+/*
+ * With one file descriptor left there is a socket for the new listener, but
+ * none for its thread.
+ */
+START_TEST(a_reload_that_fails_half_way_changes_nothing)
+{
+	if (!daemon_is_bare())
+		return;
+	daemon_start_config(&server, LISTENERS(TCP()));
+	int port = daemon_port(&server, "tcp *");
+	struct rlimit limit = { first_free_fd(server.pid) + 1, 20000 };
+	ck_assert_int_eq(prlimit(server.pid, RLIMIT_NOFILE, &limit, NULL), 0);
+	daemon_reload(&server, "stamp: { format = \"%Y\"; };" LISTENERS(UDP()),
+	    "serving a new listener: Too many open files");
+	daemon_await(&server, "reload refused");
+	ck_assert_ptr_null(strstr(server.log, "no longer listening"));
+	ck_assert_ptr_null(strstr(server.log, "listening on udp"));
+	limit.rlim_cur = 1000;
+	ck_assert_int_eq(prlimit(server.pid, RLIMIT_NOFILE, &limit, NULL), 0);
+	int fd = client_tcp(port);
+	client_talk(fd, "still here");
+	close(fd);
+	daemon_stop(&server);
+}
+END_TEST
+
+/*
+ * A Unix listener that lets no one in any more, but can't be emptied either, as
+ * the server is full: that must not keep the processor busy.
+ */
+START_TEST(a_listener_that_waits_for_its_end_costs_no_time)
+{
+	char config[512], folder[64];
+
+	ck_assert_ptr_nonnull(getcwd(folder, sizeof(folder)));
+	snprintf(config, sizeof(config),
+	    "limits: { max_connections = 1; };\n" LISTENERS(
+		TCP() ","
+		      "{ protocol = \"unix\"; path = \"%s/sock\"; }"),
+	    folder);
+	daemon_start_config(&server, config);
+	int first = client_tcp(daemon_port(&server, "tcp *"));
+	int waiting = client_unix("sock", SOCK_STREAM);
+	struct pollfd silence = { .fd = waiting, .events = POLLIN };
+
+	client_talk(first, "in");
+	client_send(waiting, "hello", 5);
+	daemon_await(&server, "max_connections (1)");
+	daemon_reload(&server,
+	    "limits: { max_connections = 1; };\n" LISTENERS(TCP()), "reloaded");
+	long ticks = daemon_cpu_ticks(&server);
+	ck_assert_int_eq(poll(&silence, 1, 1000), 0);
+	ck_assert_int_lt(daemon_cpu_ticks(&server) - ticks, 20);
+	close(first);
+	client_expect(waiting, "hello", 5);
+	close(waiting);
+	while (access("sock", F_OK) == 0)
+		daemon_await_counter(&server, "open", 0);
+	daemon_stop(&server);
+}
+END_TEST
+
 /* A command line keeps its word over a reload. */
 START_TEST(the_command_line_stays_in_force)
 {
@@ -219,6 +316,9 @@ reload_suite(void)
 	tcase_add_test(tests, listeners_come_and_go);
 	tcase_add_loop_test(tests, a_bad_file_changes_nothing, 0, 5);
 	tcase_add_test(tests, a_broken_file_under_load);
+	tcase_add_test(tests, a_narrower_address_wants_a_restart);
+	tcase_add_test(tests, a_reload_that_fails_half_way_changes_nothing);
+	tcase_add_test(tests, a_listener_that_waits_for_its_end_costs_no_time);
 	tcase_add_test(tests, the_command_line_stays_in_force);
 	tcase_add_test(tests, a_new_maximum_lets_clients_in);
 	suite_add_tcase(suite, tests);

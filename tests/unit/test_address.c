@@ -54,6 +54,7 @@ START_TEST(shows_addresses)
 	struct address scoped = inet("fe80::1", 7);
 	struct address path = named("/run/x", 7), abstract = named("\0ab", 3);
 	struct address unnamed = named("", 0);
+	struct address forged = named("\0a\n\x1b[\\\xff", 7);
 
 	scoped.in6.sin6_scope_id = 1;
 	assert_text(&four, false, "127.0.0.1:65535");
@@ -65,6 +66,19 @@ START_TEST(shows_addresses)
 	assert_text(&path, false, "/run/x");
 	assert_text(&abstract, false, "@ab");
 	assert_text(&unnamed, false, "unnamed");
+	assert_text(&forged, false, "@a\\x0a\\x1b[\\x5c\\xff");
+}
+END_TEST
+
+START_TEST(the_longest_name_fits)
+{
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	char text[ADDRESS_TEXT_MAX];
+
+	memset(path, 0xff, sizeof(path));
+	struct address address = named(path, sizeof(path));
+	address_text(&address, false, text, sizeof(text));
+	ck_assert_uint_eq(strlen(text), 4 * sizeof(path));
 }
 END_TEST
 
@@ -128,6 +142,7 @@ address_suite(void)
 	TCase *tests = tcase_create("all");
 
 	tcase_add_test(tests, shows_addresses);
+	tcase_add_test(tests, the_longest_name_fits);
 	tcase_add_loop_test(tests, tells_kinds, 0, 11);
 	tcase_add_test(tests, groups_into_networks);
 	tcase_add_test(tests, compares);

@@ -259,7 +259,7 @@ START_TEST(specs_replace_listeners)
 {
 	char *specs[] = { "tcp:0", "udp:127.0.0.1:53", "tcp:[::1]:daytime",
 		"unix:/run/a", "unix-dgram:/run/b", "unix-seqpacket:/run/c",
-		"tcp:localhost:9", "tcp:0" };
+		"tcp:localhost:9", "tcp:127.0.0.1:0" };
 	struct config *config = load(NULL);
 
 	ck_assert_int_eq(set_specs(config, specs, 8), 0);

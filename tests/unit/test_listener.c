@@ -153,8 +153,8 @@ START_TEST(a_stale_socket_is_replaced_a_live_one_is_not)
 		return;
 	struct listener *first = open_one(protocol, "sock", 0);
 	snprintf(expected, sizeof(expected),
-	    "file:3: %s sock: another process serves this socket; stop it or "
-	    "choose another path",
+	    "file:3: %s sock: the socket is served already; stop who does it "
+	    "or choose another path",
 	    protocol_name(protocol));
 	assert_refused(resolve_one(protocol, "sock", 0), EADDRINUSE, expected);
 	/* As after a crash: the path stays. */
