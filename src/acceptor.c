@@ -84,8 +84,8 @@ pause_full(struct acceptor *acceptor)
 	counters_add(acceptor->counters, COUNTER_ACCEPT_PAUSES, 1);
 	unwatch_all(acceptor);
 	if (may_log(&acceptor->full_logged_ms, clock_ms()))
-		log_warning("max_connections (%d) are open: new clients wait "
-			    "until one closes",
+		log_warning("max_connections (%d) are open: new clients "
+			    "will wait until one closes",
 		    acceptor->pool->slots.max);
 }
 

@@ -8,6 +8,7 @@ main(void)
 	SRunner *runner = srunner_create(stamp_suite());
 
 	srunner_add_suite(runner, framing_suite());
+	srunner_add_suite(runner, protocol_suite());
 	srunner_add_suite(runner, address_suite());
 	srunner_add_suite(runner, log_suite());
 	srunner_add_suite(runner, counters_suite());
@@ -18,6 +19,9 @@ main(void)
 	srunner_add_suite(runner, options_suite());
 	srunner_add_suite(runner, listener_suite());
 	srunner_add_suite(runner, conn_suite());
+	srunner_add_suite(runner, worker_suite());
+	srunner_add_suite(runner, udp_suite());
+	srunner_add_suite(runner, acceptor_suite());
 	srunner_run_all(runner, CK_ENV);
 	int failed = srunner_ntests_failed(runner);
 	srunner_free(runner);

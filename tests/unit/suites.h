@@ -4,6 +4,7 @@
 #include <check.h>
 
 /* One suite for each room of src/, through its public header. */
+Suite *acceptor_suite(void);
 Suite *address_suite(void);
 Suite *config_suite(void);
 Suite *conn_suite(void);
@@ -12,9 +13,12 @@ Suite *framing_suite(void);
 Suite *listener_suite(void);
 Suite *log_suite(void);
 Suite *options_suite(void);
+Suite *protocol_suite(void);
 Suite *ratelimit_suite(void);
 Suite *slots_suite(void);
 Suite *source_suite(void);
 Suite *stamp_suite(void);
+Suite *udp_suite(void);
+Suite *worker_suite(void);
 
 #endif

@@ -1,0 +1,137 @@
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "address.h"
+#include "client.h"
+#include "suites.h"
+#include "udp.h"
+
+static struct udp *udp;
+static struct counters counters;
+static int server_fd, port;
+
+static struct udp_settings
+settings_of(const char *format, int max_datagram)
+{
+	struct udp_settings settings = { .max_datagram = max_datagram };
+
+	ck_assert_int_eq(stamp_format_compile(&settings.stamp, format, NULL, 0),
+	    0);
+	return settings;
+}
+
+static void
+start(void)
+{
+	struct address address = { .len = sizeof(address.in) };
+	struct udp_settings settings = settings_of("ctime", 10);
+
+	address.in.sin_family = AF_INET;
+	address.in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	server_fd = socket(AF_INET, SOCK_DGRAM, 0);
+	ck_assert_int_eq(bind(server_fd, &address.any, address.len), 0);
+	ck_assert_int_eq(getsockname(server_fd, &address.any, &address.len), 0);
+	port = address_port(&address);
+	udp = udp_start(0, server_fd, PROTOCOL_UDP, &settings);
+	ck_assert_ptr_nonnull(udp);
+}
+
+static void
+stop(void)
+{
+	udp_stop(udp, &counters);
+	close(server_fd);
+}
+
+START_TEST(answers_and_counts)
+{
+	int fd = client_udp(port);
+
+	client_send(fd, "hello", 5);
+	client_expect_datagram(fd, "hello", 5);
+	client_send(fd, "eleven byte", 11);
+	client_send(fd, "ten bytes.", 10);
+	client_expect_datagram(fd, "ten bytes.", 10);
+	ck_assert_uint_eq(counters_get(udp_counters(udp),
+			      COUNTER_DROPPED_OVERSIZE),
+	    1);
+	close(fd);
+}
+END_TEST
+
+/* The first datagram after the change already meets the new settings. */
+START_TEST(new_settings_hold_at_once)
+{
+	struct udp_settings settings = settings_of("%%", 11);
+	char reply[32];
+	int fd = client_udp(port);
+
+	ck_assert_int_eq(udp_set(udp, &settings), 0);
+	client_send(fd, "eleven byte", 11);
+	ck_assert_int_eq(recv(fd, reply, sizeof(reply), 0), 15);
+	ck_assert_mem_eq(reply, "[%] eleven byte", 15);
+
+	uint16_t client_port;
+	struct address local = { .len = sizeof(local.storage) };
+	ck_assert_int_eq(getsockname(fd, &local.any, &local.len), 0);
+	client_port = address_port(&local);
+	settings.ports = &client_port;
+	settings.port_count = 1;
+	ck_assert_int_eq(udp_set(udp, &settings), 0);
+	client_send(fd, "x", 1);
+	while (counters_get(udp_counters(udp), COUNTER_DROPPED_PORT) == 0)
+		;
+	ck_assert_int_eq(recv(fd, reply, sizeof(reply), MSG_DONTWAIT), -1);
+	close(fd);
+}
+END_TEST
+
+/* However often, and wherever the kick meets the thread. */
+START_TEST(a_stop_never_hangs)
+{
+	struct udp_settings settings = settings_of("ctime", 10);
+
+	for (int i = 0; i < 300; i++) {
+		struct udp *other = udp_start(1, server_fd, PROTOCOL_UDP,
+		    &settings);
+		ck_assert_ptr_nonnull(other);
+		udp_stop(other, &counters);
+	}
+}
+END_TEST
+
+START_TEST(a_failing_receive_does_not_end_the_thread)
+{
+	struct udp_settings settings = settings_of("ctime", 10);
+	int ends[2];
+
+	/* recvmmsg(2) on what is no socket. */
+	ck_assert_int_eq(pipe(ends), 0);
+	struct udp *other = udp_start(1, ends[0], PROTOCOL_UDP, &settings);
+	ck_assert_ptr_nonnull(other);
+	while (counters_get(udp_counters(other), COUNTER_RECEIVE_ERRORS) < 3)
+		;
+	udp_stop(other, &counters);
+	close(ends[0]);
+	close(ends[1]);
+}
+END_TEST
+
+Suite *
+udp_suite(void)
+{
+	Suite *suite = suite_create("udp");
+	TCase *tests = tcase_create("all");
+
+	tcase_set_timeout(tests, 60);
+	tcase_add_checked_fixture(tests, start, stop);
+	tcase_add_test(tests, answers_and_counts);
+	tcase_add_test(tests, new_settings_hold_at_once);
+	tcase_add_test(tests, a_stop_never_hangs);
+	tcase_add_test(tests, a_failing_receive_does_not_end_the_thread);
+	suite_add_tcase(suite, tests);
+	return suite;
+}
