@@ -33,7 +33,7 @@ WARNINGS = -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes \
 	-Wmissing-prototypes -Wvla -Wpointer-arith -Wundef \
 	$(if $(WERROR),-Werror)
 CFLAGS ?= -O2 -g
-CFLAGS_ALL = -std=gnu17 -pthread $(WARNINGS) $(HARDENING) $(SANITIZE) $(CFLAGS)
+CFLAGS_ALL = -std=gnu17 -pthread -ffile-prefix-map=$(CURDIR)=. $(WARNINGS) $(HARDENING) $(SANITIZE) $(CFLAGS)
 LDFLAGS_ALL = -pthread $(HARDENING_LD) $(SANITIZE) $(LDFLAGS)
 LIBS = $(shell $(PKG_CONFIG) --libs $(PACKAGES))
 
@@ -122,6 +122,16 @@ VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full \
 check-valgrind:
 	$(MAKE) WRAPPER="$(VALGRIND)" check
 
+# Two builds in two folders are the same bytes.
+check-reproducible:
+	rm -rf build/one build/two
+	mkdir -p build/one build/two
+	cp -r Makefile src build/one
+	cp -r Makefile src build/two
+	$(MAKE) -C build/one all
+	$(MAKE) -C build/two all
+	cmp build/one/$(PROGRAM) build/two/$(PROGRAM)
+
 coverage:
 	rm -rf build/coverage-gcc
 	$(MAKE) CC=gcc VARIANT=coverage CFLAGS="-O0 -g" check
@@ -186,5 +196,6 @@ clean:
 	rm -rf build
 
 FORCE:
-.PHONY: all run check check-asan check-tsan check-valgrind coverage lint format
+.PHONY: all run check check-asan check-tsan check-valgrind check-reproducible
+.PHONY: coverage lint format
 .PHONY: deps deps-ci install uninstall dist clean FORCE
