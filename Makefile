@@ -17,14 +17,14 @@ VARIANT ?= none
 BUILD = build/$(VARIANT)-$(notdir $(CC))
 
 # Debian's names.
-DEPS_BUILD = gcc make pkg-config libc6-dev libconfig-dev
+DEPS_BUILD = gcc make pkg-config libc6-dev libconfig-dev libsystemd-dev
 DEPS_CHECK = check netcat-openbsd ncat socat telnet busybox python3 \
 	iproute2 tzdata util-linux
 DEPS_CI = clang clang-format clang-tidy cppcheck libclang-rt-14-dev mandoc \
 	valgrind shellcheck
 
 PKG_CONFIG ?= pkg-config
-PACKAGES = libconfig
+PACKAGES = libconfig libsystemd
 
 CPPFLAGS_ALL = -D_GNU_SOURCE -DVERSION='"$(VERSION)"' \
 	-DSYSCONFDIR='"$(sysconfdir)"' -Isrc -Itests/support \

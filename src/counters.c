@@ -68,14 +68,24 @@ counters_get(const struct counters *counters, enum counter id)
 	return load(&counters->event[id]);
 }
 
-static uint64_t
-open_connections(const struct counters *counters)
+uint64_t
+counters_open(const struct counters *counters)
 {
 	uint64_t closed = 0;
 
 	for (int i = COUNTER_CLOSED_CLIENT; i <= COUNTER_CLOSED_STOP; i++)
 		closed += load(&counters->event[i]);
 	return load(&counters->event[COUNTER_ACCEPTED]) - closed;
+}
+
+uint64_t
+counters_answered(const struct counters *counters)
+{
+	uint64_t sum = 0;
+
+	for (int i = 0; i < PROTOCOL_COUNT; i++)
+		sum += load(&counters->traffic[i][TRAFFIC_MESSAGES_OUT]);
+	return sum;
 }
 
 static void
@@ -96,8 +106,7 @@ counters_text(const struct counters *counters, char *text, size_t size)
 	text[0] = '\0';
 	if (out == NULL)
 		return text;
-	fprintf(out, "open=%llu",
-	    (unsigned long long)open_connections(counters));
+	fprintf(out, "open=%llu", (unsigned long long)counters_open(counters));
 	for (int i = 0; i < COUNTER_EVENTS; i++)
 		fprintf(out, " %s=%llu", event_names[i],
 		    (unsigned long long)load(&counters->event[i]));

@@ -54,6 +54,10 @@ void counters_sum(struct counters *sum, const struct counters *from);
 
 uint64_t counters_get(const struct counters *counters, enum counter id);
 
+/* Connections that are open, and messages answered, of the sum of all. */
+uint64_t counters_open(const struct counters *counters);
+uint64_t counters_answered(const struct counters *counters);
+
 /*
  * "open=1 accepted=3 closed_client=2 ...": every event, then the traffic of
  * each protocol that had any.  Returns text.

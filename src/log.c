@@ -4,13 +4,16 @@
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 static const char *const names[] = { "error", "warning", "info", "debug" };
 
 static _Atomic int current_level = LOG_INFO;
+static bool to_journal;
 
 void
 log_set_level(enum log_level level)
@@ -48,6 +51,38 @@ put_time(char *line, size_t size)
 	    tm.tm_sec, now.tv_nsec / 1000000);
 }
 
+/* Whether standard error goes to the journal, as sd-daemon(3) has it. */
+static bool
+is_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	unsigned long long device, inode;
+	struct stat status;
+
+	return stream != NULL && fstat(STDERR_FILENO, &status) == 0 &&
+	       sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
+	       device == status.st_dev && inode == status.st_ino;
+}
+
+void
+log_open(void)
+{
+	to_journal = is_journal();
+}
+
+/* The journal has a time of its own, and a field for the level. */
+static size_t
+put_head(char *line, size_t size, enum log_level level)
+{
+	static const int priorities[] = { 3, 4, 6, 7 };
+
+	if (to_journal)
+		return (size_t)snprintf(line, size, "<%d>", priorities[level]);
+	size_t len = (size_t)put_time(line, size);
+	return len +
+	       (size_t)snprintf(line + len, size - len, "%s: ", names[level]);
+}
+
 static void
 write_line(enum log_level level, const char *format, va_list args)
 {
@@ -55,8 +90,7 @@ write_line(enum log_level level, const char *format, va_list args)
 	size_t room = sizeof(line) - 1;
 	int saved_errno = errno;
 
-	size_t len = (size_t)put_time(line, room);
-	len += (size_t)snprintf(line + len, room - len, "%s: ", names[level]);
+	size_t len = put_head(line, room, level);
 	int n = vsnprintf(line + len, room - len, format, args);
 	if (n < 0)
 		n = 0;

@@ -9,6 +9,12 @@
  */
 enum log_level { LOG_ERROR, LOG_WARNING, LOG_INFO, LOG_DEBUG };
 
+/*
+ * Finds out whether standard error is the journal's, which wants lines with a
+ * priority and without a time.  Before there are other threads.
+ */
+void log_open(void);
+
 /* Lines above level are dropped from now on. */
 void log_set_level(enum log_level level);
 

@@ -5,8 +5,22 @@
 #include <unistd.h>
 
 #include "config.h"
+#include "control.h"
+#include "log.h"
 #include "options.h"
 #include "server.h"
+
+/* After the file was read here: what is wrong with it is said already. */
+static int
+ask_reload(const struct options *options)
+{
+	char answer[CONTROL_ANSWER_MAX];
+
+	if (control_ask_reload(options->reload_pid, answer) == 0)
+		return EXIT_SUCCESS;
+	fprintf(stderr, "%s\n", answer);
+	return EX_CONFIG;
+}
 
 static int
 run(const struct options *options)
@@ -24,8 +38,12 @@ run(const struct options *options)
 	int status = options_load(options, &config, stderr);
 	if (status != 0)
 		return status;
-	if (!options->test)
+	if (!options->test && options->reload_pid == 0)
 		return server_run(config, options);
+	if (!options->test) {
+		config_free(config);
+		return ask_reload(options);
+	}
 	puts("the configuration is good");
 	config_free(config);
 	return EXIT_SUCCESS;
@@ -53,6 +71,7 @@ main(int argc, char **argv)
 
 	if (open_standard_streams() == -1)
 		return EX_OSERR;
+	log_open();
 	if (options_parse(&options, argc, argv) == 0)
 		status = run(&options);
 	else

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -11,12 +12,27 @@
 static const struct option long_options[] = {
 	{ "config", required_argument, NULL, 'c' },
 	{ "listen", required_argument, NULL, 'l' },
+	{ "reload", required_argument, NULL, 'r' },
 	{ "test", no_argument, NULL, 't' },
 	{ "debug", no_argument, NULL, 'd' },
 	{ "version", no_argument, NULL, 'V' },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
 };
+
+static int
+parse_pid(struct options *options, const char *text)
+{
+	char *end;
+	long pid = strtol(text, &end, 10);
+
+	if (end == text || *end != '\0' || pid <= 0 || pid > INT_MAX) {
+		fprintf(stderr, "-r %s: wants the number of a process\n", text);
+		return -1;
+	}
+	options->reload_pid = (int)pid;
+	return 0;
+}
 
 static int
 parse_one(struct options *options, int option)
@@ -28,6 +44,8 @@ parse_one(struct options *options, int option)
 	case 'l':
 		options->specs[options->spec_count++] = optarg;
 		return 0;
+	case 'r':
+		return parse_pid(options, optarg);
 	case 't':
 		options->test = true;
 		return 0;
@@ -56,7 +74,7 @@ options_parse(struct options *options, int argc, char **argv)
 		perror(argv[0]);
 		return -1;
 	}
-	while ((option = getopt_long(argc, argv, "c:l:tdVh", long_options,
+	while ((option = getopt_long(argc, argv, "c:l:r:tdVh", long_options,
 		    NULL)) != -1)
 		if (parse_one(options, option) == -1)
 			return -1;

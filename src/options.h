@@ -12,11 +12,12 @@ struct options {
 	const char *config_path; /* NULL: built-in settings */
 	char **specs;
 	size_t spec_count;
+	int reload_pid; /* 0: none */
 	bool test, debug, version, help;
 };
 
 #define OPTIONS_USAGE                                                          \
-	"usage: timestampd [-dhtV] [-c FILE] [-l SPEC]...\n"                   \
+	"usage: timestampd [-dhtV] [-c FILE] [-l SPEC]... [-r PID]\n"          \
 	"  -c, --config FILE   configuration (default: " SYSCONFDIR            \
 	"/timestampd.conf\n"                                                   \
 	"                      where it exists, else built in: TCP and\n"      \
@@ -25,6 +26,7 @@ struct options {
 	"                      unix:/path, unix-dgram:/path or\n"              \
 	"                      unix-seqpacket:/path; replaces the\n"           \
 	"                      listeners of the file; repeatable\n"            \
+	"  -r, --reload PID    have the server PID reload, and wait for it\n"  \
 	"  -t, --test          check the configuration and exit\n"             \
 	"  -d, --debug         debug run: show every connection\n"             \
 	"  -V, --version       show the version and exit\n"                    \

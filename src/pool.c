@@ -89,6 +89,22 @@ pool_order(struct pool *pool, enum worker_order order)
 }
 
 void
+pool_ping(struct pool *pool)
+{
+	for (int i = 0; i < pool->count; i++)
+		worker_ping(pool->workers[i]);
+}
+
+bool
+pool_turns(const struct pool *pool)
+{
+	for (int i = 0; i < pool->count; i++)
+		if (!worker_turns(pool->workers[i]))
+			return false;
+	return true;
+}
+
+void
 pool_note_done(struct pool *pool)
 {
 	eventfd_t ended;

@@ -42,6 +42,10 @@ int pool_set(struct pool *pool, const struct config *config);
 
 void pool_order(struct pool *pool, enum worker_order order);
 
+/* As worker_ping and worker_turns, of all. */
+void pool_ping(struct pool *pool);
+bool pool_turns(const struct pool *pool);
+
 /* Takes note of workers that ended; call it when done_fd is readable. */
 void pool_note_done(struct pool *pool);
 

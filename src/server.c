@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -12,10 +14,13 @@
 
 #include "acceptor.h"
 #include "clock.h"
+#include "control.h"
 #include "counters.h"
 #include "listener.h"
 #include "log.h"
+#include "notify.h"
 #include "pool.h"
+#include "pulse.h"
 #include "stamp.h"
 #include "udp.h"
 
@@ -38,9 +43,31 @@ struct server {
 	struct listener_list listeners;
 	struct pool pool;
 	struct acceptor acceptor;
+	struct pulse pulse;
+	char reasons[CONTROL_ANSWER_MAX]; /* why a reload is refused */
 	struct counters
 	    counters; /* of this thread, and of threads that ended */
 };
+
+static void complain(struct server *server, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* An error of the log that whoever asked for a reload is to hear as well. */
+static void
+complain(struct server *server, const char *format, ...)
+{
+	size_t len = strlen(server->reasons);
+	char *line = server->reasons + len;
+	size_t room = sizeof(server->reasons) - len;
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(line, room - 1, format, args);
+	va_end(args);
+	log_error("%s", line);
+	if (room > 2)
+		strcat(line, "\n");
+}
 
 static int
 exit_status(int problem)
@@ -168,7 +195,8 @@ announce(const struct listener *listener)
 
 /* All that config asks for, not open yet. */
 static int
-resolve_all(const struct config *config, struct listener_list *list)
+resolve_all(struct server *server, const struct config *config,
+    struct listener_list *list)
 {
 	char error[LISTENER_ERROR_MAX];
 	int problem = 0;
@@ -177,7 +205,7 @@ resolve_all(const struct config *config, struct listener_list *list)
 		if (listener_resolve(&config->listeners[i], list, error) ==
 		    -1) {
 			problem = errno;
-			log_error("%s", error);
+			complain(server, "%s", error);
 		}
 	errno = problem;
 	return problem == 0 ? 0 : -1;
@@ -224,7 +252,7 @@ open_one(struct server *server, struct listener_list *wanted,
 	const struct listener *twin = find_same(wanted, listener, listener);
 
 	if (twin != NULL) {
-		log_error("%s: %s: is the same as the one at %s",
+		complain(server, "%s: %s: is the same as the one at %s",
 		    listener->where, listener->name, twin->where);
 		errno = EADDRINUSE;
 		return -1;
@@ -235,11 +263,12 @@ open_one(struct server *server, struct listener_list *wanted,
 		return 0;
 	int problem = errno;
 	if (problem == EADDRINUSE && is_in_our_way(server, listener))
-		log_error("%s: %s: wants a restart: this server has a listener "
-			  "in its way",
+		complain(server,
+		    "%s: %s: wants a restart: this server has a listener "
+		    "in its way",
 		    listener->where, listener->name);
 	else
-		log_error("%s", error);
+		complain(server, "%s", error);
 	errno = problem;
 	return -1;
 }
@@ -284,7 +313,7 @@ serve_all(struct server *server, struct listener_list *wanted,
 		if (rc == 0 && listener->fd != -1)
 			rc = serve_one(server, listener, &settings);
 	if (rc == -1)
-		log_error("serving a new listener: %s", strerror(errno));
+		complain(server, "serving a new listener: %s", strerror(errno));
 	free(ports);
 	return rc;
 }
@@ -366,7 +395,7 @@ change_listeners(struct server *server, const struct config *config)
 	struct listener_list wanted = TAILQ_HEAD_INITIALIZER(wanted);
 	struct listener *listener;
 
-	if (resolve_all(config, &wanted) == -1 ||
+	if (resolve_all(server, config, &wanted) == -1 ||
 	    open_all(server, &wanted) == -1 ||
 	    serve_all(server, &wanted, config) == -1) {
 		int saved_errno = errno;
@@ -383,18 +412,18 @@ change_listeners(struct server *server, const struct config *config)
 }
 
 static void
-log_lines(const char *text)
+log_lines(struct server *server, const char *text)
 {
 	while (*text != '\0') {
 		const char *end = strchrnul(text, '\n');
-		log_error("%.*s", (int)(end - text), text);
+		complain(server, "%.*s", (int)(end - text), text);
 		text = *end == '\n' ? end + 1 : end;
 	}
 }
 
 /* NULL after having logged every fault. */
 static struct config *
-load_config(const struct server *server)
+load_config(struct server *server)
 {
 	struct config *config;
 	char *text = NULL;
@@ -406,7 +435,7 @@ load_config(const struct server *server)
 	int status = options_load(server->options, &config, errors);
 	fclose(errors);
 	if (status != 0 && text != NULL)
-		log_lines(text);
+		log_lines(server, text);
 	free(text);
 	return status == 0 ? config : NULL;
 }
@@ -425,11 +454,14 @@ use_config(struct server *server, struct config *config)
 static void
 reload(struct server *server)
 {
+	server->reasons[0] = '\0';
+	notify_reloading();
 	struct config *config = load_config(server);
 
 	if (config == NULL || change_listeners(server, config) == -1) {
 		log_error("reload refused: all stays as it was");
 		config_free(config);
+		notify_ready();
 		return;
 	}
 	if (pool_size(config) != server->pool.count)
@@ -442,20 +474,29 @@ reload(struct server *server)
 		log_error("reload: a worker keeps its old settings: %s",
 		    strerror(errno));
 	log_info("reloaded");
+	notify_ready();
+}
+
+static void
+total_counters(const void *context, struct counters *sum)
+{
+	const struct server *server = context;
+	const struct listener *listener;
+
+	counters_sum(sum, &server->counters);
+	pool_count(&server->pool, sum);
+	TAILQ_FOREACH (listener, &server->listeners, link)
+		if (listener->udp != NULL)
+			counters_sum(sum, udp_counters(listener->udp));
 }
 
 static void
 log_counters(const struct server *server)
 {
 	struct counters sum = { 0 };
-	const struct listener *listener;
 	char text[COUNTERS_TEXT_MAX];
 
-	counters_sum(&sum, &server->counters);
-	pool_count(&server->pool, &sum);
-	TAILQ_FOREACH (listener, &server->listeners, link)
-		if (listener->udp != NULL)
-			counters_sum(&sum, udp_counters(listener->udp));
+	total_counters(server, &sum);
 	log_notice("counters: %s", counters_text(&sum, text, sizeof(text)));
 }
 
@@ -468,6 +509,7 @@ begin_stop(struct server *server)
 	server->deadline_ms = clock_ms() +
 	                      (uint64_t)server->config->drain_timeout * 1000;
 	log_info("stopping");
+	notify_stopping();
 	for (listener = TAILQ_FIRST(&server->listeners); listener != NULL;
 	     listener = next) {
 		next = TAILQ_NEXT(listener, link);
@@ -486,15 +528,17 @@ stop_at_once(struct server *server)
 }
 
 static void
-take_signal(struct server *server, uint32_t number)
+take_signal(struct server *server, const struct signalfd_siginfo *info)
 {
-	switch (number) {
+	switch (info->ssi_signo) {
 	case SIGUSR1:
 		log_counters(server);
 		break;
 	case SIGHUP:
 		if (server->phase == RUNNING)
 			reload(server);
+		if (info->ssi_code == SI_QUEUE)
+			control_answer(info->ssi_int, server->reasons);
 		break;
 	default:
 		if (server->phase == RUNNING)
@@ -511,7 +555,7 @@ take_signals(struct server *server)
 
 	while (read(server->signal_fd, &info, sizeof(info)) ==
 	       (ssize_t)sizeof(info))
-		take_signal(server, info.ssi_signo);
+		take_signal(server, &info);
 }
 
 static void
@@ -529,18 +573,28 @@ go_on_stopping(struct server *server)
 		server->phase = ENDED;
 }
 
+/* Of two waits in milliseconds; -1 is one without end. */
+static int
+sooner(int a, int b)
+{
+	if (a == -1 || b == -1)
+		return a == -1 ? b : a;
+	return a < b ? a : b;
+}
+
 static int
 wait_ms(const struct server *server)
 {
 	uint64_t now_ms = clock_ms();
-	int wait = acceptor_wait_ms(&server->acceptor, now_ms);
+	int wait = sooner(acceptor_wait_ms(&server->acceptor, now_ms),
+	    pulse_wait_ms(&server->pulse, now_ms));
 
 	if (server->phase != STOPPING || server->deadline_ms == UINT64_MAX)
 		return wait;
 	uint64_t left = server->deadline_ms > now_ms
 	                  ? server->deadline_ms - now_ms
 	                  : 0;
-	return wait != -1 && (uint64_t)wait < left ? wait : (int)left;
+	return sooner(wait, (int)left);
 }
 
 /* Signals come last: they may end a listener that still has an event here. */
@@ -566,6 +620,7 @@ wait_and_handle(struct server *server)
 	}
 	if (signalled)
 		take_signals(server);
+	pulse_beat(&server->pulse, clock_ms(), total_counters, server);
 	drop_drained(server);
 	if (server->phase == STOPPING)
 		go_on_stopping(server);
@@ -658,6 +713,8 @@ server_run(struct config *config, const struct options *options)
 	}
 	log_info("ready: %d workers, at most %d connections", server.pool.count,
 	    server.pool.slots.max);
+	pulse_start(&server.pulse, &server.pool, &server.listeners, clock_ms());
+	notify_ready();
 	while (server.phase != ENDED)
 		wait_and_handle(&server);
 	log_counters(&server);

@@ -52,7 +52,8 @@ struct udp {
 	/* Both threads. */
 	_Atomic(struct parcel *) next_parcel;
 	_Atomic bool stop;
-	int done_fd; /* readable when the thread is about to end */
+	_Atomic bool pinged; /* and the loop has not turned since */
+	int done_fd;         /* readable when the thread is about to end */
 	struct counters counters;
 
 	/* The main thread. */
@@ -291,12 +292,16 @@ receive_and_answer(struct udp *udp, int flags)
 {
 	int n = recvmmsg(udp->fd, udp->in, BATCH, flags, NULL);
 
+	int problem = errno;
+
+	if (udp->pinged)
+		udp->pinged = false;
 	take_parcel(udp);
 	if (n > 0) {
 		udp->errors_in_a_row = 0;
 		answer(udp, n);
-	} else if (n == -1 && errno != EINTR && errno != EAGAIN) {
-		note_error(udp, errno);
+	} else if (n == -1 && problem != EINTR && problem != EAGAIN) {
+		note_error(udp, problem);
 	}
 	return n;
 }
@@ -390,6 +395,19 @@ udp_set(struct udp *udp, const struct udp_settings *settings)
 		return -1;
 	free(atomic_exchange(&udp->next_parcel, parcel));
 	return 0;
+}
+
+void
+udp_ping(struct udp *udp)
+{
+	udp->pinged = true;
+	pthread_kill(udp->thread, KICK_SIGNAL);
+}
+
+bool
+udp_turns(const struct udp *udp)
+{
+	return !udp->pinged;
 }
 
 const struct counters *

@@ -1,6 +1,7 @@
 #ifndef UDP_H
 #define UDP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,6 +30,13 @@ struct udp *udp_start(int number, int fd, enum protocol protocol,
 
 /* New settings, from the next datagram on; -1 with errno: out of memory. */
 int udp_set(struct udp *udp, const struct udp_settings *settings);
+
+/*
+ * Asks the thread for a sign that its loop turns, and whether it gave it.  A
+ * ping may be lost: ask again.
+ */
+void udp_ping(struct udp *udp);
+bool udp_turns(const struct udp *udp);
 
 const struct counters *udp_counters(const struct udp *udp);
 

@@ -30,6 +30,7 @@ struct worker {
 	_Atomic int order;
 	_Atomic int load;
 	_Atomic bool asleep;    /* until wake_fd is written to */
+	_Atomic bool pinged;    /* and the loop has not turned since */
 	_Atomic bool lost_some; /* an incoming one has no events */
 	int epoll_fd, wake_fd;
 	struct counters counters; /* the worker adds, all read */
@@ -295,6 +296,8 @@ wait_and_serve(struct worker *worker)
 
 	if (worker->asleep)
 		worker->asleep = false;
+	if (worker->pinged)
+		worker->pinged = false;
 	/* The lost one is in by the time that this is said of it. */
 	bool lost_some = worker->lost_some &&
 	                 atomic_exchange(&worker->lost_some, false);
@@ -438,6 +441,19 @@ worker_order(struct worker *worker, enum worker_order order)
 	if ((int)order > worker->order)
 		worker->order = order;
 	wake(worker);
+}
+
+void
+worker_ping(struct worker *worker)
+{
+	worker->pinged = true;
+	wake(worker);
+}
+
+bool
+worker_turns(const struct worker *worker)
+{
+	return !worker->pinged;
 }
 
 const struct counters *

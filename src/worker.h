@@ -1,6 +1,7 @@
 #ifndef WORKER_H
 #define WORKER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "conn.h"
@@ -46,6 +47,10 @@ int worker_set(struct worker *worker, const struct worker_settings *settings);
 
 /* An order below one given before is none. */
 void worker_order(struct worker *worker, enum worker_order order);
+
+/* Asks the thread for a sign that its loop turns; and whether it gave it. */
+void worker_ping(struct worker *worker);
+bool worker_turns(const struct worker *worker);
 
 const struct counters *worker_counters(const struct worker *worker);
 
