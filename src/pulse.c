@@ -5,18 +5,17 @@
 
 #include "log.h"
 #include "notify.h"
-#include "udp.h"
 
 #define STATUS_MS 5000
 #define BEATS 4 /* in the manager's patience: a ping to a thread may be lost */
 
 void
-pulse_start(struct pulse *pulse, struct pool *pool,
-    const struct listener_list *listeners, uint64_t now_ms)
+pulse_start(struct pulse *pulse, struct pool *pool, struct roster *roster,
+    uint64_t now_ms)
 {
 	uint64_t watchdog_ms = notify_watchdog_ms();
 
-	*pulse = (struct pulse){ .pool = pool, .listeners = listeners };
+	*pulse = (struct pulse){ .pool = pool, .roster = roster };
 	if (!notify_is_heard())
 		return;
 	pulse->watched = watchdog_ms != 0;
@@ -36,40 +35,19 @@ pulse_wait_ms(const struct pulse *pulse, uint64_t now_ms)
 	return pulse->next_ms > now_ms ? (int)(pulse->next_ms - now_ms) : 0;
 }
 
-static bool
-all_turn(const struct pulse *pulse)
-{
-	const struct listener *listener;
-
-	TAILQ_FOREACH (listener, pulse->listeners, link)
-		if (listener->udp != NULL && !udp_turns(listener->udp))
-			return false;
-	return pool_turns(pulse->pool);
-}
-
-static void
-ping_all(const struct pulse *pulse)
-{
-	const struct listener *listener;
-
-	TAILQ_FOREACH (listener, pulse->listeners, link)
-		if (listener->udp != NULL)
-			udp_ping(listener->udp);
-	pool_ping(pulse->pool);
-}
-
 /* The sign that was asked for a beat ago; the acceptor's is that it is here. */
 static void
 prove_life(struct pulse *pulse)
 {
-	if (all_turn(pulse)) {
+	if (pool_turns(pulse->pool) && roster_turns(pulse->roster)) {
 		pulse->failed = false;
 		notify_alive();
 	} else if (!pulse->failed) {
 		pulse->failed = true;
 		log_error("watchdog: a thread does not turn");
 	}
-	ping_all(pulse);
+	roster_ping(pulse->roster);
+	pool_ping(pulse->pool);
 }
 
 static void

@@ -5,8 +5,8 @@
 #include <stdint.h>
 
 #include "counters.h"
-#include "listener.h"
 #include "pool.h"
+#include "roster.h"
 
 /*
  * Tells the service manager from time to time how things stand: figures for
@@ -15,7 +15,7 @@
  */
 struct pulse {
 	struct pool *pool;
-	const struct listener_list *listeners;
+	struct roster *roster;
 	uint64_t period_ms; /* 0: no one listens */
 	uint64_t next_ms;
 	bool watched; /* the manager wants to hear that all threads turn */
@@ -24,8 +24,8 @@ struct pulse {
 	char status[128];
 };
 
-void pulse_start(struct pulse *pulse, struct pool *pool,
-    const struct listener_list *listeners, uint64_t now_ms);
+void pulse_start(struct pulse *pulse, struct pool *pool, struct roster *roster,
+    uint64_t now_ms);
 
 /* Until pulse_beat is to be called; -1: never. */
 int pulse_wait_ms(const struct pulse *pulse, uint64_t now_ms);

@@ -2,7 +2,7 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,17 +12,15 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "acceptor.h"
 #include "clock.h"
 #include "control.h"
 #include "counters.h"
-#include "listener.h"
 #include "log.h"
 #include "notify.h"
 #include "pool.h"
 #include "pulse.h"
+#include "roster.h"
 #include "stamp.h"
-#include "udp.h"
 
 #define EVENTS_MAX 64
 #define FDS_A_WORKER 2
@@ -38,36 +36,13 @@ struct server {
 	enum phase phase;
 	uint64_t deadline_ms; /* of the stop; 0: none */
 	int epoll_fd, signal_fd;
-	int udp_number; /* of the next datagram thread */
 	bool finishing; /* the workers know that no more will come */
-	struct listener_list listeners;
 	struct pool pool;
-	struct acceptor acceptor;
+	struct roster roster;
 	struct pulse pulse;
-	char reasons[CONTROL_ANSWER_MAX]; /* why a reload is refused */
 	struct counters
 	    counters; /* of this thread, and of threads that ended */
 };
-
-static void complain(struct server *server, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-/* An error of the log that whoever asked for a reload is to hear as well. */
-static void
-complain(struct server *server, const char *format, ...)
-{
-	size_t len = strlen(server->reasons);
-	char *line = server->reasons + len;
-	size_t room = sizeof(server->reasons) - len;
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(line, room - 1, format, args);
-	va_end(args);
-	log_error("%s", line);
-	if (room > 2)
-		strcat(line, "\n");
-}
 
 static int
 exit_status(int problem)
@@ -113,331 +88,15 @@ fit_connections(const struct config *config)
 	    (unsigned long long)limit.rlim_cur, fitting);
 	return fitting;
 }
-
-static bool
-is_datagram(const struct listener *listener)
-{
-	return protocol_is_datagram(listener->protocol);
-}
-
-static size_t
-udp_ports(const struct listener_list *list, uint16_t *ports)
-{
-	const struct listener *listener;
-	size_t count = 0;
-
-	TAILQ_FOREACH (listener, list, link)
-		if (listener->protocol == PROTOCOL_UDP && listener->fd != -1)
-			ports[count++] = address_port(&listener->bound);
-	return count;
-}
-
-static size_t
-list_length(const struct listener_list *list)
-{
-	const struct listener *listener;
-	size_t count = 0;
-
-	TAILQ_FOREACH (listener, list, link)
-		count++;
-	return count;
-}
-
-/* What the thread of a datagram listener of list is to know; *ports to free. */
-static int
-datagram_settings(const struct config *config, const struct listener_list *list,
-    struct udp_settings *settings, uint16_t **ports)
-{
-	*ports = calloc(list_length(list) + 1, sizeof(**ports));
-	if (*ports == NULL)
-		return -1;
-	*settings = (struct udp_settings){
-		.stamp = config->stamp,
-		.rate_limit = config->rate_limit,
-		.rate_burst = config->rate_burst,
-		.ports = *ports,
-		.port_count = udp_ports(list, *ports),
-	};
-	return 0;
-}
-
-/* Gives all datagram threads the settings of the configuration in use. */
+/* Each line of text is an error. */
 static void
-update_datagrams(struct server *server)
-{
-	struct udp_settings settings;
-	struct listener *listener;
-	uint16_t *ports;
-	int rc = datagram_settings(server->config, &server->listeners,
-	    &settings, &ports);
-
-	if (rc == 0)
-		TAILQ_FOREACH (listener, &server->listeners, link)
-			if (listener->udp != NULL) {
-				settings.max_datagram = listener->max_datagram;
-				rc |= udp_set(listener->udp, &settings);
-			}
-	if (rc != 0)
-		log_error("a datagram thread keeps its old settings: %s",
-		    strerror(errno));
-	free(ports);
-}
-
-static void
-announce(const struct listener *listener)
-{
-	if (is_datagram(listener))
-		log_info("listening on %s", listener->name);
-	else
-		log_info("listening on %s, %s framing", listener->name,
-		    framing_name(listener->framing));
-}
-
-/* All that config asks for, not open yet. */
-static int
-resolve_all(struct server *server, const struct config *config,
-    struct listener_list *list)
-{
-	char error[LISTENER_ERROR_MAX];
-	int problem = 0;
-
-	for (size_t i = 0; i < config->listener_count; i++)
-		if (listener_resolve(&config->listeners[i], list, error) ==
-		    -1) {
-			problem = errno;
-			complain(server, "%s", error);
-		}
-	errno = problem;
-	return problem == 0 ? 0 : -1;
-}
-
-/* The one before end in list that is the same, unless it refuses clients. */
-static struct listener *
-find_same(struct listener_list *list, const struct listener *wanted,
-    const struct listener *end)
-{
-	struct listener *listener;
-
-	TAILQ_FOREACH (listener, list, link) {
-		if (listener == end)
-			break;
-		if (!listener->refusing && listener_same(listener, wanted))
-			return listener;
-	}
-	return NULL;
-}
-
-/* Whether listener fails because of one of our own that is to go. */
-static bool
-is_in_our_way(struct server *server, const struct listener *listener)
-{
-	const struct listener *own;
-
-	TAILQ_FOREACH (own, &server->listeners, link)
-		if (protocol_is_unix(listener->protocol)
-			? address_equal(&own->wanted, &listener->wanted)
-			: own->protocol == listener->protocol &&
-			      address_port(&own->bound) ==
-				  address_port(&listener->wanted))
-			return true;
-	return false;
-}
-
-/* -1 after having logged why. */
-static int
-open_one(struct server *server, struct listener_list *wanted,
-    struct listener *listener)
-{
-	char error[LISTENER_ERROR_MAX];
-	const struct listener *twin = find_same(wanted, listener, listener);
-
-	if (twin != NULL) {
-		complain(server, "%s: %s: is the same as the one at %s",
-		    listener->where, listener->name, twin->where);
-		errno = EADDRINUSE;
-		return -1;
-	}
-	if (find_same(&server->listeners, listener, NULL) != NULL)
-		return 0;
-	if (listener_open(listener, error) == 0)
-		return 0;
-	int problem = errno;
-	if (problem == EADDRINUSE && is_in_our_way(server, listener))
-		complain(server,
-		    "%s: %s: wants a restart: this server has a listener "
-		    "in its way",
-		    listener->where, listener->name);
-	else
-		complain(server, "%s", error);
-	errno = problem;
-	return -1;
-}
-
-/* Opens what is wanted and not open in the server already. */
-static int
-open_all(struct server *server, struct listener_list *wanted)
-{
-	struct listener *listener;
-	int problem = 0;
-
-	TAILQ_FOREACH (listener, wanted, link)
-		if (open_one(server, wanted, listener) == -1)
-			problem = errno;
-	errno = problem;
-	return problem == 0 ? 0 : -1;
-}
-
-static int
-serve_one(struct server *server, struct listener *listener,
-    struct udp_settings *settings)
-{
-	if (!is_datagram(listener))
-		return acceptor_add(&server->acceptor, listener);
-	settings->max_datagram = listener->max_datagram;
-	listener->udp = udp_start(server->udp_number++, listener->fd,
-	    listener->protocol, settings);
-	return listener->udp == NULL ? -1 : 0;
-}
-
-/* Lets clients in at what was opened.  -1 after having logged why. */
-static int
-serve_all(struct server *server, struct listener_list *wanted,
-    const struct config *config)
-{
-	struct udp_settings settings;
-	struct listener *listener;
-	uint16_t *ports;
-	int rc = datagram_settings(config, wanted, &settings, &ports);
-
-	TAILQ_FOREACH (listener, wanted, link)
-		if (rc == 0 && listener->fd != -1)
-			rc = serve_one(server, listener, &settings);
-	if (rc == -1)
-		complain(server, "serving a new listener: %s", strerror(errno));
-	free(ports);
-	return rc;
-}
-
-static void
-drop_listener(struct server *server, struct listener_list *list,
-    struct listener *listener)
-{
-	if (listener->udp != NULL)
-		udp_stop(listener->udp, &server->counters);
-	TAILQ_REMOVE(list, listener, link);
-	listener_free(listener);
-}
-
-static void
-drop_all(struct server *server, struct listener_list *list)
-{
-	while (!TAILQ_EMPTY(list))
-		drop_listener(server, list, TAILQ_FIRST(list));
-}
-
-/* Clients that the kernel has let in already are accepted by and by. */
-static void
-retire(struct server *server, struct listener *listener)
-{
-	if (is_datagram(listener))
-		drop_listener(server, &server->listeners, listener);
-	else
-		listener_refuse(listener);
-}
-
-/* A listener that refuses new clients goes when the last old one is in. */
-static void
-drop_drained(struct server *server)
-{
-	struct listener *listener, *next;
-
-	for (listener = TAILQ_FIRST(&server->listeners); listener != NULL;
-	     listener = next) {
-		next = TAILQ_NEXT(listener, link);
-		if (listener->refusing &&
-		    !acceptor_accept(&server->acceptor, listener))
-			drop_listener(server, &server->listeners, listener);
-	}
-}
-
-/* Keeps the listeners that are wanted still, and retires the others. */
-static void
-update_listeners(struct server *server, struct listener_list *wanted)
-{
-	struct listener *listener, *next, *twin;
-
-	for (listener = TAILQ_FIRST(&server->listeners); listener != NULL;
-	     listener = next) {
-		next = TAILQ_NEXT(listener, link);
-		if (listener->refusing)
-			continue;
-		twin = find_same(wanted, listener, NULL);
-		if (twin == NULL) {
-			log_info("no longer listening on %s", listener->name);
-			retire(server, listener);
-			continue;
-		}
-		if (listener_update(listener, twin) != 0)
-			log_warning("%s: not all of its new settings hold: %s",
-			    listener->name, strerror(errno));
-		TAILQ_REMOVE(wanted, twin, link);
-		listener_free(twin);
-	}
-}
-
-/*
- * Makes the listeners those of config.  -1 with errno, after having logged why
- * and with nothing changed, when one of them can't be had.
- */
-static int
-change_listeners(struct server *server, const struct config *config)
-{
-	struct listener_list wanted = TAILQ_HEAD_INITIALIZER(wanted);
-	struct listener *listener;
-
-	if (resolve_all(server, config, &wanted) == -1 ||
-	    open_all(server, &wanted) == -1 ||
-	    serve_all(server, &wanted, config) == -1) {
-		int saved_errno = errno;
-		drop_all(server, &wanted);
-		errno = saved_errno;
-		return -1;
-	}
-	update_listeners(server, &wanted);
-	drop_drained(server);
-	TAILQ_FOREACH (listener, &wanted, link)
-		announce(listener);
-	TAILQ_CONCAT(&server->listeners, &wanted, link);
-	return 0;
-}
-
-static void
-log_lines(struct server *server, const char *text)
+log_lines(const char *text)
 {
 	while (*text != '\0') {
 		const char *end = strchrnul(text, '\n');
-		complain(server, "%.*s", (int)(end - text), text);
+		log_error("%.*s", (int)(end - text), text);
 		text = *end == '\n' ? end + 1 : end;
 	}
-}
-
-/* NULL after having logged every fault. */
-static struct config *
-load_config(struct server *server)
-{
-	struct config *config;
-	char *text = NULL;
-	size_t len;
-	FILE *errors = open_memstream(&text, &len);
-
-	if (errors == NULL)
-		return NULL;
-	int status = options_load(server->options, &config, errors);
-	fclose(errors);
-	if (status != 0 && text != NULL)
-		log_lines(server, text);
-	free(text);
-	return status == 0 ? config : NULL;
 }
 
 static void
@@ -451,43 +110,80 @@ use_config(struct server *server, struct config *config)
 		    strerror(errno));
 }
 
-static void
-reload(struct server *server)
+/* The configuration that is to be used from now on; NULL: none, see errors. */
+static struct config *
+change_config(struct server *server, FILE *errors)
 {
-	server->reasons[0] = '\0';
-	notify_reloading();
-	struct config *config = load_config(server);
+	struct config *config;
 
-	if (config == NULL || change_listeners(server, config) == -1) {
-		log_error("reload refused: all stays as it was");
-		config_free(config);
-		notify_ready();
-		return;
-	}
+	if (options_load(server->options, &config, errors) != 0)
+		return NULL;
+	if (roster_change(&server->roster, config, errors) == 0)
+		return config;
+	config_free(config);
+	return NULL;
+}
+
+static void
+apply_config(struct server *server, struct config *config)
+{
 	if (pool_size(config) != server->pool.count)
 		log_warning("workers: %d run until a restart",
 		    server->pool.count);
 	use_config(server, config);
-	update_datagrams(server);
 	slots_set_max(&server->pool.slots, fit_connections(config));
-	if (pool_set(&server->pool, config) == -1)
-		log_error("reload: a worker keeps its old settings: %s",
+	if (roster_set(&server->roster, config) == -1 ||
+	    pool_set(&server->pool, config) == -1)
+		log_error("reload: a thread keeps its old settings: %s",
 		    strerror(errno));
 	log_info("reloaded");
+}
+
+/* Returns why it was refused, to be freed; empty when it was not. */
+static char *
+reload(struct server *server)
+{
+	char *reasons = NULL;
+	size_t len;
+	FILE *errors = open_memstream(&reasons, &len);
+
+	if (errors == NULL) {
+		log_error("reload refused: %s", strerror(errno));
+		return strdup("out of memory");
+	}
+	notify_reloading();
+	struct config *config = change_config(server, errors);
+	fclose(errors);
+	if (config != NULL) {
+		apply_config(server, config);
+	} else {
+		log_lines(reasons);
+		log_error("reload refused: all stays as it was");
+	}
 	notify_ready();
+	return reasons;
+}
+
+static void
+take_reload(struct server *server, const struct signalfd_siginfo *info)
+{
+	char *reasons = server->phase == RUNNING ? reload(server)
+	                                         : strdup("stopping");
+
+	if (info->ssi_code == SI_QUEUE)
+		control_answer(info->ssi_int,
+		    reasons != NULL ? reasons : "out of memory");
+	free(reasons);
 }
 
 static void
 total_counters(const void *context, struct counters *sum)
 {
 	const struct server *server = context;
-	const struct listener *listener;
 
 	counters_sum(sum, &server->counters);
 	pool_count(&server->pool, sum);
-	TAILQ_FOREACH (listener, &server->listeners, link)
-		if (listener->udp != NULL)
-			counters_sum(sum, udp_counters(listener->udp));
+	roster_count(&server->roster, sum);
 }
 
 static void
@@ -503,26 +199,19 @@ log_counters(const struct server *server)
 static void
 begin_stop(struct server *server)
 {
-	struct listener *listener, *next;
-
 	server->phase = STOPPING;
 	server->deadline_ms = clock_ms() +
 	                      (uint64_t)server->config->drain_timeout * 1000;
 	log_info("stopping");
 	notify_stopping();
-	for (listener = TAILQ_FIRST(&server->listeners); listener != NULL;
-	     listener = next) {
-		next = TAILQ_NEXT(listener, link);
-		if (!listener->refusing)
-			retire(server, listener);
-	}
+	roster_retire_all(&server->roster);
 	pool_order(&server->pool, WORKER_DRAIN);
 }
 
 static void
 stop_at_once(struct server *server)
 {
-	drop_all(server, &server->listeners);
+	roster_drop_all(&server->roster);
 	pool_order(&server->pool, WORKER_ABORT);
 	server->deadline_ms = UINT64_MAX;
 }
@@ -535,10 +224,7 @@ take_signal(struct server *server, const struct signalfd_siginfo *info)
 		log_counters(server);
 		break;
 	case SIGHUP:
-		if (server->phase == RUNNING)
-			reload(server);
-		if (info->ssi_code == SI_QUEUE)
-			control_answer(info->ssi_int, server->reasons);
+		take_reload(server, info);
 		break;
 	default:
 		if (server->phase == RUNNING)
@@ -565,7 +251,7 @@ go_on_stopping(struct server *server)
 		log_warning("drain_timeout is over: closing what is open");
 		stop_at_once(server);
 	}
-	if (TAILQ_EMPTY(&server->listeners) && !server->finishing) {
+	if (roster_is_empty(&server->roster) && !server->finishing) {
 		pool_order(&server->pool, WORKER_FINISH);
 		server->finishing = true;
 	}
@@ -586,7 +272,7 @@ static int
 wait_ms(const struct server *server)
 {
 	uint64_t now_ms = clock_ms();
-	int wait = sooner(acceptor_wait_ms(&server->acceptor, now_ms),
+	int wait = sooner(acceptor_wait_ms(&server->roster.acceptor, now_ms),
 	    pulse_wait_ms(&server->pulse, now_ms));
 
 	if (server->phase != STOPPING || server->deadline_ms == UINT64_MAX)
@@ -606,22 +292,22 @@ wait_and_handle(struct server *server)
 	int n = epoll_wait(server->epoll_fd, events, EVENTS_MAX,
 	    wait_ms(server));
 
-	acceptor_note_time(&server->acceptor, clock_ms());
+	acceptor_note_time(&server->roster.acceptor, clock_ms());
 	for (int i = 0; i < n; i++) {
 		void *source = events[i].data.ptr;
 		if (source == &server->signal_fd)
 			signalled = true;
 		else if (source == &server->pool.slots)
-			acceptor_note_room(&server->acceptor);
+			acceptor_note_room(&server->roster.acceptor);
 		else if (source == &server->pool)
 			pool_note_done(&server->pool);
 		else
-			acceptor_accept(&server->acceptor, source);
+			acceptor_accept(&server->roster.acceptor, source);
 	}
 	if (signalled)
 		take_signals(server);
 	pulse_beat(&server->pulse, clock_ms(), total_counters, server);
-	drop_drained(server);
+	roster_drop_drained(&server->roster);
 	if (server->phase == STOPPING)
 		go_on_stopping(server);
 }
@@ -653,6 +339,7 @@ open_fds(struct server *server)
 	server->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (server->signal_fd == -1 || server->epoll_fd == -1)
 		return -1;
+	server->roster.acceptor.epoll_fd = server->epoll_fd;
 	return watch(server, server->signal_fd, &server->signal_fd);
 }
 
@@ -667,12 +354,6 @@ start_pool(struct server *server)
 	if (watch(server, pool->slots.room_fd, &pool->slots) == -1 ||
 	    watch(server, pool->done_fd, pool) == -1)
 		return -1;
-	server->acceptor = (struct acceptor){
-		.epoll_fd = server->epoll_fd,
-		.listeners = &server->listeners,
-		.pool = pool,
-		.counters = &server->counters,
-	};
 	return 0;
 }
 
@@ -688,6 +369,25 @@ close_all(struct server *server)
 	config_free(server->config);
 }
 
+/* The exit status when that fails. */
+static int
+open_listeners(struct server *server)
+{
+	char *text = NULL;
+	size_t len;
+	FILE *errors = open_memstream(&text, &len);
+
+	if (errors == NULL)
+		return EX_OSERR;
+	int status = roster_change(&server->roster, server->config, errors) == 0
+	               ? 0
+	               : exit_status(errno);
+	fclose(errors);
+	log_lines(text);
+	free(text);
+	return status;
+}
+
 int
 server_run(struct config *config, const struct options *options)
 {
@@ -700,20 +400,18 @@ server_run(struct config *config, const struct options *options)
 	};
 	int status = 0;
 
-	TAILQ_INIT(&server.listeners);
 	use_config(&server, config);
+	roster_init(&server.roster, -1, &server.pool, &server.counters);
 	if (open_fds(&server) == -1 || start_pool(&server) == -1) {
 		log_error("cannot start: %s", strerror(errno));
 		status = EX_OSERR;
 		goto out;
 	}
-	if (change_listeners(&server, config) == -1) {
-		status = exit_status(errno);
+	if ((status = open_listeners(&server)) != 0)
 		goto out;
-	}
 	log_info("ready: %d workers, at most %d connections", server.pool.count,
 	    server.pool.slots.max);
-	pulse_start(&server.pulse, &server.pool, &server.listeners, clock_ms());
+	pulse_start(&server.pulse, &server.pool, &server.roster, clock_ms());
 	notify_ready();
 	while (server.phase != ENDED)
 		wait_and_handle(&server);

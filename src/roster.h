@@ -1,0 +1,54 @@
+#ifndef ROSTER_H
+#define ROSTER_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "acceptor.h"
+#include "config.h"
+#include "counters.h"
+#include "listener.h"
+#include "pool.h"
+
+/*
+ * The listeners in use and who serves them: the acceptor, or a datagram thread
+ * each.  All of it is the main thread's.
+ */
+struct roster {
+	struct listener_list listeners;
+	struct acceptor acceptor;
+	struct counters *counters; /* get those of datagram threads that end */
+	int udp_number;            /* of the next datagram thread */
+};
+
+/* No listeners.  roster must not move from here on. */
+void roster_init(struct roster *roster, int epoll_fd, struct pool *pool,
+    struct counters *counters);
+
+/*
+ * Makes the listeners those of config: one that is in use already keeps its
+ * socket, one that is not wanted any more lets no one in.  -1 with errno, with
+ * a line in errors for each fault and nothing changed, when one can't be had.
+ */
+int roster_change(struct roster *roster, const struct config *config,
+    FILE *errors);
+
+/* New settings for all datagram threads; -1 with errno: one keeps the old. */
+int roster_set(struct roster *roster, const struct config *config);
+
+/* Lets no one in any more.  Datagrams that have arrived are answered first. */
+void roster_retire_all(struct roster *roster);
+
+/* A listener that refuses new clients goes when the last old one is in. */
+void roster_drop_drained(struct roster *roster);
+void roster_drop_all(struct roster *roster);
+bool roster_is_empty(const struct roster *roster);
+
+/* Adds the counters of the datagram threads that run. */
+void roster_count(const struct roster *roster, struct counters *sum);
+
+/* As udp_ping and udp_turns, of all. */
+void roster_ping(struct roster *roster);
+bool roster_turns(const struct roster *roster);
+
+#endif
