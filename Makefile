@@ -8,6 +8,7 @@ prefix ?= /usr/local
 sysconfdir ?= /etc
 sbindir ?= $(prefix)/sbin
 mandir ?= $(prefix)/share/man
+unitdir ?= $(prefix)/lib/systemd/system
 DESTDIR ?=
 INSTALL ?= install
 
@@ -19,7 +20,7 @@ BUILD = build/$(VARIANT)-$(notdir $(CC))
 # Debian's names.
 DEPS_BUILD = gcc make pkg-config libc6-dev libconfig-dev libsystemd-dev
 DEPS_CHECK = check netcat-openbsd ncat socat telnet busybox python3 \
-	iproute2 tzdata util-linux
+	iproute2 tzdata util-linux systemd strace
 DEPS_CI = clang clang-format clang-tidy cppcheck libclang-rt-14-dev mandoc \
 	valgrind shellcheck
 
@@ -107,8 +108,13 @@ run: all
 
 # WRAPPER is a program to run the server and the unit tests under.
 check: all $(UNIT) $(INTEGRATION)
-	$(WRAPPER) $(UNIT)
+	TIMESTAMPD_WRAPPER="$(WRAPPER)" $(WRAPPER) $(UNIT)
 	TIMESTAMPD=$(PROGRAM) TIMESTAMPD_WRAPPER="$(WRAPPER)" $(INTEGRATION)
+	$(if $(filter none,$(VARIANT)$(WRAPPER)),tests/systemd/run)
+
+# The real service under a real systemd, in namespaces of its own.
+check-systemd: all
+	tests/systemd/run
 
 check-asan:
 	$(MAKE) VARIANT=asan check
@@ -156,7 +162,7 @@ lint:
 	clang-tidy --quiet $(wildcard src/*.c tests/*/*.c) -- \
 		-std=gnu17 $(CPPFLAGS_ALL) 2>/dev/null
 	mandoc -T lint -W warning man/timestampd.8 man/timestampd.conf.5
-	shellcheck .ci/run tests/install-packages
+	shellcheck .ci/run tests/install-packages $(wildcard tests/systemd/*)
 
 format:
 	clang-format -i $(SOURCES)
@@ -164,7 +170,7 @@ format:
 # To run it takes less than to test it.
 deps:
 	@tests/install-packages $(DEPS_BUILD) \
-		$(if $(filter run all install,$(MAKECMDGOALS)),,$(DEPS_CHECK))
+		$(if $(filter run,$(MAKECMDGOALS)),,$(DEPS_CHECK))
 
 deps-ci: deps
 	@tests/install-packages $(DEPS_CI)
@@ -175,6 +181,9 @@ install: all
 	$(INSTALL) -D -m 644 man/timestampd.8 "$(DESTDIR)$(mandir)/man8/timestampd.8"
 	$(INSTALL) -D -m 644 man/timestampd.conf.5 \
 		"$(DESTDIR)$(mandir)/man5/timestampd.conf.5"
+	$(INSTALL) -d "$(DESTDIR)$(unitdir)"
+	sed 's|/usr/local/sbin|$(sbindir)|' systemd/timestampd.service \
+		>"$(DESTDIR)$(unitdir)/timestampd.service"
 	test -e "$(DESTDIR)$(sysconfdir)/timestampd.conf" || \
 		$(INSTALL) -D -m 644 conf/timestampd.conf \
 			"$(DESTDIR)$(sysconfdir)/timestampd.conf"
@@ -183,7 +192,8 @@ install: all
 uninstall:
 	rm -f "$(DESTDIR)$(sbindir)/timestampd" \
 		"$(DESTDIR)$(mandir)/man8/timestampd.8" \
-		"$(DESTDIR)$(mandir)/man5/timestampd.conf.5"
+		"$(DESTDIR)$(mandir)/man5/timestampd.conf.5" \
+		"$(DESTDIR)$(unitdir)/timestampd.service"
 	! cmp -s conf/timestampd.conf "$(DESTDIR)$(sysconfdir)/timestampd.conf" || \
 		rm -f "$(DESTDIR)$(sysconfdir)/timestampd.conf"
 
@@ -196,6 +206,6 @@ clean:
 	rm -rf build
 
 FORCE:
-.PHONY: all run check check-asan check-tsan check-valgrind check-reproducible
+.PHONY: all run check check-systemd check-asan check-tsan check-valgrind check-reproducible
 .PHONY: coverage lint format
 .PHONY: deps deps-ci install uninstall dist clean FORCE

@@ -63,9 +63,12 @@ go_on(struct acceptor *acceptor)
 		return;
 	TAILQ_FOREACH (listener, acceptor->listeners, link)
 		if (!protocol_is_datagram(listener->protocol) &&
-		    watch(acceptor, listener) == -1)
+		    watch(acceptor, listener) == -1) {
 			/* Memory is short: the whole once more, later. */
+			unwatch_all(acceptor);
 			acceptor->resume_ms = clock_ms() + PAUSE_MS;
+			return;
+		}
 }
 
 static bool

@@ -123,6 +123,15 @@ address_is_loopback(const struct address *address)
 }
 
 bool
+address_is_any(const struct address *address)
+{
+	if (is_ipv4(address))
+		return ipv4_of(address) == INADDR_ANY;
+	return address->any.sa_family == AF_INET6 &&
+	       IN6_IS_ADDR_UNSPECIFIED(&address->in6.sin6_addr);
+}
+
+bool
 address_is_multicast(const struct address *address)
 {
 	if (is_ipv4(address))

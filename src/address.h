@@ -36,6 +36,9 @@ uint16_t address_port(const struct address *address);
 
 bool address_is_loopback(const struct address *address);
 
+/* The unspecified address, which stands for every one. */
+bool address_is_any(const struct address *address);
+
 /* Multicast, or IPv4's limited broadcast. */
 bool address_is_multicast(const struct address *address);
 

@@ -92,16 +92,17 @@ add_any(const struct config_listener *config, struct listener_list *list)
 	return listener;
 }
 
-/* A name may resolve to the same address twice. */
+/* A name may resolve to an address twice: whether it is behind before already. */
 static bool
-is_listed(const struct listener_list *list,
-    const struct config_listener *config, const struct addrinfo *found)
+is_listed(const struct listener_list *list, const struct listener *before,
+    const struct addrinfo *found)
 {
-	const struct listener *listener;
+	const struct listener *listener = before == NULL
+	                                    ? TAILQ_FIRST(list)
+	                                    : TAILQ_NEXT(before, link);
 
-	TAILQ_FOREACH (listener, list, link)
-		if (strcmp(listener->where, config->where) == 0 &&
-		    listener->wanted.len == found->ai_addrlen &&
+	for (; listener != NULL; listener = TAILQ_NEXT(listener, link))
+		if (listener->wanted.len == found->ai_addrlen &&
 		    memcmp(&listener->wanted.any, found->ai_addr,
 			found->ai_addrlen) == 0)
 			return true;
@@ -116,6 +117,7 @@ add_resolved(const struct config_listener *config, struct listener_list *list,
 		.ai_flags = AI_PASSIVE | AI_NUMERICSERV,
 		.ai_socktype = protocol_socket_type(config->protocol),
 	};
+	const struct listener *before = TAILQ_LAST(list, listener_list);
 	struct addrinfo *found = NULL;
 	char port[16];
 	int rc = 0;
@@ -132,7 +134,7 @@ add_resolved(const struct config_listener *config, struct listener_list *list,
 		return -1;
 	}
 	for (struct addrinfo *at = found; at && rc == 0; at = at->ai_next)
-		if (!is_listed(list, config, at) &&
+		if (!is_listed(list, before, at) &&
 		    add_listener(config, list, at->ai_addr, at->ai_addrlen) ==
 			NULL)
 			rc = -1;

@@ -56,12 +56,14 @@ static bool
 is_journal(void)
 {
 	const char *stream = getenv("JOURNAL_STREAM");
-	unsigned long long device, inode;
 	struct stat status;
+	char *end;
 
-	return stream != NULL && fstat(STDERR_FILENO, &status) == 0 &&
-	       sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
-	       device == status.st_dev && inode == status.st_ino;
+	if (stream == NULL || fstat(STDERR_FILENO, &status) == -1)
+		return false;
+	unsigned long long device = strtoull(stream, &end, 10);
+	return *end == ':' && device == status.st_dev &&
+	       strtoull(end + 1, NULL, 10) == status.st_ino;
 }
 
 void

@@ -53,14 +53,10 @@ run(const struct options *options)
 static int
 open_standard_streams(void)
 {
-	int fd;
-
-	do
-		fd = open("/dev/null", O_RDWR);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd == -1)
-		return -1;
-	return close(fd);
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) == -1 && open("/dev/null", O_RDWR) == -1)
+			return -1;
+	return 0;
 }
 
 int
@@ -69,8 +65,10 @@ main(int argc, char **argv)
 	struct options options;
 	int status = EX_USAGE;
 
-	if (open_standard_streams() == -1)
+	if (open_standard_streams() == -1) {
+		perror("/dev/null");
 		return EX_OSERR;
+	}
 	log_open();
 	if (options_parse(&options, argc, argv) == 0)
 		status = run(&options);

@@ -133,18 +133,29 @@ find_same(struct listener_list *list, const struct listener *wanted,
 	return NULL;
 }
 
+/* Whether wanted, TCP or UDP, can't be bound while own is. */
+static bool
+overlap(const struct listener *own, const struct listener *wanted)
+{
+	if (own->protocol != wanted->protocol ||
+	    address_port(&own->bound) != address_port(&wanted->wanted))
+		return false;
+	return address_is_any(&own->bound) || address_is_any(&wanted->wanted) ||
+	       address_equal(&own->bound, &wanted->wanted);
+}
+
 /* Whether listener fails because of one of our own that is to go. */
 static bool
-is_in_our_way(struct roster *roster, const struct listener *listener)
+is_in_our_way(struct roster *roster, struct listener_list *wanted,
+    const struct listener *listener)
 {
 	const struct listener *own;
 
 	TAILQ_FOREACH (own, &roster->listeners, link)
-		if (protocol_is_unix(listener->protocol)
-			? address_equal(&own->wanted, &listener->wanted)
-			: own->protocol == listener->protocol &&
-			      address_port(&own->bound) ==
-				  address_port(&listener->wanted))
+		if ((own->refusing || find_same(wanted, own, NULL) == NULL) &&
+		    (protocol_is_unix(listener->protocol)
+			    ? address_equal(&own->wanted, &listener->wanted)
+			    : overlap(own, listener)))
 			return true;
 	return false;
 }
@@ -168,7 +179,7 @@ open_one(struct roster *roster, struct listener_list *wanted,
 	if (listener_open(listener, error) == 0)
 		return 0;
 	int problem = errno;
-	if (problem == EADDRINUSE && is_in_our_way(roster, listener))
+	if (problem == EADDRINUSE && is_in_our_way(roster, wanted, listener))
 		fprintf(errors,
 		    "%s: %s: wants a restart: this server has a listener "
 		    "in its way\n",
@@ -306,10 +317,10 @@ roster_change(struct roster *roster, const struct config *config, FILE *errors)
 		return -1;
 	}
 	update_listeners(roster, &wanted);
-	roster_drop_drained(roster);
 	TAILQ_FOREACH (listener, &wanted, link)
 		announce(listener);
 	TAILQ_CONCAT(&roster->listeners, &wanted, link);
+	roster_drop_drained(roster);
 	return 0;
 }
 

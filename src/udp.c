@@ -104,6 +104,8 @@ prepare(struct udp *udp, int i)
 	struct datagram *datagram = &udp->datagrams[i];
 	struct msghdr *header = &udp->in[i].msg_hdr;
 
+	/* What the kernel leaves alone when a Unix client has no name. */
+	datagram->source.any.sa_family = AF_UNIX;
 	datagram->piece.iov_base = datagram->bytes + STAMP_TEXT_MAX;
 	datagram->piece.iov_len = CONFIG_DATAGRAM_MAX;
 	header->msg_name = &datagram->source.storage;

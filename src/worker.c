@@ -308,8 +308,9 @@ wait_and_serve(struct worker *worker)
 	handle_events(worker, events, n);
 	if (lost_some)
 		drop_lost(worker);
-	/* Until then, one that has something to say may look quiet. */
-	if (all_served(worker, n))
+	/* Until then, one that has something to say may look quiet; as after
+	 * a stop of the process, which ends the wait with EINTR. */
+	if (n != -1 && all_served(worker, n))
 		expire_all(worker);
 	worker->rested = n == 0 && next_expiry_ms(worker) == UINT64_MAX;
 }

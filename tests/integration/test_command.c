@@ -191,6 +191,60 @@ START_TEST(unix_path_taken)
 }
 END_TEST
 
+START_TEST(two_listeners_on_one_line)
+{
+	struct daemon daemon;
+
+	daemon_start_config(&daemon,
+	    "listeners = ( { protocol = \"tcp\"; address = \"127.0.0.1\"; "
+	    "port = 0; }, { protocol = \"udp\"; address = \"127.0.0.1\"; "
+	    "port = 0; } );\n");
+	int fd = client_tcp(daemon_port(&daemon, "tcp 127.0.0.1"));
+	client_talk(fd, "hello");
+	close(fd);
+	fd = client_udp(daemon_port(&daemon, "udp 127.0.0.1"));
+	client_send(fd, "hello", 5);
+	client_expect_datagram(fd, "hello", 5);
+	close(fd);
+	daemon_stop(&daemon);
+}
+END_TEST
+
+/* With -r the reload is over when the command ends, and has a status. */
+START_TEST(a_reload_can_be_waited_for)
+{
+	struct daemon server;
+	char pid[16];
+	const char *const reload[] = { "-c", "conf", "-r", pid, NULL };
+
+	if (!daemon_is_bare())
+		return;
+	daemon_start_config(&server,
+	    "listeners = ( { protocol = \"tcp\"; port = 0; } );\n");
+	int fd = client_tcp(daemon_port(&server, "tcp *"));
+	snprintf(pid, sizeof(pid), "%d", server.pid);
+	scratch_write("conf",
+	    "stamp: { format = \"%%\"; };\n"
+	    "listeners = ( { protocol = \"tcp\"; port = 0; } );\n");
+	assert_ends(reload, 0, "");
+	char reply[5];
+	client_send(fd, "x", 1);
+	client_read(fd, reply, 5);
+	ck_assert_mem_eq(reply, "[%] x", 5);
+	close(fd);
+
+	scratch_write("conf", "wrokers = 1;\n");
+	assert_ends(reload, EX_CONFIG, "conf:1: wrokers: no such setting");
+	scratch_write("conf", "listeners = ( { protocol = \"tcp\"; address = "
+			      "\"198.51.100.1\"; } );\n");
+	assert_ends(reload, EX_CONFIG, "198.51.100.1:21567: bind: Cannot");
+	daemon_stop(&server);
+	scratch_write("conf", "");
+	assert_ends(reload, EX_CONFIG, "No such process");
+	assert_ends(ARGUMENTS("-r", "x"), EX_USAGE, "-r x: wants the number");
+}
+END_TEST
+
 START_TEST(debug_shows_each_connection)
 {
 	struct daemon daemon;
@@ -237,6 +291,8 @@ command_suite(void)
 	tcase_add_test(tests, privileged_port);
 	tcase_add_test(tests, closed_standard_streams);
 	tcase_add_test(tests, unix_path_taken);
+	tcase_add_test(tests, two_listeners_on_one_line);
+	tcase_add_test(tests, a_reload_can_be_waited_for);
 	tcase_add_test(tests, debug_shows_each_connection);
 	suite_add_tcase(suite, tests);
 	return suite;

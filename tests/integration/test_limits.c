@@ -183,6 +183,25 @@ START_TEST(silent_clients_are_closed_each_at_its_time)
 }
 END_TEST
 
+/* Its time-outs run on while the process does not; the client can't help it. */
+START_TEST(what_came_while_the_process_stood_still_is_answered)
+{
+	daemon_start_config(&server, "limits: { idle_timeout = 1; };\n" TCP);
+	int fd = client_tcp(daemon_port(&server, "tcp *"));
+	struct pollfd reply = { .fd = fd, .events = POLLIN };
+
+	client_talk(fd, "before");
+	daemon_signal(&server, SIGSTOP);
+	client_send(fd, "meanwhile", 9);
+	/* The pause is what is tested. */
+	ck_assert_int_eq(poll(&reply, 1, 1500), 0);
+	daemon_signal(&server, SIGCONT);
+	client_expect(fd, "meanwhile", 9);
+	close(fd);
+	daemon_stop(&server);
+}
+END_TEST
+
 /* One that doesn't read has a time-out of its own. */
 START_TEST(a_long_send_timeout_does_not_delay_the_idle_one)
 {
@@ -279,6 +298,8 @@ limits_suite(void)
 	tcase_add_test(tests,
 	    accepting_goes_on_when_file_descriptors_come_back);
 	tcase_add_test(tests, silent_clients_are_closed_each_at_its_time);
+	tcase_add_test(tests,
+	    what_came_while_the_process_stood_still_is_answered);
 	tcase_add_test(tests, a_long_send_timeout_does_not_delay_the_idle_one);
 	tcase_add_test(tests, busy_clients_do_not_keep_an_idle_one_open);
 	tcase_add_test(tests, no_cpu_time_when_nobody_talks);
