@@ -88,11 +88,12 @@ fit_connections(const struct config *config)
 	    (unsigned long long)limit.rlim_cur, fitting);
 	return fitting;
 }
-/* Each line of text is an error. */
+
+/* Each line of text is an error; NULL when there was no memory for it. */
 static void
 log_lines(const char *text)
 {
-	while (*text != '\0') {
+	while (text != NULL && *text != '\0') {
 		const char *end = strchrnul(text, '\n');
 		log_error("%.*s", (int)(end - text), text);
 		text = *end == '\n' ? end + 1 : end;
@@ -132,8 +133,9 @@ apply_config(struct server *server, struct config *config)
 		    server->pool.count);
 	use_config(server, config);
 	slots_set_max(&server->pool.slots, fit_connections(config));
-	if (roster_set(&server->roster, config) == -1 ||
-	    pool_set(&server->pool, config) == -1)
+	int rc = roster_set(&server->roster, config);
+	rc |= pool_set(&server->pool, config);
+	if (rc != 0)
 		log_error("reload: a thread keeps its old settings: %s",
 		    strerror(errno));
 	log_info("reloaded");

@@ -29,7 +29,8 @@ struct worker {
 	_Atomic(struct worker_settings *) next_settings;
 	_Atomic int order;
 	_Atomic int load;
-	_Atomic bool asleep;    /* until wake_fd is written to */
+	_Atomic bool asleep; /* until wake_fd is written to */
+	_Atomic bool ended;
 	_Atomic bool pinged;    /* and the loop has not turned since */
 	_Atomic bool lost_some; /* an incoming one has no events */
 	int epoll_fd, wake_fd;
@@ -329,6 +330,7 @@ worker_run(void *arg)
 	take_incoming(worker);
 	worker->now_ms = clock_ms();
 	close_all(worker);
+	worker->ended = true;
 	eventfd_write(worker->done_fd, 1);
 	return NULL;
 }
@@ -454,7 +456,7 @@ worker_ping(struct worker *worker)
 bool
 worker_turns(const struct worker *worker)
 {
-	return !worker->pinged;
+	return worker->ended || !worker->pinged;
 }
 
 const struct counters *

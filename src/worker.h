@@ -48,7 +48,10 @@ int worker_set(struct worker *worker, const struct worker_settings *settings);
 /* An order below one given before is none. */
 void worker_order(struct worker *worker, enum worker_order order);
 
-/* Asks the thread for a sign that its loop turns; and whether it gave it. */
+/*
+ * Asks the thread for a sign that its loop turns, and whether it gave it.  One
+ * that has ended as ordered has nothing to prove.
+ */
 void worker_ping(struct worker *worker);
 bool worker_turns(const struct worker *worker);
 
