@@ -191,7 +191,7 @@ START_TEST(what_came_while_the_process_stood_still_is_answered)
 	struct pollfd reply = { .fd = fd, .events = POLLIN };
 
 	client_talk(fd, "before");
-	daemon_signal(&server, SIGSTOP);
+	daemon_pause(&server);
 	client_send(fd, "meanwhile", 9);
 	/* The pause is what is tested. */
 	ck_assert_int_eq(poll(&reply, 1, 1500), 0);

@@ -159,7 +159,7 @@ START_TEST(a_stop_takes_in_who_is_in_the_backlog)
 
 	daemon_start_config(&server, CONFIG("chunk"));
 	int port = daemon_port(&server, "tcp *");
-	daemon_signal(&server, SIGSTOP);
+	daemon_pause(&server);
 	for (int i = 0; i < 50; i++) {
 		fds[i] = client_tcp(port);
 		client_send(fds[i], "hello", 5);
@@ -183,7 +183,7 @@ START_TEST(datagrams_that_have_arrived_are_answered)
 
 	daemon_start(&server, arguments);
 	int fd = client_udp(daemon_port(&server, "udp 127.0.0.1"));
-	daemon_signal(&server, SIGSTOP);
+	daemon_pause(&server);
 	for (int i = 0; i < 100; i++)
 		client_send(fd, "hello", 5);
 	daemon_signal(&server, SIGTERM);
@@ -263,7 +263,7 @@ START_TEST(a_second_signal_ends_it_at_once)
 		daemon_signal(&server, SIGINT);
 	} else {
 		/* Both at the same moment. */
-		daemon_signal(&server, SIGSTOP);
+		daemon_pause(&server);
 		daemon_signal(&server, SIGTERM);
 		daemon_signal(&server, SIGINT);
 		daemon_signal(&server, SIGCONT);

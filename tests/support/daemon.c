@@ -227,6 +227,16 @@ daemon_cpu_ticks(const struct daemon *daemon)
 	return user + system;
 }
 
+void
+daemon_pause(const struct daemon *daemon)
+{
+	int status;
+
+	daemon_signal(daemon, SIGSTOP);
+	ck_assert_int_eq(waitpid(daemon->pid, &status, WUNTRACED), daemon->pid);
+	ck_assert(WIFSTOPPED(status));
+}
+
 int
 daemon_wait(struct daemon *daemon)
 {

@@ -57,6 +57,9 @@ long daemon_cpu_ticks(const struct daemon *daemon);
 
 void daemon_signal(const struct daemon *daemon, int signal_number);
 
+/* Stops the process with SIGSTOP, and waits until it stands still. */
+void daemon_pause(const struct daemon *daemon);
+
 /* Waits for its end; the exit status, or 128 and the signal that killed it. */
 int daemon_wait(struct daemon *daemon);
 
