@@ -79,7 +79,8 @@ pack(const struct udp_settings *settings)
 	if (parcel == NULL)
 		return NULL;
 	parcel->settings = *settings;
-	memcpy(parcel->ports, settings->ports, size);
+	if (size > 0)
+		memcpy(parcel->ports, settings->ports, size);
 	parcel->settings.ports = parcel->ports;
 	return parcel;
 }
