@@ -40,10 +40,9 @@ static void
 prove_life(struct pulse *pulse)
 {
 	if (pool_turns(pulse->pool) && roster_turns(pulse->roster)) {
-		pulse->failed = false;
+		pulse->missed = 0;
 		notify_alive();
-	} else if (!pulse->failed) {
-		pulse->failed = true;
+	} else if (++pulse->missed == BEATS - 1) {
 		log_error("watchdog: a thread does not turn");
 	}
 	roster_ping(pulse->roster);

@@ -19,7 +19,7 @@ struct pulse {
 	uint64_t period_ms; /* 0: no one listens */
 	uint64_t next_ms;
 	bool watched; /* the manager wants to hear that all threads turn */
-	bool failed;  /* one does not, and it has been said */
+	int missed;   /* beats in a row at which one did not */
 	uint64_t status_ms, messages; /* of the last figures */
 	char status[128];
 };

@@ -46,7 +46,7 @@ START_TEST(the_manager_is_told)
 	struct daemon server;
 
 	open_manager();
-	setenv("WATCHDOG_USEC", "1000000", 1);
+	setenv("WATCHDOG_USEC", "4000000", 1);
 	daemon_start_config(&server,
 	    "listeners = ( { protocol = \"tcp\"; port = 0; }, "
 	    "{ protocol = \"udp\"; port = 0; } );\n");
@@ -57,7 +57,7 @@ START_TEST(the_manager_is_told)
 	client_talk(fd, "hello");
 	await_message("STATUS=1 connections open, 1 messages answered");
 	close(fd);
-	for (int i = 0; i < 5; i++)
+	for (int i = 0; i < 3; i++)
 		await_message("WATCHDOG=1");
 
 	daemon_reload(&server, "wrokers = 1;", "reload refused");
