@@ -39,19 +39,24 @@ acceptor_add(struct acceptor *acceptor, struct listener *listener)
 	return acceptor_is_paused(acceptor) ? 0 : watch(acceptor, listener);
 }
 
+void
+acceptor_remove(struct acceptor *acceptor, struct listener *listener)
+{
+	epoll_ctl(acceptor->epoll_fd, EPOLL_CTL_DEL, listener->fd, NULL);
+}
+
 /*
  * A listener that no one accepts from would be reported again and again; one
  * that is shut down even when no event is asked for.
  */
 static void
-unwatch_all(const struct acceptor *acceptor)
+unwatch_all(struct acceptor *acceptor)
 {
 	struct listener *listener;
 
 	TAILQ_FOREACH (listener, acceptor->listeners, link)
 		if (!protocol_is_datagram(listener->protocol))
-			epoll_ctl(acceptor->epoll_fd, EPOLL_CTL_DEL,
-			    listener->fd, NULL);
+			acceptor_remove(acceptor, listener);
 }
 
 static void

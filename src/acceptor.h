@@ -25,6 +25,9 @@ struct acceptor {
 /* Begins to accept on listener; -1 with errno. */
 int acceptor_add(struct acceptor *acceptor, struct listener *listener);
 
+/* Accepts no more on listener, though its socket may stay open elsewhere. */
+void acceptor_remove(struct acceptor *acceptor, struct listener *listener);
+
 /*
  * Accepts some of the clients that wait at listener.  False when none is left.
  */

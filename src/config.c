@@ -264,6 +264,30 @@ read_framing(struct reader *reader, const config_setting_t *setting,
 		*(enum framing *)value = (enum framing)framing;
 }
 
+/* As systemd.socket(5) has it; names of our own begin with a dot. */
+static void
+read_fd_name(struct reader *reader, const config_setting_t *setting,
+    const struct rule *rule, void *value)
+{
+	const char *text = string_of(reader, setting);
+
+	(void)rule;
+	if (text == NULL)
+		return;
+	size_t len = strlen(text);
+	bool good = len > 0 && len < CONFIG_FD_NAME_MAX && text[0] != '.';
+	for (size_t i = 0; i < len; i++)
+		good = good && text[i] >= ' ' && text[i] <= '~' &&
+		       text[i] != ':';
+	if (good)
+		strcpy(value, text);
+	else
+		complain(reader, setting,
+		    "\"%s\" is no FileDescriptorName=: 1 to %d ASCII "
+		    "characters without ':' and without '.' at the start",
+		    text, CONFIG_FD_NAME_MAX - 1);
+}
+
 #define INET (1U << PROTOCOL_TCP | 1U << PROTOCOL_UDP)
 #define UNIX                                                                   \
 	(1U << PROTOCOL_UNIX | 1U << PROTOCOL_UNIX_DGRAM |                     \
@@ -324,6 +348,7 @@ static const struct rule listener_rules[] = {
 	{ "framing", read_framing, IN_LISTENER(framing), 0, 0, STREAM },
 	{ "max_datagram", read_integer, IN_LISTENER(max_datagram), 1,
 	    CONFIG_DATAGRAM_MAX, DATAGRAM },
+	{ "fd_name", read_fd_name, IN_LISTENER(fd_name), 0, 0, 0 },
 	{ NULL, NULL, 0, 0, 0, 0 },
 };
 
@@ -376,8 +401,9 @@ read_group(struct reader *reader, const config_setting_t *group,
 		    reader->config);
 }
 
-static void
-listener_defaults(struct config_listener *listener, enum protocol protocol)
+void
+config_listener_defaults(struct config_listener *listener,
+    enum protocol protocol)
 {
 	memset(listener, 0, sizeof(*listener));
 	listener->protocol = protocol;
@@ -392,7 +418,7 @@ listener_defaults(struct config_listener *listener, enum protocol protocol)
 static bool
 same_listener(const struct config_listener *a, const struct config_listener *b)
 {
-	if (a->protocol != b->protocol)
+	if (a->protocol != b->protocol || strcmp(a->fd_name, b->fd_name) != 0)
 		return false;
 	if (protocol_is_unix(a->protocol))
 		return strcmp(a->path, b->path) == 0;
@@ -446,7 +472,7 @@ read_listener(struct reader *reader, const config_setting_t *group, size_t i)
 	int protocol = find_protocol(reader, group);
 	if (protocol == -1)
 		return;
-	listener_defaults(listener, (enum protocol)protocol);
+	config_listener_defaults(listener, (enum protocol)protocol);
 	snprintf(listener->where, sizeof(listener->where), "%s:%zu",
 	    source_file(reader->source, line),
 	    source_line(reader->source, line));
@@ -492,6 +518,7 @@ read_listeners(struct reader *reader, const config_setting_t *list)
 	}
 	free(config->listeners);
 	config->listeners = listeners;
+	config->built_in_listeners = false;
 	for (size_t i = 0; i < count; i++) {
 		config->listener_count = i + 1;
 		read_listener(reader,
@@ -558,6 +585,7 @@ config_default(void)
 	strcpy(config->timezone, "local");
 	config->rate_limit = 1000;
 	config->rate_burst = 1000;
+	config->built_in_listeners = true;
 	config->listener_count = 2;
 	config->listeners = calloc(config->listener_count,
 	    sizeof(*config->listeners));
@@ -566,7 +594,7 @@ config_default(void)
 		return NULL;
 	}
 	for (size_t i = 0; i < config->listener_count; i++) {
-		listener_defaults(&config->listeners[i],
+		config_listener_defaults(&config->listeners[i],
 		    i == 0 ? PROTOCOL_TCP : PROTOCOL_UDP);
 		strcpy(config->listeners[i].where, "built in");
 	}
@@ -656,7 +684,7 @@ parse_spec(struct config_listener *listener, const char *spec)
 	int protocol = protocol_parse(name);
 	if (protocol == -1)
 		return false;
-	listener_defaults(listener, (enum protocol)protocol);
+	config_listener_defaults(listener, (enum protocol)protocol);
 	snprintf(listener->where, sizeof(listener->where), "-l %s", spec);
 	if (!protocol_is_unix(listener->protocol))
 		return parse_inet_spec(listener, rest);
@@ -680,6 +708,7 @@ config_set_listeners(struct config *config, char *const *specs, size_t count,
 	free(config->listeners);
 	config->listeners = listeners;
 	config->listener_count = count;
+	config->built_in_listeners = false;
 	for (size_t i = 0; i < count; i++) {
 		if (!parse_spec(&listeners[i], specs[i])) {
 			fprintf(errors,

@@ -1,6 +1,7 @@
 #ifndef CONFIG_H
 #define CONFIG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -14,6 +15,7 @@
 
 #define CONFIG_DATAGRAM_MAX 65480 /* with a ctime stamp UDP carries no more */
 #define CONFIG_HOST_MAX 256
+#define CONFIG_FD_NAME_MAX 256
 
 /* One listener as configured; its name or "*" may stand for many addresses. */
 struct config_listener {
@@ -24,8 +26,9 @@ struct config_listener {
 	mode_t mode;
 	int backlog;
 	enum framing framing;
-	int max_datagram; /* bytes */
-	char where[320];  /* "file:line" for messages; "-l SPEC" */
+	int max_datagram;                 /* bytes */
+	char fd_name[CONFIG_FD_NAME_MAX]; /* of sockets that may be passed */
+	char where[320]; /* "file:line" for messages; "-l SPEC" */
 };
 
 /*
@@ -43,7 +46,12 @@ struct config {
 	int rate_limit, rate_burst; /* replies; limit 0: none */
 	struct config_listener *listeners;
 	size_t listener_count;
+	bool built_in_listeners; /* none are configured */
 };
+
+/* What a listener of protocol is like where nothing else is said. */
+void config_listener_defaults(struct config_listener *listener,
+    enum protocol protocol);
 
 /*
  * The built-in settings, changed by the file path (or by none: NULL).  NULL

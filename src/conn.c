@@ -110,10 +110,10 @@ conn_close(struct conn *conn, struct counters *counters, enum counter cause,
 	counters_add(counters, cause, 1);
 	if (conn->name != NULL)
 		log_end(conn, cause, now_ms);
-	close(conn->fd);
-	free(conn->kept);
-	free(conn->name);
-	free(conn);
+	/* The client is to see the end though a duplicate may be open. */
+	if (conn->held)
+		shutdown(conn->fd, SHUT_RDWR);
+	conn_leave(conn);
 }
 
 int
@@ -128,13 +128,6 @@ sendall(int fd, const char *data, size_t len, size_t *sent)
 			return -1;
 	}
 	return 0;
-}
-
-static void
-count(const struct conn *conn, struct conn_io *io, enum traffic field, size_t n)
-{
-	counters_add_traffic(io->counters, (enum protocol)conn->protocol, field,
-	    n);
 }
 
 static enum conn_want
@@ -166,6 +159,71 @@ keep(struct conn *conn, const struct timespec *arrived, struct piece out,
 	memcpy(kept->bytes + out.len, in.data, in.len);
 	conn->kept = kept;
 	return CONN_WANT_WRITE;
+}
+
+void
+conn_leave(struct conn *conn)
+{
+	close(conn->fd);
+	free(conn->kept);
+	free(conn->name);
+	free(conn);
+}
+
+void
+conn_save(const struct conn *conn, struct conn_state *state)
+{
+	const struct conn_kept *kept = conn->kept;
+
+	*state = (struct conn_state){
+		.protocol = (enum protocol)conn->protocol,
+		.framing = (enum framing)conn->framing,
+		.line_start = conn->line_start,
+	};
+	if (kept == NULL)
+		return;
+	state->arrived = kept->arrived;
+	state->messages = kept->messages;
+	state->out_len = kept->out_len - kept->out_at;
+	state->in_len = kept->in_len;
+	state->bytes = kept->bytes + kept->out_at;
+}
+
+struct conn *
+conn_restore(int fd, const struct conn_state *state, uint64_t now_ms)
+{
+	struct piece out = { state->bytes, state->out_len };
+	struct piece in = { state->bytes + state->out_len, state->in_len };
+	enum counter cause;
+
+	if (out.len > CONN_KEPT_MAX || in.len > LINES_MAX ||
+	    out.len + in.len > CONN_KEPT_MAX ||
+	    (in.len > 0 && state->framing != FRAMING_LINE)) {
+		errno = EINVAL;
+		return NULL;
+	}
+	struct conn *conn = conn_new(fd, state->protocol, state->framing,
+	    now_ms);
+	if (conn == NULL)
+		return NULL;
+	conn->line_start = state->line_start;
+	conn->held = true;
+	if (out.len + in.len == 0)
+		return conn;
+	conn->want = (uint8_t)keep(conn, &state->arrived, out, state->messages,
+	    in, &cause);
+	if (conn->kept != NULL)
+		return conn;
+	free(conn);
+	errno = ENOMEM;
+	return NULL;
+}
+
+static void
+count(const struct conn *conn, struct conn_io *io, enum traffic field, size_t n)
+{
+	counters_add_traffic(io->counters, (enum protocol)conn->protocol, field,
+	    n);
 }
 
 static void

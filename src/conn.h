@@ -32,6 +32,7 @@ struct conn {
 	uint8_t protocol, framing, want;
 	bool line_start;
 	_Atomic bool lost; /* set by the acceptor: no event will ever come */
+	bool held;         /* another process may have the fd too */
 	uint64_t opened_ms, active_ms; /* CLOCK_MONOTONIC */
 	uint64_t bytes_in, bytes_out, messages;
 	struct conn_kept *kept; /* what the client does not take yet */
@@ -53,6 +54,31 @@ struct conn_io {
  */
 struct conn *conn_new(int fd, enum protocol protocol, enum framing framing,
     uint64_t now_ms);
+
+/*
+ * What another process needs in order to go on with a connection: all but its
+ * fd.  bytes, the output and then the input that had no stamps yet, belongs to
+ * whoever made the state.
+ */
+struct conn_state {
+	enum protocol protocol;
+	enum framing framing;
+	bool line_start;
+	struct timespec arrived; /* the input */
+	uint64_t messages;       /* in the output */
+	size_t out_len, in_len;
+	const char *bytes;
+};
+
+/* Points into conn. */
+void conn_save(const struct conn *conn, struct conn_state *state);
+
+/* As conn_new; EINVAL when state is none that a connection can be in. */
+struct conn *conn_restore(int fd, const struct conn_state *state,
+    uint64_t now_ms);
+
+/* Frees conn; the connection lives on where its fd is kept. */
+void conn_leave(struct conn *conn);
 
 /* Writes peer and local address to the debug log, and the end by and by. */
 void conn_announce(struct conn *conn);

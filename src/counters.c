@@ -4,11 +4,14 @@
 
 static const char *const event_names[COUNTER_EVENTS] = {
 	[COUNTER_ACCEPTED] = "accepted",
+	[COUNTER_TAKEN_OVER] = "taken_over",
 	[COUNTER_CLOSED_CLIENT] = "closed_client",
 	[COUNTER_CLOSED_IDLE] = "closed_idle",
 	[COUNTER_CLOSED_SEND_TIMEOUT] = "closed_send_timeout",
 	[COUNTER_CLOSED_ERROR] = "closed_error",
 	[COUNTER_CLOSED_STOP] = "closed_stop",
+	[COUNTER_CLOSED_UNKNOWN] = "closed_unknown",
+	[COUNTER_HANDED_OVER] = "handed_over",
 	[COUNTER_ACCEPT_PAUSES] = "accept_pauses",
 	[COUNTER_ACCEPT_ERRORS] = "accept_errors",
 	[COUNTER_DROPPED_PORT] = "dropped_port",
@@ -73,9 +76,10 @@ counters_open(const struct counters *counters)
 {
 	uint64_t closed = 0;
 
-	for (int i = COUNTER_CLOSED_CLIENT; i <= COUNTER_CLOSED_STOP; i++)
+	for (int i = COUNTER_CLOSED_CLIENT; i <= COUNTER_HANDED_OVER; i++)
 		closed += load(&counters->event[i]);
-	return load(&counters->event[COUNTER_ACCEPTED]) - closed;
+	return load(&counters->event[COUNTER_ACCEPTED]) +
+	       load(&counters->event[COUNTER_TAKEN_OVER]) - closed;
 }
 
 uint64_t

@@ -10,11 +10,14 @@
 /* Connections and datagrams that came to an end, by cause. */
 enum counter {
 	COUNTER_ACCEPTED,
+	COUNTER_TAKEN_OVER, /* from the process before this one */
 	COUNTER_CLOSED_CLIENT,
 	COUNTER_CLOSED_IDLE,
 	COUNTER_CLOSED_SEND_TIMEOUT,
 	COUNTER_CLOSED_ERROR,
 	COUNTER_CLOSED_STOP,
+	COUNTER_CLOSED_UNKNOWN, /* taken over without a state */
+	COUNTER_HANDED_OVER,    /* to the process after this one */
 	COUNTER_ACCEPT_PAUSES,
 	COUNTER_ACCEPT_ERRORS,
 	COUNTER_DROPPED_PORT,

@@ -1,6 +1,8 @@
 #include "listener.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
 #include <linux/filter.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
@@ -10,7 +12,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "fdstore.h"
+
 #define UNSENT_MAX (64 * 1024)
+
+/* What a stored socket is called: with what it can't tell itself, and a number
+ * of its own. */
+#define STORED_NAME ".listener-%u-%" PRIx64
+#define STORED_ANY_PORT 1U
+#define STORED_DUAL_STACK 2U
 
 static int fail(const struct listener *listener, char *error,
     const char *format, ...) __attribute__((format(printf, 3, 4)));
@@ -55,6 +65,7 @@ add_listener(const struct config_listener *config, struct listener_list *list,
 	listener->mode = config->mode;
 	listener->max_datagram = config->max_datagram;
 	listener->fd = -1;
+	strcpy(listener->fd_name, config->fd_name);
 	strcpy(listener->where, config->where);
 	memcpy(&listener->wanted.any, address, len);
 	listener->wanted.len = len;
@@ -168,6 +179,25 @@ listener_same(const struct listener *a, const struct listener *b)
 	       address_equal(&a->wanted, &b->wanted);
 }
 
+bool
+listener_is_named(const struct listener *open, const struct listener *wanted)
+{
+	return open->passed && open->protocol == wanted->protocol &&
+	       wanted->fd_name[0] != '\0' &&
+	       strcmp(open->fd_name, wanted->fd_name) == 0;
+}
+
+bool
+listener_serves(const struct listener *open, const struct listener *wanted)
+{
+	if (listener_same(open, wanted))
+		return true;
+	/* Of two sockets, one for each family, each does for "*". */
+	return open->passed && open->protocol == wanted->protocol &&
+	       wanted->dual_stack && address_is_any(&open->bound) &&
+	       address_port(&open->bound) == address_port(&wanted->wanted);
+}
+
 static int
 set_option(int fd, int level, int name, int value)
 {
@@ -202,11 +232,6 @@ set_udp_options(const struct listener *listener)
 static int
 set_options(const struct listener *listener)
 {
-	bool both = listener->dual_stack;
-
-	if (listener->bound.any.sa_family == AF_INET6 &&
-	    set_option(listener->fd, IPPROTO_IPV6, IPV6_V6ONLY, !both) == -1)
-		return -1;
 	if (listener->protocol == PROTOCOL_TCP)
 		return set_tcp_options(listener);
 	if (listener->protocol == PROTOCOL_UDP)
@@ -278,11 +303,21 @@ clear_path(const struct listener *listener, char *error)
 	}
 }
 
-static int
-bind_unix(struct listener *listener, char *error)
+/* By which the path is known to be ours still when it is to go. */
+static void
+note_path(struct listener *listener)
 {
 	struct stat status;
 
+	if (stat(listener->bound.un.sun_path, &status) != 0)
+		return;
+	listener->device = status.st_dev;
+	listener->inode = status.st_ino;
+}
+
+static int
+bind_unix(struct listener *listener, char *error)
+{
 	if (clear_path(listener, error) == -1)
 		return -1;
 	mode_t mask = umask(0777 & ~listener->mode);
@@ -290,10 +325,7 @@ bind_unix(struct listener *listener, char *error)
 	umask(mask);
 	if (rc == -1)
 		return fail(listener, error, "bind: %s", strerror(errno));
-	if (stat(listener->bound.un.sun_path, &status) == 0) {
-		listener->device = status.st_dev;
-		listener->inode = status.st_ino;
-	}
+	note_path(listener);
 	return 0;
 }
 
@@ -359,7 +391,10 @@ open_bound(struct listener *listener, char *error)
 	listener->fd = make_socket(listener);
 	if (listener->fd == -1)
 		return fail(listener, error, "socket: %s", strerror(errno));
-	if (set_options(listener) == -1)
+	if ((listener->bound.any.sa_family == AF_INET6 &&
+		set_option(listener->fd, IPPROTO_IPV6, IPV6_V6ONLY,
+		    !listener->dual_stack) == -1) ||
+	    set_options(listener) == -1)
 		return fail(listener, error, "setsockopt: %s", strerror(errno));
 	if (protocol_is_unix(listener->protocol)
 		? bind_unix(listener, error) == -1
@@ -399,6 +434,172 @@ listener_open(struct listener *listener, char error[LISTENER_ERROR_MAX])
 	return rc;
 }
 
+static int
+get_option(int fd, int name)
+{
+	int value;
+	socklen_t len = sizeof(value);
+
+	return getsockopt(fd, SOL_SOCKET, name, &value, &len) == -1 ? -1
+	                                                            : value;
+}
+
+/* -1 for a socket of a kind that is not served, or is not listening. */
+static int
+protocol_of(int fd)
+{
+	int domain = get_option(fd, SO_DOMAIN), type = get_option(fd, SO_TYPE);
+	int transport = get_option(fd, SO_PROTOCOL);
+	bool is_inet = domain == AF_INET || domain == AF_INET6;
+
+	for (int i = 0; i < PROTOCOL_COUNT; i++) {
+		enum protocol protocol = (enum protocol)i;
+		if (type != protocol_socket_type(protocol) ||
+		    (protocol_is_unix(protocol) ? domain != AF_UNIX : !is_inet))
+			continue;
+		if (get_option(fd, SO_ACCEPTCONN) ==
+		    protocol_is_datagram(protocol))
+			return -1;
+		return is_inet && transport != IPPROTO_TCP &&
+		               transport != IPPROTO_UDP
+		         ? -1
+		         : i;
+	}
+	return -1;
+}
+
+static int
+set_blocking(int fd, bool blocking)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags == -1)
+		return -1;
+	return fcntl(fd, F_SETFL,
+	    blocking ? flags & ~O_NONBLOCK : flags | O_NONBLOCK);
+}
+
+static bool
+is_dual_stack(int fd, const struct address *bound)
+{
+	int v6_only;
+	socklen_t len = sizeof(v6_only);
+
+	return bound->any.sa_family == AF_INET6 && address_is_any(bound) &&
+	       getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6_only, &len) == 0 &&
+	       !v6_only;
+}
+
+/*
+ * What it was configured as: a port that the kernel chose says nothing of it,
+ * nor does an IPv4 socket on a host without IPv6.
+ */
+static void
+set_wanted(struct listener *listener, unsigned traits)
+{
+	struct sockaddr_in6 any = {
+		.sin6_family = AF_INET6,
+		.sin6_port = listener->bound.in6.sin6_port,
+		.sin6_addr = IN6ADDR_ANY_INIT,
+	};
+
+	listener->wanted = listener->bound;
+	if ((traits & STORED_DUAL_STACK) != 0) {
+		listener->dual_stack = true;
+		listener->wanted.in6 = any;
+		listener->wanted.len = sizeof(any);
+	}
+	if ((traits & STORED_ANY_PORT) != 0)
+		listener->wanted.in6.sin6_port = 0;
+}
+
+/* Sets what an adopted socket is known by, and what it needs to be served. */
+static int
+set_up_adopted(struct listener *listener, const char *name)
+{
+	struct address *bound = &listener->bound;
+	unsigned traits = 0;
+	uint64_t cookie;
+
+	bound->len = sizeof(bound->storage);
+	if (getsockname(listener->fd, &bound->any, &bound->len) == -1)
+		return -1;
+	listener->dual_stack = is_dual_stack(listener->fd, bound);
+	listener->stored = sscanf(name, STORED_NAME, &traits, &cookie) == 2;
+	listener->passed = !listener->stored;
+	set_wanted(listener, traits);
+	snprintf(listener->fd_name, sizeof(listener->fd_name), "%s", name);
+	set_name(listener, bound);
+	if (protocol_is_unix(listener->protocol))
+		note_path(listener);
+	if (set_blocking(listener->fd,
+		protocol_is_datagram(listener->protocol)) == -1)
+		return -1;
+	return set_options(listener);
+}
+
+int
+listener_adopt(int fd, const char *name, struct listener_list *list,
+    char error[LISTENER_ERROR_MAX])
+{
+	int protocol = protocol_of(fd);
+	struct config_listener config;
+	struct sockaddr none = { .sa_family = AF_UNSPEC };
+
+	if (protocol == -1) {
+		snprintf(error, LISTENER_ERROR_MAX,
+		    "%s: was passed, but is no socket that can be served: TCP, "
+		    "UDP, or Unix of any type; not Accept=yes",
+		    name);
+		close(fd);
+		errno = EPROTONOSUPPORT;
+		return -1;
+	}
+	config_listener_defaults(&config, (enum protocol)protocol);
+	snprintf(config.where, sizeof(config.where), "passed as %s", name);
+	struct listener *listener = add_listener(&config, list, &none,
+	    sizeof(none));
+	if (listener == NULL) {
+		snprintf(error, LISTENER_ERROR_MAX, "%s: out of memory", name);
+		close(fd);
+		return -1;
+	}
+	listener->fd = fd;
+	if (set_up_adopted(listener, name) == 0)
+		return 0;
+	fail(listener, error, "cannot be set up: %s", strerror(errno));
+	TAILQ_REMOVE(list, listener, link);
+	listener_free(listener);
+	return -1;
+}
+
+void
+listener_store(struct listener *listener)
+{
+	unsigned traits = listener->dual_stack ? STORED_DUAL_STACK : 0;
+	uint64_t cookie;
+	socklen_t len = sizeof(cookie);
+
+	if (address_port(&listener->wanted) != address_port(&listener->bound))
+		traits |= STORED_ANY_PORT;
+	if (listener->passed || listener->stored || fdstore_size() == 0 ||
+	    getsockopt(listener->fd, SOL_SOCKET, SO_COOKIE, &cookie, &len) ==
+		-1)
+		return;
+	snprintf(listener->fd_name, sizeof(listener->fd_name), STORED_NAME,
+	    traits, cookie);
+	listener->stored = fdstore_put(listener->fd_name, &listener->fd, 1) ==
+	                   1;
+}
+
+void
+listener_unstore(struct listener *listener)
+{
+	if (listener->stored)
+		fdstore_remove(listener->fd_name);
+	listener->stored = false;
+}
+
 int
 listener_update(struct listener *listener, const struct listener *wanted)
 {
@@ -407,6 +608,8 @@ listener_update(struct listener *listener, const struct listener *wanted)
 	listener->framing = wanted->framing;
 	listener->max_datagram = wanted->max_datagram;
 	strcpy(listener->where, wanted->where);
+	if (listener->passed)
+		return 0;
 	if (listener->mode != wanted->mode &&
 	    protocol_is_unix(listener->protocol))
 		rc |= chmod(listener->bound.un.sun_path, wanted->mode);
@@ -416,6 +619,18 @@ listener_update(struct listener *listener, const struct listener *wanted)
 		rc |= listen(listener->fd, wanted->backlog);
 	listener->backlog = wanted->backlog;
 	return rc;
+}
+
+void
+listener_reset(struct listener *listener)
+{
+	struct config_listener config;
+
+	config_listener_defaults(&config, listener->protocol);
+	listener->framing = config.framing;
+	listener->max_datagram = config.max_datagram;
+	snprintf(listener->where, sizeof(listener->where), "passed as %s",
+	    listener->fd_name);
 }
 
 /*
@@ -468,7 +683,8 @@ remove_path(const struct listener *listener)
 void
 listener_free(struct listener *listener)
 {
-	if (listener->fd != -1 && protocol_is_unix(listener->protocol))
+	if (listener->fd != -1 && protocol_is_unix(listener->protocol) &&
+	    !listener->passed && !listener->stored)
 		remove_path(listener);
 	close_socket(listener);
 	free(listener);

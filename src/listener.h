@@ -32,8 +32,12 @@ struct listener {
 	struct address bound;
 	dev_t device; /* of the path, Unix */
 	ino_t inode;
-	int fd;          /* -1: not open */
-	bool refusing;   /* lets no one in any more */
+	int fd;        /* -1: not open */
+	bool served;   /* by the acceptor, or by udp */
+	bool refusing; /* lets no one in any more */
+	bool passed;   /* the service manager's own, and ours only to use */
+	bool stored;   /* the service manager keeps it over a restart */
+	char fd_name[CONFIG_FD_NAME_MAX]; /* what the manager calls it */
 	struct udp *udp; /* the thread that a datagram socket is lent to */
 	char name[LISTENER_NAME_MAX]; /* "tcp 127.0.0.1:21567" */
 	char where[sizeof(((struct config_listener *)0)->where)];
@@ -56,6 +60,28 @@ int listener_resolve(const struct config_listener *config,
 /* Whether both are asked for at the same address. */
 bool listener_same(const struct listener *a, const struct listener *b);
 
+/* Whether open was passed, with the name that wanted asks for. */
+bool listener_is_named(const struct listener *open,
+    const struct listener *wanted);
+
+/* Whether open, passed or not, is at the address that wanted asks for. */
+bool listener_serves(const struct listener *open,
+    const struct listener *wanted);
+
+/*
+ * Appends to list a listener with the default settings made of a socket that
+ * the service manager passed as name; takes fd over, come what may.
+ */
+int listener_adopt(int fd, const char *name, struct listener_list *list,
+    char error[LISTENER_ERROR_MAX]);
+
+/*
+ * Has the service manager keep the open socket over restarts; forget before it
+ * is to refuse.  Where there is none that would, nothing happens.
+ */
+void listener_store(struct listener *listener);
+void listener_unstore(struct listener *listener);
+
 /* Makes the socket; clients can reach it from now on. */
 int listener_open(struct listener *listener, char error[LISTENER_ERROR_MAX]);
 
@@ -65,13 +91,16 @@ int listener_open(struct listener *listener, char error[LISTENER_ERROR_MAX]);
  */
 int listener_update(struct listener *listener, const struct listener *wanted);
 
+/* Gives a passed one, which no one configures any more, the defaults again. */
+void listener_reset(struct listener *listener);
+
 /*
  * Lets no new client in, while those whom the kernel has already let in can
  * still be accepted.  Stream listeners.
  */
 void listener_refuse(struct listener *listener);
 
-/* Closes and frees it; takes its path away. */
+/* Closes and frees it; takes its path away unless the manager has the socket. */
 void listener_free(struct listener *listener);
 void listener_free_all(struct listener_list *list);
 

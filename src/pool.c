@@ -34,6 +34,8 @@ pool_start(struct pool *pool, const struct config *config, int max_connections)
 {
 	struct worker_settings settings = settings_of(config);
 	int size = pool_size(config);
+	struct counters none = { 0 };
+	struct conn_list nothing = TAILQ_HEAD_INITIALIZER(nothing);
 
 	*pool = (struct pool)POOL_INITIALIZER;
 	pool->workers = calloc((size_t)size, sizeof(struct worker *));
@@ -51,7 +53,7 @@ pool_start(struct pool *pool, const struct config *config, int max_connections)
 fail:;
 	int saved_errno = errno;
 	pool_order(pool, WORKER_ABORT);
-	pool_join(pool);
+	pool_join(pool, &none, &nothing);
 	errno = saved_errno;
 	return -1;
 }
@@ -89,6 +91,17 @@ pool_order(struct pool *pool, enum worker_order order)
 }
 
 void
+pool_leave(struct pool *pool, int max)
+{
+	for (int i = 0; i < pool->count; i++) {
+		int load = worker_load(pool->workers[i]);
+		int share = load < max ? load : max;
+		worker_leave(pool->workers[i], share);
+		max -= share;
+	}
+}
+
+void
 pool_ping(struct pool *pool)
 {
 	for (int i = 0; i < pool->count; i++)
@@ -121,10 +134,10 @@ pool_count(const struct pool *pool, struct counters *sum)
 }
 
 void
-pool_join(struct pool *pool)
+pool_join(struct pool *pool, struct counters *sum, struct conn_list *left)
 {
 	for (int i = 0; i < pool->count; i++)
-		worker_join(pool->workers[i]);
+		worker_join(pool->workers[i], sum, left);
 	free(pool->workers);
 	if (pool->done_fd != -1)
 		close(pool->done_fd);

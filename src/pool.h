@@ -42,6 +42,9 @@ int pool_set(struct pool *pool, const struct config *config);
 
 void pool_order(struct pool *pool, enum worker_order order);
 
+/* As worker_leave, with at most max connections of all workers. */
+void pool_leave(struct pool *pool, int max);
+
 /* As worker_ping and worker_turns, of all. */
 void pool_ping(struct pool *pool);
 bool pool_turns(const struct pool *pool);
@@ -51,7 +54,11 @@ void pool_note_done(struct pool *pool);
 
 void pool_count(const struct pool *pool, struct counters *sum);
 
-/* Joins the workers, which have been ordered to end, and frees all. */
-void pool_join(struct pool *pool);
+/*
+ * Joins the workers, which have been ordered to end, and frees all but the
+ * connections that they set aside: those are added to left, and all counters to
+ * sum.
+ */
+void pool_join(struct pool *pool, struct counters *sum, struct conn_list *left);
 
 #endif

@@ -117,6 +117,21 @@ resolve_all(const struct config *config, struct listener_list *list,
 	return problem == 0 ? 0 : -1;
 }
 
+void
+roster_adopt(struct roster *roster, struct fdstore_fd *fds, size_t count)
+{
+	char error[LISTENER_ERROR_MAX];
+
+	for (size_t i = 0; i < count; i++) {
+		if (fds[i].fd == -1 || fdstore_is_connection(&fds[i]))
+			continue;
+		if (listener_adopt(fds[i].fd, fds[i].name, &roster->listeners,
+			error) == -1)
+			log_error("%s", error);
+		fds[i].fd = -1;
+	}
+}
+
 /* The one before end in list that is the same, unless it refuses clients. */
 static struct listener *
 find_same(struct listener_list *list, const struct listener *wanted,
@@ -131,6 +146,35 @@ find_same(struct listener_list *list, const struct listener *wanted,
 			return listener;
 	}
 	return NULL;
+}
+
+/* The settings for listener, which is open; NULL where there are none. */
+static const struct listener *
+find_settings(struct listener_list *wanted, const struct listener *listener)
+{
+	const struct listener *at;
+
+	TAILQ_FOREACH (at, wanted, link)
+		if (listener_is_named(listener, at))
+			return at;
+	TAILQ_FOREACH (at, wanted, link)
+		if (listener_serves(listener, at))
+			return at;
+	return NULL;
+}
+
+/* Whether clients reach us at wanted by a socket that is open already. */
+static bool
+is_served(const struct roster *roster, const struct listener *wanted)
+{
+	const struct listener *listener;
+
+	TAILQ_FOREACH (listener, &roster->listeners, link)
+		if (!listener->refusing &&
+		    (listener_is_named(listener, wanted) ||
+			listener_serves(listener, wanted)))
+			return true;
+	return false;
 }
 
 /* Whether wanted, TCP or UDP, can't be bound while own is. */
@@ -152,7 +196,8 @@ is_in_our_way(struct roster *roster, struct listener_list *wanted,
 	const struct listener *own;
 
 	TAILQ_FOREACH (own, &roster->listeners, link)
-		if ((own->refusing || find_same(wanted, own, NULL) == NULL) &&
+		if (!own->passed &&
+		    (own->refusing || find_settings(wanted, own) == NULL) &&
 		    (protocol_is_unix(listener->protocol)
 			    ? address_equal(&own->wanted, &listener->wanted)
 			    : overlap(own, listener)))
@@ -168,14 +213,14 @@ open_one(struct roster *roster, struct listener_list *wanted,
 	char error[LISTENER_ERROR_MAX];
 	const struct listener *twin = find_same(wanted, listener, listener);
 
+	if (is_served(roster, listener))
+		return 0;
 	if (twin != NULL) {
 		fprintf(errors, "%s: %s: is the same as the one at %s\n",
 		    listener->where, listener->name, twin->where);
 		errno = EADDRINUSE;
 		return -1;
 	}
-	if (find_same(&roster->listeners, listener, NULL) != NULL)
-		return 0;
 	if (listener_open(listener, error) == 0)
 		return 0;
 	int problem = errno;
@@ -208,26 +253,33 @@ static int
 serve_one(struct roster *roster, struct listener *listener,
     struct udp_settings *settings)
 {
-	if (!is_datagram(listener))
-		return acceptor_add(&roster->acceptor, listener);
-	settings->max_datagram = listener->max_datagram;
-	listener->udp = udp_start(roster->udp_number++, listener->fd,
-	    listener->protocol, settings);
-	return listener->udp == NULL ? -1 : 0;
+	if (is_datagram(listener)) {
+		settings->max_datagram = listener->max_datagram;
+		listener->udp = udp_start(roster->udp_number++, listener->fd,
+		    listener->protocol, settings);
+		listener->served = listener->udp != NULL;
+	} else {
+		listener->served = acceptor_add(&roster->acceptor, listener) ==
+		                   0;
+	}
+	return listener->served ? 0 : -1;
 }
 
-/* Lets clients in at what was opened.  -1 after having said why. */
+/*
+ * Lets clients in at those of list that are open and not served yet.  -1 after
+ * having said why.
+ */
 static int
-serve_all(struct roster *roster, struct listener_list *wanted,
+serve_all(struct roster *roster, struct listener_list *list,
     const struct config *config, FILE *errors)
 {
 	struct udp_settings settings;
 	struct listener *listener;
 	uint16_t *ports;
-	int rc = datagram_settings(config, wanted, &settings, &ports);
+	int rc = datagram_settings(config, list, &settings, &ports);
 
-	TAILQ_FOREACH (listener, wanted, link)
-		if (rc == 0 && listener->fd != -1)
+	TAILQ_FOREACH (listener, list, link)
+		if (rc == 0 && listener->fd != -1 && !listener->served)
 			rc = serve_one(roster, listener, &settings);
 	if (rc == -1)
 		fprintf(errors, "serving a new listener: %s\n",
@@ -242,6 +294,8 @@ drop_listener(struct roster *roster, struct listener_list *list,
 {
 	if (listener->udp != NULL)
 		udp_stop(listener->udp, roster->counters);
+	else if (listener->served)
+		acceptor_remove(&roster->acceptor, listener);
 	TAILQ_REMOVE(list, listener, link);
 	listener_free(listener);
 }
@@ -257,7 +311,8 @@ drop_all(struct roster *roster, struct listener_list *list)
 static void
 retire(struct roster *roster, struct listener *listener)
 {
-	if (is_datagram(listener))
+	listener_unstore(listener);
+	if (is_datagram(listener) || listener->passed)
 		drop_listener(roster, &roster->listeners, listener);
 	else
 		listener_refuse(listener);
@@ -277,38 +332,78 @@ roster_drop_drained(struct roster *roster)
 	}
 }
 
-/* Keeps the listeners that are wanted still, and retires the others. */
+/* Keeps the listeners that are wanted still or were passed; retires others. */
 static void
 update_listeners(struct roster *roster, struct listener_list *wanted)
 {
-	struct listener *listener, *next, *twin;
+	struct listener *listener, *next;
 
 	for (listener = TAILQ_FIRST(&roster->listeners); listener != NULL;
 	     listener = next) {
 		next = TAILQ_NEXT(listener, link);
 		if (listener->refusing)
 			continue;
-		twin = find_same(wanted, listener, NULL);
-		if (twin == NULL) {
+		const struct listener *settings = find_settings(wanted,
+		    listener);
+		if (settings == NULL && listener->passed) {
+			listener_reset(listener);
+		} else if (settings == NULL) {
 			log_info("no longer listening on %s", listener->name);
 			retire(roster, listener);
-			continue;
-		}
-		if (listener_update(listener, twin) != 0)
+		} else if (listener_update(listener, settings) != 0) {
 			log_warning("%s: not all of its new settings hold: %s",
 			    listener->name, strerror(errno));
-		TAILQ_REMOVE(wanted, twin, link);
-		listener_free(twin);
+		}
 	}
+}
+
+/* Adds what was opened to the listeners; the rest of wanted is served there. */
+static void
+take_in(struct roster *roster, struct listener_list *wanted)
+{
+	struct listener *listener;
+
+	while ((listener = TAILQ_FIRST(wanted)) != NULL) {
+		TAILQ_REMOVE(wanted, listener, link);
+		if (listener->fd == -1) {
+			listener_free(listener);
+			continue;
+		}
+		announce(listener);
+		listener_store(listener);
+		TAILQ_INSERT_TAIL(&roster->listeners, listener, link);
+	}
+}
+
+static bool
+has_passed(const struct roster *roster)
+{
+	const struct listener *listener;
+
+	TAILQ_FOREACH (listener, &roster->listeners, link)
+		if (listener->passed)
+			return true;
+	return false;
+}
+
+static int
+serve_adopted(struct roster *roster, const struct config *config, FILE *errors)
+{
+	const struct listener *listener;
+
+	TAILQ_FOREACH (listener, &roster->listeners, link)
+		if (!listener->served && !listener->refusing)
+			announce(listener);
+	return serve_all(roster, &roster->listeners, config, errors);
 }
 
 int
 roster_change(struct roster *roster, const struct config *config, FILE *errors)
 {
 	struct listener_list wanted = TAILQ_HEAD_INITIALIZER(wanted);
-	struct listener *listener;
+	bool none = config->built_in_listeners && has_passed(roster);
 
-	if (resolve_all(config, &wanted, errors) == -1 ||
+	if ((!none && resolve_all(config, &wanted, errors) == -1) ||
 	    open_all(roster, &wanted, errors) == -1 ||
 	    serve_all(roster, &wanted, config, errors) == -1) {
 		int saved_errno = errno;
@@ -317,11 +412,10 @@ roster_change(struct roster *roster, const struct config *config, FILE *errors)
 		return -1;
 	}
 	update_listeners(roster, &wanted);
-	TAILQ_FOREACH (listener, &wanted, link)
-		announce(listener);
-	TAILQ_CONCAT(&roster->listeners, &wanted, link);
+	int rc = serve_adopted(roster, config, errors);
+	take_in(roster, &wanted);
 	roster_drop_drained(roster);
-	return 0;
+	return rc;
 }
 
 void
@@ -335,6 +429,32 @@ roster_retire_all(struct roster *roster)
 		if (!listener->refusing)
 			retire(roster, listener);
 	}
+}
+
+void
+roster_leave(struct roster *roster)
+{
+	struct listener *listener, *next;
+
+	for (listener = TAILQ_FIRST(&roster->listeners); listener != NULL;
+	     listener = next) {
+		next = TAILQ_NEXT(listener, link);
+		if (listener->stored)
+			drop_listener(roster, &roster->listeners, listener);
+		else if (!listener->refusing)
+			retire(roster, listener);
+	}
+}
+
+size_t
+roster_stored(const struct roster *roster)
+{
+	const struct listener *listener;
+	size_t count = 0;
+
+	TAILQ_FOREACH (listener, &roster->listeners, link)
+		count += listener->stored;
+	return count;
 }
 
 void

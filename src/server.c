@@ -15,6 +15,8 @@
 #include "clock.h"
 #include "control.h"
 #include "counters.h"
+#include "fdstore.h"
+#include "handover.h"
 #include "log.h"
 #include "notify.h"
 #include "pool.h"
@@ -37,9 +39,13 @@ struct server {
 	uint64_t deadline_ms; /* of the stop; 0: none */
 	int epoll_fd, signal_fd;
 	bool finishing; /* the workers know that no more will come */
+	bool leaving;   /* what can be is left to the next process */
+	int leave_max;  /* connections that can be */
 	struct pool pool;
 	struct roster roster;
 	struct pulse pulse;
+	struct fdstore_fd *passed; /* by the service manager, at the start */
+	size_t passed_count;
 	struct counters
 	    counters; /* of this thread, and of threads that ended */
 };
@@ -210,6 +216,30 @@ begin_stop(struct server *server)
 	pool_order(&server->pool, WORKER_DRAIN);
 }
 
+/*
+ * A restart: what the service manager can keep for the next process stays open.
+ * All else comes to its end as at a stop.
+ */
+static void
+begin_restart(struct server *server)
+{
+	size_t size = fdstore_size();
+	size_t others = roster_stored(&server->roster) + 1; /* the states */
+
+	if (size <= others) {
+		begin_stop(server);
+		return;
+	}
+	server->phase = STOPPING;
+	server->leaving = true;
+	server->leave_max = (int)(size - others);
+	server->deadline_ms = clock_ms() +
+	                      (uint64_t)server->config->drain_timeout * 1000;
+	log_info("stopping, for another process to go on");
+	notify_stopping();
+	roster_leave(&server->roster);
+}
+
 static void
 stop_at_once(struct server *server)
 {
@@ -227,6 +257,10 @@ take_signal(struct server *server, const struct signalfd_siginfo *info)
 		break;
 	case SIGHUP:
 		take_reload(server, info);
+		break;
+	case SIGUSR2:
+		if (server->phase == RUNNING)
+			begin_restart(server);
 		break;
 	default:
 		if (server->phase == RUNNING)
@@ -254,7 +288,10 @@ go_on_stopping(struct server *server)
 		stop_at_once(server);
 	}
 	if (roster_is_empty(&server->roster) && !server->finishing) {
-		pool_order(&server->pool, WORKER_FINISH);
+		if (server->leaving)
+			pool_leave(&server->pool, server->leave_max);
+		else
+			pool_order(&server->pool, WORKER_FINISH);
 		server->finishing = true;
 	}
 	if (server->pool.running == 0)
@@ -336,6 +373,7 @@ open_fds(struct server *server)
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGHUP);
 	sigaddset(&signals, SIGUSR1);
+	sigaddset(&signals, SIGUSR2);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	server->signal_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
 	server->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -359,11 +397,22 @@ start_pool(struct server *server)
 	return 0;
 }
 
+/* Nothing but what is left to another process is open after that. */
+static void
+end_pool(struct server *server)
+{
+	struct conn_list left = TAILQ_HEAD_INITIALIZER(left);
+
+	stop_at_once(server);
+	pool_join(&server->pool, &server->counters, &left);
+	handover_give(&left, &server->counters);
+}
+
 static void
 close_all(struct server *server)
 {
-	stop_at_once(server);
-	pool_join(&server->pool);
+	end_pool(server);
+	fdstore_free(server->passed, server->passed_count);
 	if (server->epoll_fd != -1)
 		close(server->epoll_fd);
 	if (server->signal_fd != -1)
@@ -381,13 +430,38 @@ open_listeners(struct server *server)
 
 	if (errors == NULL)
 		return EX_OSERR;
+	roster_adopt(&server->roster, server->passed, server->passed_count);
 	int status = roster_change(&server->roster, server->config, errors) == 0
 	               ? 0
 	               : exit_status(errno);
 	fclose(errors);
 	log_lines(text);
 	free(text);
+	/* Each datagram thread is to know the ports of all. */
+	if (status == 0 && server->passed_count > 0 &&
+	    roster_set(&server->roster, server->config) == -1) {
+		log_error("cannot start: %s", strerror(errno));
+		status = EX_OSERR;
+	}
 	return status;
+}
+
+/* Goes on with the connections that the process before this one left. */
+static void
+take_over(struct server *server)
+{
+	struct conn_list list = TAILQ_HEAD_INITIALIZER(list);
+	struct conn *conn;
+
+	handover_take(server->passed, server->passed_count, &list,
+	    &server->counters);
+	while ((conn = TAILQ_FIRST(&list)) != NULL) {
+		TAILQ_REMOVE(&list, conn, link);
+		if (log_enabled(LOG_DEBUG))
+			conn_announce(conn);
+		slots_take_anyway(&server->pool.slots);
+		pool_give(&server->pool, conn);
+	}
 }
 
 int
@@ -403,20 +477,24 @@ server_run(struct config *config, const struct options *options)
 	int status = 0;
 
 	use_config(&server, config);
+	server.passed = fdstore_receive(&server.passed_count);
 	roster_init(&server.roster, -1, &server.pool, &server.counters);
-	if (open_fds(&server) == -1 || start_pool(&server) == -1) {
+	if (server.passed == NULL || open_fds(&server) == -1 ||
+	    start_pool(&server) == -1) {
 		log_error("cannot start: %s", strerror(errno));
 		status = EX_OSERR;
 		goto out;
 	}
 	if ((status = open_listeners(&server)) != 0)
 		goto out;
+	take_over(&server);
 	log_info("ready: %d workers, at most %d connections", server.pool.count,
 	    server.pool.slots.max);
 	pulse_start(&server.pulse, &server.pool, &server.roster, clock_ms());
 	notify_ready();
 	while (server.phase != ENDED)
 		wait_and_handle(&server);
+	end_pool(&server);
 	log_counters(&server);
 	log_info("stopped");
 out:

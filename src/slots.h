@@ -26,6 +26,9 @@ void slots_set_max(struct slots *slots, int max);
 /* False when all are taken; room_fd tells of the next free one.  Acceptor. */
 bool slots_take(struct slots *slots);
 
+/* Takes one though there may be none left: for a client that is in already. */
+void slots_take_anyway(struct slots *slots);
+
 /* Any thread. */
 void slots_give(struct slots *slots);
 

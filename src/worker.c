@@ -28,6 +28,7 @@ struct worker {
 	_Atomic(struct conn *) giving;   /* incoming, but not polled yet */
 	_Atomic(struct worker_settings *) next_settings;
 	_Atomic int order;
+	_Atomic int leave_max; /* connections that WORKER_LEAVE sets aside */
 	_Atomic int load;
 	_Atomic bool asleep; /* until wake_fd is written to */
 	_Atomic bool ended;
@@ -44,6 +45,7 @@ struct worker {
 	struct slots *slots;
 	struct worker_settings settings;
 	struct conn_list conns[WANTS]; /* by want; the quietest first */
+	struct conn_list left;         /* the main thread's after the join */
 	bool rested;     /* a whole idle time has passed without a connection */
 	int full_rounds; /* with as many events as there is room for, in a row */
 	uint64_t now_ms;
@@ -54,6 +56,9 @@ static void
 worker_close(struct worker *worker, struct conn *conn, enum counter cause)
 {
 	TAILQ_REMOVE(&worker->conns[conn->want], conn, link);
+	/* Its events would go on while a duplicate is open elsewhere. */
+	if (conn->held)
+		epoll_ctl(worker->epoll_fd, EPOLL_CTL_DEL, conn->fd, NULL);
 	conn_close(conn, &worker->counters, cause, worker->now_ms);
 	worker->load--;
 	slots_give(worker->slots);
@@ -75,7 +80,10 @@ take_incoming(struct worker *worker)
 	conn = atomic_exchange(&worker->incoming, NULL);
 	for (; conn != NULL; conn = next) {
 		next = conn->link.tqe_next;
-		if (before == NULL)
+		if (conn->want != CONN_WANT_READ)
+			TAILQ_INSERT_TAIL(&worker->conns[conn->want], conn,
+			    link);
+		else if (before == NULL)
 			TAILQ_INSERT_HEAD(list, conn, link);
 		else
 			TAILQ_INSERT_AFTER(list, before, conn, link);
@@ -88,12 +96,34 @@ drop_lost(struct worker *worker)
 {
 	struct conn *conn, *next;
 
-	for (conn = TAILQ_FIRST(&worker->conns[CONN_WANT_READ]); conn != NULL;
-	     conn = next) {
-		next = TAILQ_NEXT(conn, link);
-		if (conn->lost)
-			worker_close(worker, conn, COUNTER_CLOSED_ERROR);
-	}
+	for (int want = 0; want < WANTS; want++)
+		for (conn = TAILQ_FIRST(&worker->conns[want]); conn != NULL;
+		     conn = next) {
+			next = TAILQ_NEXT(conn, link);
+			if (conn->lost)
+				worker_close(worker, conn,
+				    COUNTER_CLOSED_ERROR);
+		}
+}
+
+/* Parts with at most leave_max connections, for worker_join to return. */
+static void
+set_aside(struct worker *worker)
+{
+	struct conn *conn;
+
+	for (int want = 0; want < CONN_WANT_LINGER; want++)
+		while (worker->leave_max > 0 &&
+		       (conn = TAILQ_FIRST(&worker->conns[want])) != NULL) {
+			TAILQ_REMOVE(&worker->conns[want], conn, link);
+			epoll_ctl(worker->epoll_fd, EPOLL_CTL_DEL, conn->fd,
+			    NULL);
+			TAILQ_INSERT_TAIL(&worker->left, conn, link);
+			worker->leave_max--;
+			worker->load--;
+			slots_give(worker->slots);
+		}
+	worker->leave_max = 0;
 }
 
 static void
@@ -309,6 +339,8 @@ wait_and_serve(struct worker *worker)
 	handle_events(worker, events, n);
 	if (lost_some)
 		drop_lost(worker);
+	if (worker->order == WORKER_LEAVE && worker->leave_max > 0)
+		set_aside(worker);
 	/* Until then, one that has something to say may look quiet; as after
 	 * a stop of the process, which ends the wait with EINTR. */
 	if (n != -1 && all_served(worker, n))
@@ -325,7 +357,7 @@ worker_run(void *arg)
 	snprintf(name, sizeof(name), "worker-%d", worker->number);
 	pthread_setname_np(pthread_self(), name);
 	while (worker->order < WORKER_ABORT &&
-	       !(worker->order == WORKER_FINISH && is_empty(worker)))
+	       !(worker->order >= WORKER_FINISH && is_empty(worker)))
 		wait_and_serve(worker);
 	take_incoming(worker);
 	worker->now_ms = clock_ms();
@@ -378,6 +410,7 @@ worker_start(int number, const struct worker_settings *settings,
 	stamp_init(&worker->io.stamp, &settings->stamp);
 	for (int want = 0; want < WANTS; want++)
 		TAILQ_INIT(&worker->conns[want]);
+	TAILQ_INIT(&worker->left);
 	int rc = open_fds(worker) == -1 ? errno : 0;
 	if (rc == 0)
 		rc = pthread_create(&worker->thread, NULL, worker_run, worker);
@@ -398,7 +431,10 @@ wake(struct worker *worker)
 void
 worker_give(struct worker *worker, struct conn *conn)
 {
-	struct epoll_event event = { .events = EPOLLIN, .data.ptr = conn };
+	struct epoll_event event = {
+		.events = conn->want == CONN_WANT_WRITE ? EPOLLOUT : EPOLLIN,
+		.data.ptr = conn,
+	};
 	int fd = conn->fd;
 
 	worker->load++;
@@ -447,6 +483,13 @@ worker_order(struct worker *worker, enum worker_order order)
 }
 
 void
+worker_leave(struct worker *worker, int max)
+{
+	worker->leave_max = max;
+	worker_order(worker, WORKER_LEAVE);
+}
+
+void
 worker_ping(struct worker *worker)
 {
 	worker->pinged = true;
@@ -466,8 +509,10 @@ worker_counters(const struct worker *worker)
 }
 
 void
-worker_join(struct worker *worker)
+worker_join(struct worker *worker, struct counters *sum, struct conn_list *left)
 {
 	pthread_join(worker->thread, NULL);
+	counters_sum(sum, &worker->counters);
+	TAILQ_CONCAT(left, &worker->left, link);
 	worker_free(worker);
 }

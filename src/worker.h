@@ -25,6 +25,7 @@ enum worker_order {
 	WORKER_RUN,
 	WORKER_DRAIN,  /* close what is quiet; more may be handed over */
 	WORKER_FINISH, /* no more will be: end when all are closed */
+	WORKER_LEAVE,  /* the same, but set some aside first: worker_leave */
 	WORKER_ABORT,  /* close all, end */
 };
 
@@ -49,6 +50,12 @@ int worker_set(struct worker *worker, const struct worker_settings *settings);
 void worker_order(struct worker *worker, enum worker_order order);
 
 /*
+ * Orders WORKER_LEAVE, with at most max connections to be set aside as they are:
+ * another process is to go on with them.
+ */
+void worker_leave(struct worker *worker, int max);
+
+/*
  * Asks the thread for a sign that its loop turns, and whether it gave it.  One
  * that has ended as ordered has nothing to prove.
  */
@@ -57,7 +64,11 @@ bool worker_turns(const struct worker *worker);
 
 const struct counters *worker_counters(const struct worker *worker);
 
-/* Waits for the end of the thread and frees the worker. */
-void worker_join(struct worker *worker);
+/*
+ * Waits for the end of the thread, adds its counters to sum and what it set
+ * aside to left, and frees the worker.
+ */
+void worker_join(struct worker *worker, struct counters *sum,
+    struct conn_list *left);
 
 #endif

@@ -18,6 +18,8 @@ main(void)
 	srunner_add_suite(runner, reload_suite());
 	srunner_add_suite(runner, limits_suite());
 	srunner_add_suite(runner, notify_suite());
+	srunner_add_suite(runner, handover_suite());
+	srunner_add_suite(runner, passed_suite());
 	srunner_add_suite(runner, clients_suite());
 	srunner_add_suite(runner, network_suite());
 	srunner_run_all(runner, CK_ENV);

@@ -7,9 +7,11 @@
 Suite *clients_suite(void);
 Suite *command_suite(void);
 Suite *datagram_suite(void);
+Suite *handover_suite(void);
 Suite *limits_suite(void);
 Suite *network_suite(void);
 Suite *notify_suite(void);
+Suite *passed_suite(void);
 Suite *reload_suite(void);
 Suite *stop_suite(void);
 Suite *stream_suite(void);

@@ -13,12 +13,12 @@
 #include <unistd.h>
 
 static int
-open_ipv4(int type, int port)
+open_ipv4(const char *ipv4, int type, int port)
 {
 	struct sockaddr_in address = {
 		.sin_family = AF_INET,
 		.sin_port = htons((uint16_t)port),
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+		.sin_addr.s_addr = inet_addr(ipv4),
 	};
 	int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
 
@@ -49,7 +49,13 @@ open_ipv6(int type, int port)
 int
 client_tcp(int port)
 {
-	return open_ipv4(SOCK_STREAM, port);
+	return open_ipv4("127.0.0.1", SOCK_STREAM, port);
+}
+
+int
+client_tcp_to(const char *ipv4, int port)
+{
+	return open_ipv4(ipv4, SOCK_STREAM, port);
 }
 
 int
@@ -61,7 +67,7 @@ client_tcp6(int port)
 int
 client_udp(int port)
 {
-	return open_ipv4(SOCK_DGRAM, port);
+	return open_ipv4("127.0.0.1", SOCK_DGRAM, port);
 }
 
 int

@@ -8,7 +8,8 @@
 #define STAMP_LEN 27 /* of the default format */
 
 /* Sockets of a test client; what fails, fails the test. */
-int client_tcp(int port);  /* connected to 127.0.0.1 */
+int client_tcp(int port); /* connected to 127.0.0.1 */
+int client_tcp_to(const char *ipv4, int port);
 int client_tcp6(int port); /* to ::1 */
 int client_udp(int port);
 int client_udp6(int port);

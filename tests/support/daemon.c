@@ -13,6 +13,45 @@
 #include "scratch.h"
 
 #define ARGUMENTS_MAX 64
+#define PASSED_MAX 1024
+
+static struct {
+	const int *fds;
+	char *const *names;
+	size_t count;
+} passed;
+
+void
+daemon_pass(const int *fds, char *const *names, size_t count)
+{
+	passed.fds = fds;
+	passed.names = names;
+	passed.count = count;
+}
+
+/* In the child: from number 3 on, and the environment that says so. */
+static void
+pass_fds(void)
+{
+	char names[16384] = "", number[16];
+	int first = STDERR_FILENO + 1, count = (int)passed.count;
+	int fds[PASSED_MAX];
+
+	ck_assert_int_le(count, PASSED_MAX);
+	/* Out of the way of where they are to go. */
+	for (int i = 0; i < count; i++)
+		fds[i] = fcntl(passed.fds[i], F_DUPFD_CLOEXEC, first + count);
+	for (int i = 0; i < count; i++) {
+		dup2(fds[i], first + i);
+		strcat(names, i > 0 ? ":" : "");
+		strcat(names, passed.names[i]);
+	}
+	snprintf(number, sizeof(number), "%d", count);
+	setenv("LISTEN_FDS", number, 1);
+	setenv("LISTEN_FDNAMES", names, 1);
+	snprintf(number, sizeof(number), "%d", getpid());
+	setenv("LISTEN_PID", number, 1);
+}
 
 /* The wrapper's words, the binary, and the arguments. */
 static void
@@ -54,6 +93,8 @@ spawn(struct daemon *daemon, const char *const *arguments)
 		sigprocmask(SIG_SETMASK, &none, NULL);
 		dup2(ends[1], STDOUT_FILENO);
 		dup2(ends[1], STDERR_FILENO);
+		if (passed.count > 0)
+			pass_fds();
 		run_program(arguments);
 	}
 	close(ends[1]);

@@ -21,6 +21,12 @@ struct daemon {
  */
 bool daemon_is_bare(void);
 
+/*
+ * Daemons started from now on are passed count descriptors, as sd_listen_fds(3)
+ * has it.
+ */
+void daemon_pass(const int *fds, char *const *names, size_t count);
+
 /* Starts it with these arguments, and waits until it is ready. */
 void daemon_start(struct daemon *daemon, const char *const *arguments);
 

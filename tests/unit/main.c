@@ -19,6 +19,7 @@ main(void)
 	srunner_add_suite(runner, options_suite());
 	srunner_add_suite(runner, listener_suite());
 	srunner_add_suite(runner, conn_suite());
+	srunner_add_suite(runner, handover_suite());
 	srunner_add_suite(runner, worker_suite());
 	srunner_add_suite(runner, udp_suite());
 	srunner_add_suite(runner, acceptor_suite());

@@ -10,6 +10,7 @@ Suite *config_suite(void);
 Suite *conn_suite(void);
 Suite *counters_suite(void);
 Suite *framing_suite(void);
+Suite *handover_suite(void);
 Suite *listener_suite(void);
 Suite *log_suite(void);
 Suite *options_suite(void);

@@ -50,8 +50,12 @@ start(void)
 static void
 finish(void)
 {
+	struct counters sum = { 0 };
+	struct conn_list left = TAILQ_HEAD_INITIALIZER(left);
+
 	pool_order(&pool, WORKER_ABORT);
-	pool_join(&pool);
+	pool_join(&pool, &sum, &left);
+	ck_assert(TAILQ_EMPTY(&left));
 	listener_free_all(&listeners);
 	close(acceptor.epoll_fd);
 	config_free(config);

@@ -46,12 +46,17 @@ await_done(void)
 	ck_assert_int_eq(slots.taken, 0);
 }
 
+static struct counters sum;
+static struct conn_list left;
+
 static void
 finish(void)
 {
+	TAILQ_INIT(&left);
 	worker_order(worker, WORKER_ABORT);
 	await_done();
-	worker_join(worker);
+	worker_join(worker, &sum, &left);
+	ck_assert(TAILQ_EMPTY(&left));
 	slots_destroy(&slots);
 	close(done_fd);
 }
@@ -204,11 +209,12 @@ START_TEST(a_pool_spreads_connections)
 		ck_assert_int_eq(poll(&done, 1, -1), 1);
 		pool_note_done(&pool);
 	}
-	static struct counters sum;
+	TAILQ_INIT(&left);
 	pool_count(&pool, &sum);
 	ck_assert_uint_eq(counters_get(&sum, COUNTER_CLOSED_STOP), 6);
-	pool_join(&pool);
-	pool_join(&pool);
+	pool_join(&pool, &sum, &left);
+	pool_join(&pool, &sum, &left);
+	ck_assert_uint_eq(counters_get(&sum, COUNTER_CLOSED_STOP), 12);
 	for (int i = 0; i < 6; i++)
 		close(clients[i]);
 	config->workers = 0;

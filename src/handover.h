@@ -1,0 +1,44 @@
+#ifndef HANDOVER_H
+#define HANDOVER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "conn.h"
+#include "counters.h"
+#include "fdstore.h"
+
+/*
+ * Connections that live through a restart: the service manager keeps their fds,
+ * and one more, of a file in memory that holds their states.  Every function is
+ * for the main thread.
+ */
+
+/*
+ * Leaves the connections of list, which no thread serves any more, to the
+ * manager and frees them.  Those that can't be left are closed as errors.
+ */
+void handover_give(struct conn_list *list, struct counters *counters);
+
+/*
+ * Makes the connections that are among fds anew and adds them to list.  One
+ * whose state can't be read is closed, and counted.
+ */
+void handover_take(struct fdstore_fd *fds, size_t count, struct conn_list *list,
+    struct counters *counters);
+
+/* The state of one connection, by which it is found again: SO_COOKIE. */
+struct handover_record {
+	uint64_t cookie;
+	struct conn_state state;
+};
+
+/*
+ * The records in text, sorted by cookie, to be freed; they point into text.
+ * NULL with EINVAL when any of it is not as this version writes it, with ENOMEM
+ * when memory runs out.
+ */
+struct handover_record *handover_parse(const char *text, size_t len,
+    size_t *count);
+
+#endif

@@ -1,0 +1,278 @@
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "client.h"
+#include "daemon.h"
+#include "manager.h"
+#include "scratch.h"
+#include "suites.h"
+
+#define CONNECTIONS 100
+#define FLOOD (4 * 1024 * 1024)
+
+#define LISTENERS                                                              \
+	"workers = 2;\n"                                                       \
+	"listeners = ( { protocol = \"tcp\"; address = \"127.0.0.1\"; "        \
+	"port = 0; },\n"                                                       \
+	"{ protocol = \"tcp\"; address = \"127.0.0.2\"; port = 0; "            \
+	"framing = \"line\"; },\n"                                             \
+	"{ protocol = \"udp\"; port = 0; },\n"                                 \
+	"{ protocol = \"unix-seqpacket\"; path = \"%s/socket\"; } );\n"
+
+static struct daemon server;
+static char config[1024], path[128];
+static int port, udp_port;
+
+static void
+start_first(size_t store_size)
+{
+	char folder[64];
+
+	ck_assert_ptr_nonnull(getcwd(folder, sizeof(folder)));
+	snprintf(config, sizeof(config), LISTENERS, folder);
+	snprintf(path, sizeof(path), "%s/socket", folder);
+	manager_open(store_size);
+	manager_start(&server, config);
+	manager_await("READY=1");
+	port = daemon_port(&server, "tcp 127.0.0.1");
+	udp_port = daemon_port(&server, "udp *");
+}
+
+static void
+finish(void)
+{
+	daemon_stop(&server);
+	manager_await_kept("", 0);
+	ck_assert_int_ne(access(path, F_OK), 0);
+}
+
+START_TEST(connections_live_through_restarts)
+{
+	int clients[CONNECTIONS];
+	char text[32];
+
+	start_first(1000);
+	for (int i = 0; i < CONNECTIONS; i++)
+		client_talk(clients[i] = client_tcp(port), "before");
+	int record = client_unix(path, SOCK_SEQPACKET);
+	for (int turn = 0; turn < 3; turn++) {
+		manager_end(&server);
+		/* While no one is there to answer. */
+		client_send(clients[0], "between", 7);
+		int late = client_tcp(port), udp = client_udp(udp_port);
+		client_send(late, "late", 4);
+		client_send(udp, "datagram", 8);
+		manager_start(&server, config);
+		client_expect(clients[0], "between", 7);
+		client_expect(late, "late", 4);
+		client_expect_datagram(udp, "datagram", 8);
+		close(late);
+		close(udp);
+		for (int i = 0; i < CONNECTIONS; i++) {
+			snprintf(text, sizeof(text), "after %d", i);
+			client_talk(clients[i], text);
+		}
+		client_send(record, "record", 6);
+		client_expect_datagram(record, "record", 6);
+		ck_assert_int_eq(daemon_port(&server, "tcp 127.0.0.1"), port);
+		ck_assert_uint_eq(daemon_counter(&server, "taken_over"),
+		    CONNECTIONS + 1);
+	}
+	shutdown(clients[0], SHUT_WR);
+	client_expect_end(clients[0]);
+	for (int i = 0; i < CONNECTIONS; i++)
+		close(clients[i]);
+	close(record);
+	daemon_await_counter(&server, "open", 0);
+	finish();
+}
+END_TEST
+
+START_TEST(the_middle_of_a_line_stays_one)
+{
+	start_first(100);
+	int fd = client_tcp_to("127.0.0.2",
+	    daemon_port(&server, "tcp 127.0.0.2"));
+	client_send(fd, "begun, ", 7);
+	client_expect(fd, "begun, ", 7);
+	manager_end(&server);
+	manager_start(&server, config);
+	client_send(fd, "ended\nnext\n", 11);
+	char rest[6];
+	client_read(fd, rest, sizeof(rest));
+	ck_assert_mem_eq(rest, "ended\n", sizeof(rest));
+	client_expect(fd, "next\n", 5);
+	close(fd);
+	finish();
+}
+END_TEST
+
+/* Sends lines until neither side takes any more, over and over a restart. */
+static void
+flood(const char *address, int to_port)
+{
+	static char lines[FLOOD + 1];
+	char reply[STAMP_LEN + 16];
+	size_t sent = 0;
+	ssize_t n;
+	int fd = client_tcp_to(address, to_port);
+
+	for (int i = 0; i < FLOOD / 16; i++)
+		snprintf(lines + (size_t)i * 16, 17, "line %010d\n", i);
+	while ((n = send(fd, lines + sent, FLOOD - sent, MSG_DONTWAIT)) > 0)
+		sent += (size_t)n;
+	ck_assert_uint_lt(sent, FLOOD);
+	sent -= sent % 16;
+	/* Somewhere in the middle of its replies. */
+	manager_end(&server);
+	manager_start(&server, config);
+	for (size_t at = 0; at < sent; at += 16) {
+		client_read(fd, reply, sizeof(reply));
+		ck_assert_msg(memcmp(reply + STAMP_LEN, lines + at, 16) == 0,
+		    "at %zu: %.*s", at, (int)sizeof(reply), reply);
+	}
+	close(fd);
+}
+
+START_TEST(a_client_that_does_not_read_loses_nothing)
+{
+	start_first(100);
+	flood("127.0.0.2", daemon_port(&server, "tcp 127.0.0.2"));
+	finish();
+}
+END_TEST
+
+START_TEST(a_stop_leaves_nothing)
+{
+	start_first(100);
+	manager_await_kept(".listener", 4);
+	int fd = client_tcp(port);
+	client_talk(fd, "hello");
+	daemon_signal(&server, SIGTERM);
+	client_expect_end(fd);
+	ck_assert_int_eq(daemon_wait(&server), 0);
+	manager_await_kept("", 0);
+	ck_assert_int_ne(access(path, F_OK), 0);
+	free(server.log);
+	close(fd);
+}
+END_TEST
+
+START_TEST(states_of_another_version_are_not_misread)
+{
+	static const char other[] = "timestampd connections 0\nend 0\n";
+
+	start_first(100);
+	int fd = client_tcp(port);
+	client_talk(fd, "hello");
+	manager_end(&server);
+	manager_drop(".state");
+	int states = memfd_create("states", MFD_CLOEXEC);
+	ck_assert_int_eq(write(states, other, sizeof(other) - 1),
+	    sizeof(other) - 1);
+	manager_pass(states, ".state");
+	manager_start(&server, config);
+	client_expect_end(fd);
+	ck_assert_uint_eq(daemon_counter(&server, "closed_unknown"), 1);
+	ck_assert_uint_eq(daemon_counter(&server, "open"), 0);
+	close(fd);
+	client_talk(fd = client_tcp(port), "served all the same");
+	close(fd);
+	finish();
+}
+END_TEST
+
+/* Of 10 connections 5 fit beside 4 listeners and the states. */
+START_TEST(what_does_not_fit_is_drained)
+{
+	int clients[10], kept = 0, ended = 0;
+	char byte;
+
+	start_first(10);
+	for (int i = 0; i < 10; i++)
+		client_talk(clients[i] = client_tcp(port), "hello");
+	manager_end(&server);
+	manager_await_kept(".conn", 5);
+	manager_start(&server, config);
+	for (int i = 0; i < 10; i++) {
+		if (recv(clients[i], &byte, 1, MSG_DONTWAIT) == 0) {
+			ended++;
+		} else {
+			client_talk(clients[i], "again");
+			kept++;
+		}
+		close(clients[i]);
+	}
+	ck_assert_int_eq(kept, 5);
+	ck_assert_int_eq(ended, 5);
+	finish();
+}
+END_TEST
+
+START_TEST(listeners_live_through_a_kill)
+{
+	start_first(100);
+	daemon_signal(&server, SIGKILL);
+	ck_assert_int_eq(daemon_wait(&server), 128 + SIGKILL);
+	free(server.log);
+	int fd = client_tcp(port);
+	manager_start(&server, config);
+	client_talk(fd, "hello");
+	close(fd);
+	finish();
+}
+END_TEST
+
+START_TEST(a_listener_that_goes_is_not_kept)
+{
+	start_first(100);
+	daemon_reload(&server,
+	    "listeners = ( { protocol = \"udp\"; port = 0; } );", "reloaded");
+	manager_await("READY=1");
+	manager_await_kept(".listener", 1);
+	daemon_reload(&server, config, "reloaded");
+	manager_await("READY=1");
+	manager_await_kept(".listener", 4);
+	finish();
+}
+END_TEST
+
+START_TEST(without_a_store_it_is_a_stop)
+{
+	start_first(0);
+	int fd = client_tcp(port);
+	client_send(fd, "hello", 5);
+	daemon_signal(&server, SIGUSR2);
+	client_expect(fd, "hello", 5);
+	client_expect_end(fd);
+	ck_assert_int_eq(daemon_wait(&server), 0);
+	free(server.log);
+	close(fd);
+}
+END_TEST
+
+Suite *
+handover_suite(void)
+{
+	Suite *suite = suite_create("handover");
+	TCase *tests = tcase_create("all");
+
+	tcase_set_timeout(tests, 120);
+	tcase_add_checked_fixture(tests, scratch_enter, scratch_leave);
+	tcase_add_test(tests, connections_live_through_restarts);
+	tcase_add_test(tests, the_middle_of_a_line_stays_one);
+	tcase_add_test(tests, a_client_that_does_not_read_loses_nothing);
+	tcase_add_test(tests, a_stop_leaves_nothing);
+	tcase_add_test(tests, states_of_another_version_are_not_misread);
+	tcase_add_test(tests, what_does_not_fit_is_drained);
+	tcase_add_test(tests, listeners_live_through_a_kill);
+	tcase_add_test(tests, a_listener_that_goes_is_not_kept);
+	tcase_add_test(tests, without_a_store_it_is_a_stop);
+	suite_add_tcase(suite, tests);
+	return suite;
+}

@@ -1,0 +1,230 @@
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "client.h"
+#include "daemon.h"
+#include "manager.h"
+#include "scratch.h"
+#include "suites.h"
+
+static struct daemon server;
+
+/* Passes a socket on a port of 127.0.0.1 that the kernel chooses. */
+static int
+pass_inet(int type, const char *name)
+{
+	struct sockaddr_in address = {
+		.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+	socklen_t len = sizeof(address);
+	int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
+
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, len), 0);
+	if (type == SOCK_STREAM)
+		ck_assert_int_eq(listen(fd, 10), 0);
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+	manager_pass(fd, name);
+	return ntohs(address.sin_port);
+}
+
+static void
+pass_unix(int type, const char *path, const char *name)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
+
+	strcpy(address.sun_path, path);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof(address)),
+	    0);
+	if (type != SOCK_DGRAM)
+		ck_assert_int_eq(listen(fd, 10), 0);
+	manager_pass(fd, name);
+}
+
+static void
+expect_line_framing(int fd)
+{
+	client_send(fd, "a\nb\n", 4);
+	client_expect(fd, "a\n", 2);
+	client_expect(fd, "b\n", 2);
+}
+
+static void
+expect_chunk_framing(int fd)
+{
+	client_send(fd, "a\nb\n", 4);
+	client_expect(fd, "a\nb\n", 4);
+}
+
+START_TEST(each_kind_is_served)
+{
+	manager_open(0);
+	int tcp = pass_inet(SOCK_STREAM, "timestampd.socket");
+	int udp = pass_inet(SOCK_DGRAM, "timestampd.socket");
+	pass_unix(SOCK_STREAM, "stream", "timestampd.socket");
+	pass_unix(SOCK_SEQPACKET, "record", "timestampd.socket");
+	pass_unix(SOCK_DGRAM, "datagram", "timestampd.socket");
+	/* No listener is configured: there are none but these. */
+	manager_start(&server, "workers = 1;");
+	ck_assert_ptr_null(strstr(server.log, "21567"));
+
+	int fd = client_tcp(tcp);
+	expect_chunk_framing(fd);
+	close(fd);
+	client_send(fd = client_udp(udp), "u", 1);
+	client_expect_datagram(fd, "u", 1);
+	close(fd);
+	expect_chunk_framing(fd = client_unix("stream", SOCK_STREAM));
+	close(fd);
+	client_send(fd = client_unix("record", SOCK_SEQPACKET), "", 0);
+	client_expect_datagram(fd, "", 0);
+	close(fd);
+	client_send(fd = client_unix("datagram", SOCK_DGRAM), "d", 1);
+	client_expect_datagram(fd, "d", 1);
+	close(fd);
+
+	/* A reload leaves them alone. */
+	daemon_reload(&server, "workers = 1;", "reloaded");
+	expect_chunk_framing(fd = client_tcp(tcp));
+	close(fd);
+	daemon_stop(&server);
+	ck_assert_int_eq(access("stream", F_OK), 0);
+	ck_assert_int_eq(access("record", F_OK), 0);
+	ck_assert_int_eq(access("datagram", F_OK), 0);
+}
+END_TEST
+
+START_TEST(they_wait_for_the_next_process)
+{
+	manager_open(0);
+	int tcp = pass_inet(SOCK_STREAM, "s");
+	pass_unix(SOCK_STREAM, "stream", "s");
+	manager_start(&server, "");
+	daemon_stop(&server);
+	int a = client_tcp(tcp), b = client_unix("stream", SOCK_STREAM);
+	manager_start(&server, "");
+	expect_chunk_framing(a);
+	expect_chunk_framing(b);
+	close(a);
+	close(b);
+	daemon_stop(&server);
+}
+END_TEST
+
+START_TEST(settings_come_by_address_or_by_name)
+{
+	char config[1024];
+
+	manager_open(0);
+	int by_address = pass_inet(SOCK_STREAM, "nobody's");
+	int by_name = pass_inet(SOCK_STREAM, "lines");
+	int by_neither = pass_inet(SOCK_STREAM, "others");
+	int udp = pass_inet(SOCK_DGRAM, "lines");
+	snprintf(config, sizeof(config),
+	    "listeners = ( { protocol = \"tcp\"; address = \"127.0.0.1\"; "
+	    "port = %d; framing = \"line\"; },\n"
+	    "{ protocol = \"tcp\"; fd_name = \"lines\"; "
+	    "framing = \"line\"; },\n"
+	    "{ protocol = \"udp\"; fd_name = \"lines\"; "
+	    "max_datagram = 2; } );\n",
+	    by_address);
+	manager_start(&server, config);
+	ck_assert_ptr_null(strstr(server.log, "21567"));
+	int fd = client_tcp(by_address);
+	expect_line_framing(fd);
+	close(fd);
+	expect_line_framing(fd = client_tcp(by_name));
+	close(fd);
+	expect_chunk_framing(fd = client_tcp(by_neither));
+	close(fd);
+	client_send(fd = client_udp(udp), "toolong", 7);
+	client_send(fd, "ok", 2);
+	client_expect_datagram(fd, "ok", 2);
+	close(fd);
+
+	/* The settings may go, the sockets stay. */
+	daemon_reload(&server, "workers = 1;", "reloaded");
+	expect_chunk_framing(fd = client_tcp(by_name));
+	close(fd);
+	daemon_stop(&server);
+}
+END_TEST
+
+START_TEST(what_is_configured_besides_is_served_too)
+{
+	manager_open(0);
+	int tcp = pass_inet(SOCK_STREAM, "s");
+	manager_start(&server,
+	    "listeners = ( { protocol = \"tcp\"; address = \"127.0.0.2\"; "
+	    "port = 0; } );");
+	int fd = client_tcp(tcp);
+	expect_chunk_framing(fd);
+	close(fd);
+	expect_chunk_framing(fd = client_tcp_to("127.0.0.2",
+				 daemon_port(&server, "tcp 127.0.0.2")));
+	close(fd);
+	daemon_stop(&server);
+}
+END_TEST
+
+START_TEST(what_is_no_listener_is_named_and_closed)
+{
+	int ends[2];
+
+	manager_open(0);
+	ck_assert_int_eq(pipe(ends), 0);
+	manager_pass(ends[0], "pipe");
+	int pair[2];
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	manager_pass(pair[0], "accepted");
+	int tcp = pass_inet(SOCK_STREAM, "s");
+	manager_start(&server, "");
+	ck_assert_ptr_nonnull(strstr(server.log,
+	    "error: pipe: was passed, but is no socket that can be served"));
+	ck_assert_ptr_nonnull(strstr(server.log,
+	    "error: accepted: was passed, but is no socket"));
+	int fd = client_tcp(tcp);
+	expect_chunk_framing(fd);
+	close(fd);
+	daemon_stop(&server);
+}
+END_TEST
+
+START_TEST(names_that_cannot_be_are_refused)
+{
+	const char *const arguments[] = { "-t", "-c", "conf", NULL };
+
+	scratch_write("conf",
+	    "listeners = ( { protocol = \"udp\"; fd_name = \".x\"; } );");
+	ck_assert_int_eq(daemon_run(&server, arguments), 78);
+	ck_assert_ptr_nonnull(
+	    strstr(server.log, "conf:1: listeners[0].fd_name: \".x\" is no "
+			       "FileDescriptorName="));
+	free(server.log);
+}
+END_TEST
+
+Suite *
+passed_suite(void)
+{
+	Suite *suite = suite_create("passed");
+	TCase *tests = tcase_create("all");
+
+	tcase_set_timeout(tests, 120);
+	tcase_add_checked_fixture(tests, scratch_enter, scratch_leave);
+	tcase_add_test(tests, each_kind_is_served);
+	tcase_add_test(tests, they_wait_for_the_next_process);
+	tcase_add_test(tests, settings_come_by_address_or_by_name);
+	tcase_add_test(tests, what_is_configured_besides_is_served_too);
+	tcase_add_test(tests, what_is_no_listener_is_named_and_closed);
+	tcase_add_test(tests, names_that_cannot_be_are_refused);
+	suite_add_tcase(suite, tests);
+	return suite;
+}

@@ -1,0 +1,225 @@
+#include "manager.h"
+
+#include <check.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define KEPT_MAX 1024
+#define BATCH_MAX 253
+#define MESSAGES_MAX 1024
+
+/* The thread that hears fills it in; the test looks on. */
+static struct {
+	pthread_mutex_t lock;
+	pthread_cond_t heard;
+	int fd;
+	size_t size, count, message_count, seen;
+	int fds[KEPT_MAX];
+	char *names[KEPT_MAX];
+	char *messages[MESSAGES_MAX];
+} manager = {
+	.lock = PTHREAD_MUTEX_INITIALIZER,
+	.heard = PTHREAD_COND_INITIALIZER,
+};
+
+static bool
+begins(const char *text, const char *start)
+{
+	return strncmp(text, start, strlen(start)) == 0;
+}
+
+/* What follows field in the lines of message, to be freed. */
+static char *
+value(const char *message, const char *field)
+{
+	const char *found = strstr(message, field);
+
+	if (found == NULL)
+		return strdup("");
+	found += strlen(field);
+	return strndup(found, strcspn(found, "\n"));
+}
+
+static void
+keep(int fd, const char *name)
+{
+	ck_assert_uint_lt(manager.count, KEPT_MAX);
+	manager.fds[manager.count] = fd;
+	manager.names[manager.count++] = strdup(name);
+}
+
+static void
+drop(const char *start)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < manager.count; i++) {
+		if (begins(manager.names[i], start)) {
+			close(manager.fds[i]);
+			free(manager.names[i]);
+			continue;
+		}
+		manager.fds[left] = manager.fds[i];
+		manager.names[left++] = manager.names[i];
+	}
+	manager.count = left;
+}
+
+static void
+hear(const char *message, const int *fds, size_t count)
+{
+	char *name = value(message, "FDNAME=");
+
+	pthread_mutex_lock(&manager.lock);
+	for (size_t i = 0; i < count; i++) {
+		if (begins(message, "FDSTORE=1") &&
+		    manager.count < manager.size)
+			keep(fds[i], name);
+		else
+			close(fds[i]);
+	}
+	if (begins(message, "FDSTOREREMOVE=1"))
+		drop(name);
+	else if (manager.message_count < MESSAGES_MAX)
+		manager.messages[manager.message_count++] = strdup(message);
+	pthread_cond_broadcast(&manager.heard);
+	pthread_mutex_unlock(&manager.lock);
+	free(name);
+}
+
+static void *
+listen_to_all(void *arg)
+{
+	char text[4096];
+	_Alignas(
+	    struct cmsghdr) char control[CMSG_SPACE(BATCH_MAX * sizeof(int))];
+	ssize_t n;
+
+	(void)arg;
+	for (;;) {
+		struct iovec piece = { text, sizeof(text) - 1 };
+		struct msghdr header = {
+			.msg_iov = &piece,
+			.msg_iovlen = 1,
+			.msg_control = control,
+			.msg_controllen = sizeof(control),
+		};
+		int fds[BATCH_MAX];
+		size_t count = 0;
+		if ((n = recvmsg(manager.fd, &header, MSG_CMSG_CLOEXEC)) == -1)
+			return NULL;
+		text[n] = '\0';
+		struct cmsghdr *at = CMSG_FIRSTHDR(&header);
+		if (at != NULL && at->cmsg_type == SCM_RIGHTS) {
+			count = (at->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+			memcpy(fds, CMSG_DATA(at), count * sizeof(int));
+		}
+		hear(text, fds, count);
+	}
+}
+
+void
+manager_open(size_t size)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	char folder[64], number[16];
+	pthread_t thread;
+
+	ck_assert_ptr_nonnull(getcwd(folder, sizeof(folder)));
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/manager",
+	    folder);
+	manager.size = size;
+	manager.fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	ck_assert_int_eq(bind(manager.fd, (struct sockaddr *)&address,
+			     sizeof(address)),
+	    0);
+	setenv("NOTIFY_SOCKET", address.sun_path, 1);
+	snprintf(number, sizeof(number), "%zu", size);
+	setenv("FDSTORE", number, 1);
+	ck_assert_int_eq(pthread_create(&thread, NULL, listen_to_all, NULL), 0);
+	pthread_detach(thread);
+}
+
+void
+manager_await(const char *start)
+{
+	pthread_mutex_lock(&manager.lock);
+	for (;;) {
+		while (manager.seen == manager.message_count)
+			pthread_cond_wait(&manager.heard, &manager.lock);
+		if (begins(manager.messages[manager.seen++], start))
+			break;
+	}
+	pthread_mutex_unlock(&manager.lock);
+}
+
+static size_t
+kept(const char *start)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < manager.count; i++)
+		count += begins(manager.names[i], start);
+	return count;
+}
+
+void
+manager_await_kept(const char *start, size_t count)
+{
+	pthread_mutex_lock(&manager.lock);
+	while (kept(start) != count)
+		pthread_cond_wait(&manager.heard, &manager.lock);
+	pthread_mutex_unlock(&manager.lock);
+}
+
+int
+manager_fd(const char *start)
+{
+	int fd = -1;
+
+	pthread_mutex_lock(&manager.lock);
+	for (size_t i = 0; i < manager.count && fd == -1; i++)
+		if (begins(manager.names[i], start))
+			fd = dup(manager.fds[i]);
+	pthread_mutex_unlock(&manager.lock);
+	ck_assert_int_ne(fd, -1);
+	return fd;
+}
+
+void
+manager_pass(int fd, const char *name)
+{
+	pthread_mutex_lock(&manager.lock);
+	keep(fd, name);
+	pthread_mutex_unlock(&manager.lock);
+}
+
+void
+manager_drop(const char *start)
+{
+	pthread_mutex_lock(&manager.lock);
+	drop(start);
+	pthread_mutex_unlock(&manager.lock);
+}
+
+void
+manager_start(struct daemon *daemon, const char *config)
+{
+	daemon_pass(manager.fds, manager.names, manager.count);
+	daemon_start_config(daemon, config);
+}
+
+void
+manager_end(struct daemon *daemon)
+{
+	daemon_signal(daemon, SIGUSR2);
+	int status = daemon_wait(daemon);
+	ck_assert_msg(status == 0, "ended with %d:\n%s", status, daemon->log);
+	free(daemon->log);
+}
