@@ -7,7 +7,8 @@ VERSION = 1.0
 prefix ?= /usr/local
 sysconfdir ?= /etc
 sbindir ?= $(prefix)/sbin
-mandir ?= $(prefix)/share/man
+datadir ?= $(prefix)/share
+mandir ?= $(datadir)/man
 unitdir ?= $(prefix)/lib/systemd/system
 DESTDIR ?=
 INSTALL ?= install
@@ -184,6 +185,9 @@ install: all
 	$(INSTALL) -d "$(DESTDIR)$(unitdir)"
 	sed 's|/usr/local/sbin|$(sbindir)|' systemd/timestampd.service \
 		>"$(DESTDIR)$(unitdir)/timestampd.service"
+	$(INSTALL) -m 644 systemd/timestampd.socket "$(DESTDIR)$(unitdir)"
+	$(INSTALL) -D -m 644 systemd/sealed.conf \
+		"$(DESTDIR)$(datadir)/timestampd/sealed.conf"
 	test -e "$(DESTDIR)$(sysconfdir)/timestampd.conf" || \
 		$(INSTALL) -D -m 644 conf/timestampd.conf \
 			"$(DESTDIR)$(sysconfdir)/timestampd.conf"
@@ -193,7 +197,10 @@ uninstall:
 	rm -f "$(DESTDIR)$(sbindir)/timestampd" \
 		"$(DESTDIR)$(mandir)/man8/timestampd.8" \
 		"$(DESTDIR)$(mandir)/man5/timestampd.conf.5" \
-		"$(DESTDIR)$(unitdir)/timestampd.service"
+		"$(DESTDIR)$(unitdir)/timestampd.service" \
+		"$(DESTDIR)$(unitdir)/timestampd.socket" \
+		"$(DESTDIR)$(datadir)/timestampd/sealed.conf"
+	rmdir "$(DESTDIR)$(datadir)/timestampd" 2>/dev/null || true
 	! cmp -s conf/timestampd.conf "$(DESTDIR)$(sysconfdir)/timestampd.conf" || \
 		rm -f "$(DESTDIR)$(sysconfdir)/timestampd.conf"
 
