@@ -14,6 +14,8 @@
 #define PAUSE_MS 100
 #define LOG_EVERY_MS 60000 /* clients cause these lines: they must not flood */
 
+static const struct log_about paused = { .message_id = LOG_ID_ACCEPT_PAUSED };
+
 bool
 acceptor_is_paused(const struct acceptor *acceptor)
 {
@@ -92,8 +94,9 @@ pause_full(struct acceptor *acceptor)
 	counters_add(acceptor->counters, COUNTER_ACCEPT_PAUSES, 1);
 	unwatch_all(acceptor);
 	if (may_log(&acceptor->full_logged_ms, clock_ms()))
-		log_warning("max_connections (%d) are open: new clients "
-			    "will wait until one closes",
+		log_about(LOG_WARNING, &paused,
+		    "max_connections (%d) are open: new clients "
+		    "will wait until one closes",
 		    acceptor->pool->slots.max);
 }
 
@@ -106,7 +109,8 @@ pause_short(struct acceptor *acceptor, int problem)
 	counters_add(acceptor->counters, COUNTER_ACCEPT_PAUSES, 1);
 	unwatch_all(acceptor);
 	if (may_log(&acceptor->short_logged_ms, now_ms))
-		log_warning("accept: %s: new clients wait, next try in %d ms",
+		log_about(LOG_WARNING, &paused,
+		    "accept: %s: new clients wait, next try in %d ms",
 		    strerror(problem), PAUSE_MS);
 }
 

@@ -65,6 +65,15 @@ peer_text(const struct conn *conn, char *text, size_t size)
 		address_text(&peer, false, text, size);
 }
 
+static struct log_about
+about_conn(const struct conn *conn)
+{
+	return (struct log_about){
+		.listener = conn->name,
+		.peer = conn->name + strlen(conn->name) + 1,
+	};
+}
+
 void
 conn_announce(struct conn *conn)
 {
@@ -74,13 +83,15 @@ conn_announce(struct conn *conn)
 	peer_text(conn, peer_name, sizeof(peer_name));
 	if (getsockname(conn->fd, &local.any, &local.len) == 0)
 		address_text(&local, false, local_name, sizeof(local_name));
-	if (asprintf(&conn->name, "%s %s from %s",
-		protocol_name((enum protocol)conn->protocol), local_name,
+	if (asprintf(&conn->name, "%s %s%c%s",
+		protocol_name((enum protocol)conn->protocol), local_name, '\0',
 		peer_name) == -1) {
 		conn->name = NULL;
 		return;
 	}
-	log_debug("%s: open", conn->name);
+	struct log_about about = about_conn(conn);
+	log_about(LOG_DEBUG, &about, "%s from %s: open", about.listener,
+	    about.peer);
 }
 
 static void
@@ -94,10 +105,13 @@ log_end(const struct conn *conn, enum counter cause, uint64_t now_ms)
 		[COUNTER_CLOSED_STOP] = "the server stops",
 	};
 	uint64_t ms = now_ms - conn->opened_ms;
+	struct log_about about = about_conn(conn);
 
-	log_debug("%s: closed, %s: %llu messages, %llu bytes in, %llu bytes "
-		  "out, %llu.%03llu s",
-	    conn->name, causes[cause], (unsigned long long)conn->messages,
+	log_about(LOG_DEBUG, &about,
+	    "%s from %s: closed, %s: %llu messages, %llu bytes in, %llu bytes "
+	    "out, %llu.%03llu s",
+	    about.listener, about.peer, causes[cause],
+	    (unsigned long long)conn->messages,
 	    (unsigned long long)conn->bytes_in,
 	    (unsigned long long)conn->bytes_out,
 	    (unsigned long long)(ms / 1000), (unsigned long long)(ms % 1000));

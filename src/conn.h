@@ -36,7 +36,7 @@ struct conn {
 	uint64_t opened_ms, active_ms; /* CLOCK_MONOTONIC */
 	uint64_t bytes_in, bytes_out, messages;
 	struct conn_kept *kept; /* what the client does not take yet */
-	char *name;             /* for the debug log, or NULL */
+	char *name; /* for the debug log: ours, NUL, the peer's; or NULL */
 };
 TAILQ_HEAD(conn_list, conn);
 

@@ -10,10 +10,15 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "journal.h"
+
+#define MESSAGE_MAX 2048
+
 static const char *const names[] = { "error", "warning", "info", "debug" };
 
 static _Atomic int current_level = LOG_INFO;
-static bool to_journal;
+static bool to_journal;  /* standard error is the journal's */
+static bool with_fields; /* and it can be reached directly */
 
 void
 log_set_level(enum log_level level)
@@ -70,14 +75,15 @@ void
 log_open(void)
 {
 	to_journal = is_journal();
+	with_fields = to_journal && journal_is_there();
 }
 
-/* The journal has a time of its own, and a field for the level. */
+static const int priorities[] = { 3, 4, 6, 7 };
+
+/* A stream to the journal takes the priority from the start of a line. */
 static size_t
 put_head(char *line, size_t size, enum log_level level)
 {
-	static const int priorities[] = { 3, 4, 6, 7 };
-
 	if (to_journal)
 		return (size_t)snprintf(line, size, "<%d>", priorities[level]);
 	size_t len = (size_t)put_time(line, size);
@@ -86,31 +92,45 @@ put_head(char *line, size_t size, enum log_level level)
 }
 
 static void
-write_line(enum log_level level, const char *format, va_list args)
+write_line(enum log_level level, const char *message)
 {
-	char line[2048];
+	char line[MESSAGE_MAX + 64];
 	size_t room = sizeof(line) - 1;
-	int saved_errno = errno;
-
 	size_t len = put_head(line, room, level);
-	int n = vsnprintf(line + len, room - len, format, args);
-	if (n < 0)
-		n = 0;
-	len = (size_t)n < room - len ? len + (size_t)n : room - 1;
+	size_t message_len = strnlen(message, room - len);
+
+	memcpy(line + len, message, message_len);
+	len += message_len;
 	line[len++] = '\n';
 	while (write(STDERR_FILENO, line, len) == -1 && errno == EINTR)
 		;
+}
+
+static void
+write_log(enum log_level level, const struct log_about *about,
+    const char *format, va_list args)
+{
+	char message[MESSAGE_MAX];
+	int saved_errno = errno;
+
+	if (vsnprintf(message, sizeof(message), format, args) < 0)
+		message[0] = '\0';
+	if (!with_fields ||
+	    journal_send(priorities[level], message, about->listener,
+		about->peer, about->message_id) == -1)
+		write_line(level, message);
 	errno = saved_errno;
 }
 
 #define DEFINE_LOG(name, level, condition)                                     \
 	void name(const char *format, ...)                                     \
 	{                                                                      \
+		static const struct log_about nothing;                         \
 		va_list args;                                                  \
 		if (!(condition))                                              \
 			return;                                                \
 		va_start(args, format);                                        \
-		write_line(level, format, args);                               \
+		write_log(level, &nothing, format, args);                      \
 		va_end(args);                                                  \
 	}
 
@@ -119,3 +139,16 @@ DEFINE_LOG(log_warning, LOG_WARNING, log_enabled(LOG_WARNING))
 DEFINE_LOG(log_notice, LOG_INFO, true)
 DEFINE_LOG(log_info, LOG_INFO, log_enabled(LOG_INFO))
 DEFINE_LOG(log_debug, LOG_DEBUG, log_enabled(LOG_DEBUG))
+
+void
+log_about(enum log_level level, const struct log_about *about,
+    const char *format, ...)
+{
+	va_list args;
+
+	if (!log_enabled(level))
+		return;
+	va_start(args, format);
+	write_log(level, about, format, args);
+	va_end(args);
+}

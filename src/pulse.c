@@ -43,7 +43,9 @@ prove_life(struct pulse *pulse)
 		pulse->missed = 0;
 		notify_alive();
 	} else if (++pulse->missed == BEATS - 1) {
-		log_error("watchdog: a thread does not turn");
+		log_about(LOG_ERROR,
+		    &(struct log_about){ .message_id = LOG_ID_WATCHDOG },
+		    "watchdog: a thread does not turn");
 	}
 	roster_ping(pulse->roster);
 	pool_ping(pulse->pool);

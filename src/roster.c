@@ -92,11 +92,13 @@ roster_set(struct roster *roster, const struct config *config)
 static void
 announce(const struct listener *listener)
 {
+	struct log_about about = { .listener = listener->name };
+
 	if (is_datagram(listener))
-		log_info("listening on %s", listener->name);
+		log_about(LOG_INFO, &about, "listening on %s", listener->name);
 	else
-		log_info("listening on %s, %s framing", listener->name,
-		    framing_name(listener->framing));
+		log_about(LOG_INFO, &about, "listening on %s, %s framing",
+		    listener->name, framing_name(listener->framing));
 }
 
 /* All that config asks for, not open yet. */
@@ -348,7 +350,9 @@ update_listeners(struct roster *roster, struct listener_list *wanted)
 		if (settings == NULL && listener->passed) {
 			listener_reset(listener);
 		} else if (settings == NULL) {
-			log_info("no longer listening on %s", listener->name);
+			log_about(LOG_INFO,
+			    &(struct log_about){ .listener = listener->name },
+			    "no longer listening on %s", listener->name);
 			retire(roster, listener);
 		} else if (listener_update(listener, settings) != 0) {
 			log_warning("%s: not all of its new settings hold: %s",

@@ -107,6 +107,14 @@ log_lines(const char *text)
 }
 
 static void
+log_event(enum log_level level, const char *message_id, const char *message)
+{
+	struct log_about about = { .message_id = message_id };
+
+	log_about(level, &about, "%s", message);
+}
+
+static void
 use_config(struct server *server, struct config *config)
 {
 	config_free(server->config);
@@ -144,7 +152,7 @@ apply_config(struct server *server, struct config *config)
 	if (rc != 0)
 		log_error("reload: a thread keeps its old settings: %s",
 		    strerror(errno));
-	log_info("reloaded");
+	log_event(LOG_INFO, LOG_ID_RELOAD, "reloaded");
 }
 
 /* Returns why it was refused, to be freed; empty when it was not. */
@@ -166,7 +174,8 @@ reload(struct server *server)
 		apply_config(server, config);
 	} else {
 		log_lines(reasons);
-		log_error("reload refused: all stays as it was");
+		log_event(LOG_ERROR, LOG_ID_RELOAD_REFUSED,
+		    "reload refused: all stays as it was");
 	}
 	notify_ready();
 	return reasons;
@@ -210,7 +219,7 @@ begin_stop(struct server *server)
 	server->phase = STOPPING;
 	server->deadline_ms = clock_ms() +
 	                      (uint64_t)server->config->drain_timeout * 1000;
-	log_info("stopping");
+	log_event(LOG_INFO, LOG_ID_STOP, "stopping");
 	notify_stopping();
 	roster_retire_all(&server->roster);
 	pool_order(&server->pool, WORKER_DRAIN);
@@ -235,7 +244,8 @@ begin_restart(struct server *server)
 	server->leave_max = (int)(size - others);
 	server->deadline_ms = clock_ms() +
 	                      (uint64_t)server->config->drain_timeout * 1000;
-	log_info("stopping, for another process to go on");
+	log_event(LOG_INFO, LOG_ID_STOP,
+	    "stopping, for another process to go on");
 	notify_stopping();
 	roster_leave(&server->roster);
 }
@@ -488,7 +498,8 @@ server_run(struct config *config, const struct options *options)
 	if ((status = open_listeners(&server)) != 0)
 		goto out;
 	take_over(&server);
-	log_info("ready: %d workers, at most %d connections", server.pool.count,
+	log_about(LOG_INFO, &(struct log_about){ .message_id = LOG_ID_START },
+	    "ready: %d workers, at most %d connections", server.pool.count,
 	    server.pool.slots.max);
 	pulse_start(&server.pulse, &server.pool, &server.roster, clock_ms());
 	notify_ready();

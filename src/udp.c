@@ -188,11 +188,13 @@ log_datagram(const struct udp *udp, const struct address *source, size_t len,
 		[COUNTER_EVENTS] = "answered",
 	};
 	char text[ADDRESS_TEXT_MAX];
+	struct log_about about = {
+		.listener = protocol_name(udp->protocol),
+		.peer = address_text(source, false, text, sizeof(text)),
+	};
 
-	log_debug("%s datagram from %s, %zu bytes: %s",
-	    protocol_name(udp->protocol),
-	    address_text(source, false, text, sizeof(text)), len,
-	    verdicts[verdict]);
+	log_about(LOG_DEBUG, &about, "%s datagram from %s, %zu bytes: %s",
+	    about.listener, about.peer, len, verdicts[verdict]);
 }
 
 /* Puts the reply to datagram number i into the out row; false: it gets none. */

@@ -13,7 +13,7 @@
 #include "suites.h"
 
 #define CONNECTIONS 100
-#define FLOOD (4 * 1024 * 1024)
+#define FLOOD (32 * 1024 * 1024) /* more than all buffers hold */
 
 #define LISTENERS                                                              \
 	"workers = 2;\n"                                                       \
