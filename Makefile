@@ -24,6 +24,8 @@ DEPS_CHECK = check netcat-openbsd ncat socat telnet busybox python3 \
 	iproute2 tzdata util-linux systemd strace
 DEPS_CI = clang clang-format clang-tidy cppcheck libclang-rt-14-dev mandoc \
 	valgrind shellcheck
+DEPS_BENCH = python3 util-linux xinetd socat ncat memcached redis-server \
+	moreutils gnuplot-nox
 
 PKG_CONFIG ?= pkg-config
 PACKAGES = libconfig libsystemd
@@ -67,8 +69,13 @@ SUPPORT_OBJECTS = \
 INTEGRATION = $(BUILD)/integration-tests
 INTEGRATION_OBJECTS = \
 	$(patsubst tests/%.c,$(BUILD)/%.o,$(sort $(wildcard tests/integration/*.c)))
+LOAD = $(BUILD)/bench/load
+LOAD_OBJECTS = \
+	$(patsubst tests/%.c,$(BUILD)/%.o,$(sort $(wildcard tests/bench/*.c)))
+LIMITS = $(patsubst %,$(BUILD)/bench/limits/%,\
+	echo visit datagram group stream)
 CHECK_LIBS = $(shell $(PKG_CONFIG) --libs check)
-SOURCES = $(wildcard src/*.[ch] tests/*/*.[ch])
+SOURCES = $(wildcard src/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch])
 
 all: $(PROGRAM)
 
@@ -85,7 +92,7 @@ $(BUILD)/%.o: tests/%.c $(BUILD)/flags
 	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
 # "make deps check" in parallel: nothing is compiled before all is installed.
-ifneq ($(filter deps deps-ci,$(MAKECMDGOALS)),)
+ifneq ($(filter deps deps-ci deps-bench,$(MAKECMDGOALS)),)
 $(BUILD)/flags: | deps
 endif
 
@@ -96,13 +103,19 @@ $(BUILD)/flags: FORCE
 		echo "$(subst ",\",$(FLAGS))" >$@
 
 -include $(patsubst %.o,%.d,$(OBJECTS) $(UNIT_OBJECTS) $(SUPPORT_OBJECTS) \
-	$(INTEGRATION_OBJECTS))
+	$(INTEGRATION_OBJECTS) $(LOAD_OBJECTS) $(LIMITS:=.o))
 
 $(UNIT): $(UNIT_OBJECTS) $(SUPPORT_OBJECTS) $(ROOMS)
 	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) $(CHECK_LIBS)
 
 $(INTEGRATION): $(INTEGRATION_OBJECTS) $(SUPPORT_OBJECTS)
 	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(CHECK_LIBS)
+
+$(LOAD): $(LOAD_OBJECTS)
+	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^
+
+$(LIMITS): %: %.o $(BUILD)/bench/limits/loopback.o
+	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^
 
 run: all
 	$(PROGRAM) -d -c conf/timestampd.conf
@@ -139,6 +152,20 @@ check-reproducible:
 	$(MAKE) -C build/two all
 	cmp build/one/$(PROGRAM) build/two/$(PROGRAM)
 
+bench-programs: $(LOAD) $(LIMITS)
+
+# A run of a core for the server and one for the load; tests/bench/README.md.
+ROUNDS ?= 5
+SECONDS ?= 0.5
+ONLY ?=
+SERVER_CPU ?= 0
+LOAD_CPU ?= 1
+bench: all bench-programs
+	tests/bench/bench.py --server $(PROGRAM) --programs $(BUILD)/bench \
+		--output build/bench --rounds $(ROUNDS) --seconds $(SECONDS) \
+		--server-cpu $(SERVER_CPU) --load-cpu $(LOAD_CPU) \
+		--only "$(ONLY)" $(if $(PLOT),--plot)
+
 coverage:
 	rm -rf build/coverage-gcc
 	$(MAKE) CC=gcc VARIANT=coverage CFLAGS="-O0 -g" check
@@ -160,7 +187,7 @@ lint:
 		--suppress=ctuuninitvar -D_GNU_SOURCE \
 		"-DTAILQ_FOREACH(var,head,field)=while((var))" \
 		-DSYSCONFDIR='""' -DVERSION='""' -Isrc src tests
-	clang-tidy --quiet $(wildcard src/*.c tests/*/*.c) -- \
+	clang-tidy --quiet $(filter %.c,$(SOURCES)) -- \
 		-std=gnu17 $(CPPFLAGS_ALL) 2>/dev/null
 	mandoc -T lint -W warning man/timestampd.8 man/timestampd.conf.5
 	shellcheck .ci/run tests/install-packages $(wildcard tests/systemd/*)
@@ -175,6 +202,9 @@ deps:
 
 deps-ci: deps
 	@tests/install-packages $(DEPS_CI)
+
+deps-bench: deps
+	@tests/install-packages $(DEPS_BENCH)
 
 # An existing configuration is the administrator's.
 install: all
@@ -214,5 +244,5 @@ clean:
 
 FORCE:
 .PHONY: all run check check-systemd check-asan check-tsan check-valgrind check-reproducible
-.PHONY: coverage lint format
-.PHONY: deps deps-ci install uninstall dist clean FORCE
+.PHONY: coverage lint format bench bench-programs
+.PHONY: deps deps-ci deps-bench install uninstall dist clean FORCE

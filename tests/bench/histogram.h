@@ -1,0 +1,24 @@
+#ifndef HISTOGRAM_H
+#define HISTOGRAM_H
+
+#include <stdint.h>
+
+/*
+ * Counts of durations in buckets whose width grows with the value: each power
+ * of two is cut into HISTOGRAM_CUTS, so a percentile is off by 3 % at most.
+ */
+#define HISTOGRAM_CUTS 32
+#define HISTOGRAM_POWERS 40 /* up to 2^40 ns, a quarter of an hour */
+
+struct histogram {
+	uint64_t count, max_ns;
+	uint64_t buckets[HISTOGRAM_POWERS * HISTOGRAM_CUTS];
+};
+
+void histogram_clear(struct histogram *histogram);
+void histogram_add(struct histogram *histogram, uint64_t ns);
+
+/* The duration that a share of all, 0 to 1, do not exceed; 0 of none. */
+uint64_t histogram_at(const struct histogram *histogram, double share);
+
+#endif

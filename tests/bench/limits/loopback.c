@@ -1,0 +1,32 @@
+#include "loopback.h"
+
+#include <arpa/inet.h>
+#include <err.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+#define BACKLOG 4096
+
+int
+loopback_open(int type)
+{
+	struct sockaddr_in address = {
+		.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+	socklen_t len = sizeof(address);
+	int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0), one = 1;
+
+	if (fd == -1 || bind(fd, (struct sockaddr *)&address, len) == -1 ||
+	    getsockname(fd, (struct sockaddr *)&address, &len) == -1)
+		err(71, "socket");
+	if (type == SOCK_STREAM && (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY,
+					&one, sizeof(one)) == -1 ||
+				       listen(fd, BACKLOG) == -1))
+		err(71, "listen");
+	fprintf(stderr, "listening on %s 127.0.0.1:%d\n",
+	    type == SOCK_STREAM ? "tcp" : "udp", ntohs(address.sin_port));
+	return fd;
+}

@@ -1,0 +1,37 @@
+#ifndef METER_H
+#define METER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "histogram.h"
+#include "plan.h"
+
+/*
+ * Counts what a run does after its warm-up, and the CPU time that the server
+ * takes for it.  The workload adds to the counts and asks whether to go on.
+ */
+struct meter {
+	pid_t server;
+	uint64_t next_ns; /* CLOCK_MONOTONIC: the end of warm-up, or of all */
+	uint64_t run_ns;
+	bool running; /* warm */
+	uint64_t begin_ns, begin_cpu_ns, begin_own_ns;
+	uint64_t wall_ns, cpu_ns, own_ns;
+	uint64_t messages, bytes, lost; /* answered; received */
+	struct histogram latency;
+	int64_t private_bytes; /* for each connection; -1: not measured */
+};
+
+uint64_t meter_now_ns(void);
+
+/* The warm-up begins. */
+void meter_start(struct meter *meter, const struct plan *plan);
+
+/* False when the time is over. */
+bool meter_goes_on(struct meter *meter);
+
+/* Writes all as one line of JSON to standard output. */
+void meter_print(const struct meter *meter);
+
+#endif

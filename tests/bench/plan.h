@@ -1,0 +1,27 @@
+#ifndef PLAN_H
+#define PLAN_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/*
+ * What one run of the load is to do: read from the command line, unchanged from
+ * then on.
+ */
+struct plan {
+	const char *workload;
+	int port;     /* of the server, on 127.0.0.1 */
+	pid_t server; /* whose CPU time is read */
+	int connections;
+	int window; /* datagrams, bursts or connections on their way at once */
+	int size;   /* bytes of a message, or of a line */
+	uint64_t warm_ns, run_ns;
+	const char *prefix; /* of a reply, as for strptime(3); NULL: none */
+	const char *request, *reply; /* NULL: size letters, and the same */
+};
+
+/* Ends the program when the command line is wrong. */
+void plan_parse(struct plan *plan, int argc, char **argv);
+
+#endif
