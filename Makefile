@@ -154,17 +154,18 @@ check-reproducible:
 
 bench-programs: $(LOAD) $(LIMITS)
 
-# A run of a core for the server and one for the load; tests/bench/README.md.
+# One core for the server, one for the load: see tests/bench/README.md.
 ROUNDS ?= 5
-SECONDS ?= 0.5
+SECONDS ?= 0.4
 ONLY ?=
+BUDGET ?= 300
 SERVER_CPU ?= 0
 LOAD_CPU ?= 1
 bench: all bench-programs
 	tests/bench/bench.py --server $(PROGRAM) --programs $(BUILD)/bench \
 		--output build/bench --rounds $(ROUNDS) --seconds $(SECONDS) \
 		--server-cpu $(SERVER_CPU) --load-cpu $(LOAD_CPU) \
-		--only "$(ONLY)" $(if $(PLOT),--plot)
+		--budget $(BUDGET) --only "$(ONLY)" $(if $(PLOT),--plot)
 
 coverage:
 	rm -rf build/coverage-gcc

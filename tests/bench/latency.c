@@ -7,12 +7,10 @@
 
 #include "dialogue.h"
 #include "endpoint.h"
-#include "pingpong.h"
 #include "stream.h"
 
 /* A step of the neighbour takes no longer than a few round trips. */
 #define STREAM_STEP (32 * 1024)
-#define CROWD_STEP 4
 
 struct probe {
 	int fd;
@@ -37,7 +35,8 @@ static void
 probe_open(struct probe *probe, const struct plan *plan)
 {
 	memset(probe, 0, sizeof(*probe));
-	dialogue_init(&probe->dialogue, plan);
+	/* A line has a stamp in any framing. */
+	dialogue_init_line(&probe->dialogue, plan);
 	probe->fd = endpoint_stream(plan->port, 0);
 	probe_send(probe);
 }
@@ -88,22 +87,6 @@ latency_stream_run(const struct plan *plan, struct meter *meter)
 	meter_start(meter, plan);
 	while (meter_goes_on(meter)) {
 		stream_step(&stream, 0);
-		probe_poll(&probe, meter);
-	}
-}
-
-void
-latency_crowd_run(const struct plan *plan, struct meter *meter)
-{
-	static struct pingpong crowd;
-	static struct meter other;
-	struct probe probe;
-
-	pingpong_open(&crowd, plan, &other);
-	probe_open(&probe, plan);
-	meter_start(meter, plan);
-	while (meter_goes_on(meter)) {
-		pingpong_step(&crowd, CROWD_STEP, 0);
 		probe_poll(&probe, meter);
 	}
 }

@@ -2,12 +2,14 @@
 
 #include <err.h>
 #include <errno.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "dialogue.h"
 #include "endpoint.h"
 
 #define EVENTS_MAX 256
@@ -17,6 +19,14 @@ struct ping {
 	int fd;
 	size_t received; /* of the reply */
 	uint64_t sent_ns;
+};
+
+struct pingpong {
+	int epoll_fd;
+	struct ping *pings;
+	struct dialogue dialogue;
+	struct meter *meter;
+	char buffer[65536];
 };
 
 static void
@@ -67,14 +77,13 @@ open_one(struct pingpong *pingpong, struct ping *ping, int port, int number)
 	say(pingpong, ping, meter_now_ns());
 }
 
-void
+static void
 pingpong_open(struct pingpong *pingpong, const struct plan *plan,
     struct meter *meter)
 {
 	memset(pingpong, 0, sizeof(*pingpong));
 	dialogue_init(&pingpong->dialogue, plan);
 	pingpong->meter = meter;
-	pingpong->count = plan->connections;
 	pingpong->pings = calloc((size_t)plan->connections,
 	    sizeof(*pingpong->pings));
 	pingpong->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -84,12 +93,11 @@ pingpong_open(struct pingpong *pingpong, const struct plan *plan,
 		open_one(pingpong, &pingpong->pings[i], plan->port, i);
 }
 
-void
-pingpong_step(struct pingpong *pingpong, int max_replies, int timeout_ms)
+static void
+pingpong_step(struct pingpong *pingpong)
 {
 	struct epoll_event events[EVENTS_MAX];
-	int n = epoll_wait(pingpong->epoll_fd, events,
-	    max_replies < EVENTS_MAX ? max_replies : EVENTS_MAX, timeout_ms);
+	int n = epoll_wait(pingpong->epoll_fd, events, EVENTS_MAX, WAIT_MS);
 
 	for (int i = 0; i < n; i++)
 		hear(pingpong, events[i].data.ptr);
@@ -103,5 +111,5 @@ pingpong_run(const struct plan *plan, struct meter *meter)
 	pingpong_open(&pingpong, plan, meter);
 	meter_start(meter, plan);
 	while (meter_goes_on(meter))
-		pingpong_step(&pingpong, EVENTS_MAX, WAIT_MS);
+		pingpong_step(&pingpong);
 }

@@ -1,0 +1,109 @@
+"""What timestampd is to reach, and whether it did."""
+
+from dataclasses import dataclass
+
+import table
+from workload import IDLE
+
+OURS = "timestampd"
+CALM = ("tcp-64-64", OURS)
+LINE = ("lines-64-1", OURS)
+PLAIN = ("udp-256", OURS)
+
+
+@dataclass
+class Goal:
+    text: str
+    most: bool  # the bound is the most allowed, else the least
+    bound: float
+    metric: str
+    key: tuple
+    base: tuple  # (); the figure itself
+    aside: tuple = ()  # (text, metric, key, base) to show beside it
+
+
+def versus(server, bound):
+    base = ("tcp-64-64", server)
+    return Goal(f"TCP ping-pong, messages a second / {server}", False, bound,
+                "rate", CALM, base, ("CPU each", "cost_ns", CALM, base))
+
+
+GOALS = [
+    Goal("TCP ping-pong, CPU per message / bare epoll echo", True, 1.02,
+         "cost_ns", CALM, ("tcp-64-64", "bare echo"),
+         ("512 clients", "cost_ns", ("tcp-512-64", OURS),
+          ("tcp-512-64", "bare echo"))),
+    versus("memcached", 1.0),
+    versus("redis", 1.0),
+    versus("Python threaded", 2.0),
+    Goal("churn, CPU per connection / bare blocking loop", True, 1.35,
+         "cost_ns", ("churn-64", OURS), ("churn-64", "bare visit"),
+         ("/ bare epoll", "cost_ns", ("churn-64", OURS),
+          ("churn-64", "bare echo"))),
+    Goal("64-byte lines, bytes out / bare stream echo", False, 0.95,
+         "bytes_rate", LINE, ("lines-64-1", "bare stream"),
+         ("per CPU second", "bytes_per_cpu_s", LINE,
+          ("lines-64-1", "bare stream"))),
+    Goal("64-byte lines, lines a second / ts", False, 150,
+         "rate", LINE, ("lines-64-1", "ts")),
+    Goal("UDP, CPU per datagram / bare recvmmsg echo", True, 1.05,
+         "cost_ns", PLAIN, ("udp-256", "bare datagram"),
+         ("window 16", "cost_ns", ("udp-16", OURS),
+          ("udp-16", "bare datagram"))),
+    Goal("UDP bursts, datagrams a second / plain UDP", False, 20,
+         "rate", ("burst-64", OURS), PLAIN,
+         ("CPU each", "cost_ns", ("burst-64", OURS), PLAIN)),
+    Goal("private bytes for each idle connection", True, 128,
+         "private_bytes", (f"idle-{IDLE}", OURS), ()),
+    Goal("p99 of a client beside a full-speed stream / alone", True, 3,
+         "p99_us", ("latency-stream", OURS), ("latency-alone", OURS),
+         ("p50", "p50_us", ("latency-stream", OURS),
+          ("latency-alone", OURS))),
+    Goal("messages a second, 10,000 clients / 64", False, 0.9,
+         "rate", ("tcp-10000-64", OURS), CALM,
+         ("the bare echo's", "rate", ("tcp-10000-64", "bare echo"),
+          ("tcp-64-64", "bare echo"))),
+]
+
+
+def measure(results, metric, key, base):
+    if base:
+        return results.ratio(metric, key, base)
+    return results.spread(key, metric)
+
+
+def verdict(goal, spread):
+    if spread is None:
+        return "not measured"
+    met = (spread[0] <= goal.bound if goal.most
+           else spread[0] >= goal.bound)
+    return "met" if met else "missed"
+
+
+def row(goal, results):
+    spread = measure(results, goal.metric, goal.key, goal.base)
+    aside = ""
+    if goal.aside:
+        text, *what = goal.aside
+        other = measure(results, *what)
+        aside = f"{text}: {table.centre(other)}" if other else ""
+    sign = "<=" if goal.most else ">="
+    return (goal.text, f"{sign} {goal.bound:g}", table.centre(spread),
+            table.reach(spread), verdict(goal, spread), aside)
+
+
+def show(results):
+    rows = [("goal", "", "measured", "(min..max)", "", "beside it")]
+    return table.render(rows + [row(goal, results) for goal in GOALS])
+
+
+def as_json(results):
+    documents = []
+    for goal in GOALS:
+        spread = measure(results, goal.metric, goal.key, goal.base)
+        documents.append(dict(
+            goal=goal.text, bound=goal.bound,
+            at="most" if goal.most else "least",
+            measured=spread[0] if spread else None,
+            verdict=verdict(goal, spread)))
+    return documents

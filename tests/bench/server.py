@@ -1,0 +1,214 @@
+"""The servers that are measured: how each is started, and what it says.
+
+A server is a function that takes a Place and returns the command, and the port
+or None where the server chooses one and tells it in a line "listening on".
+"""
+
+import getpass
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+CTIME = "[%a %b %e %H:%M:%S %Y] "
+START_TIMEOUT = 10
+
+
+class Missing(Exception):
+    """The program is not installed."""
+
+
+class Failed(Exception):
+    """The server or the load did something wrong."""
+
+
+class Place:
+    """Where the programs are, where they may write, and on which CPU."""
+
+    def __init__(self, timestampd, programs, scratch, cpu):
+        self.timestampd = os.path.abspath(timestampd)
+        self.programs = os.path.abspath(programs)
+        self.scratch = scratch
+        self.cpu = cpu
+
+    def write(self, name, text):
+        path = os.path.join(self.scratch, name)
+        with open(path, "w", encoding="ascii") as file:
+            file.write(text)
+        return path
+
+
+def installed(program):
+    """The path of a program, also of one that only root has in the PATH."""
+    path = shutil.which(program, path=os.environ.get("PATH", "") +
+                        ":/usr/sbin:/sbin")
+    if path is None:
+        raise Missing(program)
+    return path
+
+
+def free_port(kind=socket.SOCK_STREAM):
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def timestampd(protocol, settings=""):
+    def command(place):
+        config = place.write("timestampd.conf", f"""
+log_level = "info";
+workers = 1;
+limits: {{ max_connections = 16000; }};
+listeners = ({{ protocol = "{protocol}"; address = "127.0.0.1";
+               port = 0; {settings} }});
+""")
+        return [place.timestampd, "-c", config], None
+    return command
+
+
+def limit(name):
+    def command(place):
+        return [os.path.join(place.programs, "limits", name)], None
+    return command
+
+
+def threaded(_place):
+    return [sys.executable, os.path.join(HERE, "peers", "threaded.py")], None
+
+
+def memcached(_place):
+    port = free_port()
+    return [installed("memcached"), "-l", "127.0.0.1", "-p", str(port),
+            "-U", "0", "-t", "1", "-c", "16000", "-b", "4096",
+            "-u", getpass.getuser()], port
+
+
+def redis(place):
+    port = free_port()
+    return [installed("redis-server"), "--bind", "127.0.0.1",
+            "--port", str(port), "--save", "", "--appendonly", "no",
+            "--maxclients", "16000", "--tcp-backlog", "4096",
+            # Else it refuses who comes from 127.1.0.1.
+            "--protected-mode", "no",
+            "--dir", place.scratch, "--loglevel", "warning"], port
+
+
+def xinetd(service, kind):
+    def command(place):
+        stream = kind == "stream"
+        port = free_port(socket.SOCK_STREAM if stream else socket.SOCK_DGRAM)
+        config = place.write("xinetd.conf", f"""
+service {service}
+{{
+	type = INTERNAL UNLISTED
+	id = {service}-{kind}
+	socket_type = {kind}
+	protocol = {"tcp" if stream else "udp"}
+	wait = {"no" if stream else "yes"}
+	user = {getpass.getuser()}
+	bind = 127.0.0.1
+	port = {port}
+	instances = UNLIMITED
+	per_source = UNLIMITED
+	cps = 0 1
+	{"flags = NODELAY" if stream else ""}
+}}
+""")
+        return [installed("xinetd"), "-dontfork", "-f", config, "-pidfile",
+                os.path.join(place.scratch, "xinetd.pid"), "-filelog",
+                os.path.join(place.scratch, "xinetd.log")], port
+    return command
+
+
+def socat(child):
+    def command(_place):
+        if child.startswith("EXEC:"):
+            installed(child[len("EXEC:"):])
+        port = free_port()
+        return [installed("socat"), f"TCP4-LISTEN:{port},bind=127.0.0.1,fork,"
+                "reuseaddr,nodelay,backlog=4096", child], port
+    return command
+
+
+def ncat(_place):
+    port = free_port()
+    return [installed("ncat"), "-l", "-k", "-m", "1000", "127.0.0.1",
+            str(port), "-e", "/bin/cat"], port
+
+
+class Server:
+    """A server that runs; a context manager that ends it."""
+
+    def __init__(self, command, place, datagrams=False):
+        argv, self.port = command(place)
+        self.log_path = os.path.join(place.scratch, "server.log")
+        with open(self.log_path, "wb") as log:
+            # A session of its own: its children end with it.
+            self.process = subprocess.Popen(
+                ["taskset", "-c", str(place.cpu), *argv], stdout=log,
+                stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
+        try:
+            self.wait(datagrams)
+        except Failed:
+            self.stop()
+            raise
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def log(self):
+        with open(self.log_path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def is_ready(self, datagrams):
+        if self.port is None:
+            found = re.search(r"listening on \w+ 127\.0\.0\.1:(\d+)",
+                              self.log())
+            if found:
+                self.port = int(found[1])
+            return found is not None
+        if datagrams:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+                probe.settimeout(0.02)
+                probe.connect(("127.0.0.1", self.port))
+                try:
+                    probe.send(b"x")
+                    return probe.recv(64) == b"x"
+                except OSError:
+                    return False
+        try:
+            socket.create_connection(("127.0.0.1", self.port), 1).close()
+        except OSError:
+            return False
+        return True
+
+    def wait(self, datagrams):
+        deadline = time.monotonic() + START_TIMEOUT
+        while not self.is_ready(datagrams):
+            if self.process.poll() is not None:
+                raise Failed("ended at once: " + self.log().strip()[-200:])
+            if time.monotonic() > deadline:
+                raise Failed("is not ready after 10 s")
+            time.sleep(0.005)
+
+    def stop(self):
+        # Only this server's own session, and only while its leader is not
+        # waited for: no other process can have the number meanwhile.
+        if self.process.returncode is None:
+            try:
+                os.killpg(self.process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            self.process.wait()

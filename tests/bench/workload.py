@@ -1,0 +1,139 @@
+"""What is measured: workloads, and the servers that each is put on."""
+
+from dataclasses import dataclass, field
+
+import server
+
+STAMP = ["--prefix", server.CTIME]
+TS_STAMP = ["--prefix", "%b %d %H:%M:%S "]
+MEMCACHED = ["--request", "mn\r\n", "--reply", "MN\r\n"]
+REDIS = ["--request", "PING\r\n", "--reply", "+PONG\r\n"]
+DAYTIME = ["--request", "", "--reply", ""]
+
+LINES = 'framing = "line";'
+IDLE = 15000
+
+
+@dataclass
+class Candidate:
+    name: str
+    command: object  # see server.py
+    talk: list = field(default_factory=list)  # options of the load
+    datagrams: bool = False
+
+
+@dataclass
+class Workload:
+    name: str
+    group: str
+    load: str  # as the load program calls it
+    options: list
+    candidates: list
+    limit: str = ""  # the candidate that others are compared with
+    cost: str = "cost_ns"  # by which they are compared; see result.py
+    seconds: float = 0  # 0: as long as all
+    rounds: int = 0  # 0: as many as all
+
+
+def tcp(settings=""):
+    return Candidate("timestampd", server.timestampd("tcp", settings), STAMP)
+
+
+def udp():
+    return Candidate("timestampd", server.timestampd("udp"), STAMP)
+
+
+def limit(name):
+    return Candidate(f"bare {name}", server.limit(name))
+
+
+def memcached():
+    return Candidate("memcached", server.memcached, MEMCACHED)
+
+
+def redis():
+    return Candidate("redis", server.redis, REDIS)
+
+
+def threaded():
+    return Candidate("Python threaded", server.threaded, STAMP)
+
+
+def socat_fork():
+    return Candidate("socat fork", server.socat("PIPE"))
+
+
+def pingpong(connections, size):
+    peers = []
+    if (connections, size) == (64, 64):
+        peers = [memcached(), redis(), threaded(), socat_fork(),
+                 Candidate("xinetd echo", server.xinetd("echo", "stream")),
+                 Candidate("ncat -e cat", server.ncat)]
+    return Workload(
+        f"tcp-{connections}-{size}", "TCP ping-pong", "pingpong",
+        ["--connections", connections, "--size", size],
+        [tcp("backlog = 4096;"), limit("echo"), *peers], "bare echo")
+
+
+def churn():
+    return Workload(
+        "churn-64", "connection churn", "churn", ["--window", 32],
+        [tcp(), limit("visit"), limit("echo"), memcached(), redis(),
+         threaded(), socat_fork(),
+         Candidate("xinetd daytime", server.xinetd("daytime", "stream"),
+                   DAYTIME)], "bare visit")
+
+
+def lines(size, streams):
+    peers = []
+    if (size, streams) == (64, 1):
+        peers = [Candidate("ts", server.socat("EXEC:ts"), TS_STAMP)]
+    return Workload(
+        f"lines-{size}-{streams}", "line streams", "stream",
+        ["--connections", streams, "--size", size],
+        [tcp(LINES), limit("stream"), *peers], "bare stream",
+        # Stamps make more bytes of a line.
+        "byte_cost_ns")
+
+
+def datagrams(window):
+    peers = []
+    if window == 1:
+        peers = [Candidate("xinetd echo", server.xinetd("echo", "dgram"),
+                           datagrams=True)]
+    if window == 256:
+        peers = [limit("group")]
+    return Workload(
+        f"udp-{window}", "UDP ping-pong", "datagram", ["--window", window],
+        [udp(), limit("datagram"), *peers], "bare datagram")
+
+
+def bursts():
+    return Workload(
+        "burst-64", "UDP bursts", "burst", ["--window", 8],
+        [udp(), limit("group"), limit("datagram")], "bare group")
+
+
+def idle():
+    return Workload(
+        f"idle-{IDLE}", "idle connections", "idle", ["--connections", IDLE],
+        [tcp("backlog = 4096;"), limit("echo"), memcached(), redis()],
+        seconds=2, rounds=1)
+
+
+def latency(neighbour):
+    return Workload(f"latency-{neighbour}", "latency of one client",
+                    f"latency-{neighbour}", [], [tcp(LINES)])
+
+
+WORKLOADS = [
+    *(pingpong(connections, size) for size in (64, 1024)
+      for connections in (1, 64, 512, 10000)),
+    churn(),
+    *(lines(size, streams) for streams in (1, 16) for size in (16, 64, 256)),
+    *(datagrams(window) for window in (1, 16, 256)),
+    bursts(),
+    latency("alone"),
+    latency("stream"),
+    idle(),
+]
