@@ -24,8 +24,8 @@ DEPS_CHECK = check netcat-openbsd ncat socat telnet busybox python3 \
 	iproute2 tzdata util-linux systemd strace
 DEPS_CI = clang clang-format clang-tidy cppcheck libclang-rt-14-dev mandoc \
 	valgrind shellcheck
-DEPS_BENCH = python3 util-linux xinetd socat ncat memcached redis-server \
-	moreutils gnuplot-nox
+DEPS_BENCH = python3 util-linux iproute2 xinetd socat ncat memcached \
+	redis-server moreutils gnuplot-nox
 
 PKG_CONFIG ?= pkg-config
 PACKAGES = libconfig libsystemd

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S python3 -B
 """Measures timestampd beside other servers; see README.md.
 
 Each server is started in turn on one CPU, the load on another, round by round:
@@ -19,11 +19,12 @@ from statistics import median
 
 import chart
 import goal
+import network
 import ready
 import table
 from result import Results, figures
 from server import Failed, Missing, Place, Server
-from workload import IDLE, WORKLOADS
+from workload import IDLE, WORKLOADS, with_base
 
 FILES = IDLE + 500
 WARM_MS = 100
@@ -33,6 +34,8 @@ RUN_TIMEOUT = 60
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--server", required=True, help="timestampd")
+    parser.add_argument("--base", default="",
+                        help="another timestampd to compare it with")
     parser.add_argument("--programs", required=True,
                         help="folder of the load and the limit programs")
     parser.add_argument("--output", required=True, help="folder for results")
@@ -135,6 +138,7 @@ class Bench:
             print(f"\r{text}\033[K", end="", file=sys.stderr, flush=True)
 
     def report(self):
+        print(f"Linux {platform.release()}, {network.describe()}\n")
         print(table.show(self.results, self.workloads), end="\n\n")
         for name, times in self.ready_ms.items():
             print(f"start to READY=1, {name}: {median(times):.1f} ms "
@@ -145,6 +149,7 @@ class Bench:
         path = os.path.join(self.options.output, "results.json")
         with open(path, "w", encoding="utf-8") as file:
             json.dump(dict(kernel=platform.release(),
+                           network=network.describe(),
                            processor_count=os.cpu_count(),
                            rounds=self.options.rounds,
                            seconds=self.options.seconds,
@@ -162,8 +167,12 @@ class Bench:
 
 def main():
     options = arguments()
+    network.enter()
     workloads = [workload for workload in WORKLOADS
                  if re.search(options.only, workload.name)]
+    if options.base:
+        workloads = [with_base(workload, options.base)
+                     for workload in workloads]
     if not workloads:
         sys.exit("workloads: " + " ".join(each.name for each in WORKLOADS))
     if len({options.server_cpu, options.load_cpu} &

@@ -86,9 +86,9 @@ def row(goal, results):
     if goal.aside:
         text, *what = goal.aside
         other = measure(results, *what)
-        aside = f"{text}: {table.centre(other)}" if other else ""
+        aside = f"{text}: {other[0]:.4g}" if other else ""
     sign = "<=" if goal.most else ">="
-    return (goal.text, f"{sign} {goal.bound:g}", table.centre(spread),
+    return (goal.text, f"{sign} {goal.bound:g}", f"{spread[0]:.4g}" if spread else "",
             table.reach(spread), verdict(goal, spread), aside)
 
 

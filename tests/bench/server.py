@@ -58,7 +58,7 @@ def free_port(kind=socket.SOCK_STREAM):
         return probe.getsockname()[1]
 
 
-def timestampd(protocol, settings=""):
+def timestampd(protocol, settings="", program=""):
     def command(place):
         config = place.write("timestampd.conf", f"""
 log_level = "info";
@@ -67,7 +67,7 @@ limits: {{ max_connections = 16000; }};
 listeners = ({{ protocol = "{protocol}"; address = "127.0.0.1";
                port = 0; {settings} }});
 """)
-        return [place.timestampd, "-c", config], None
+        return [program or place.timestampd, "-c", config], None
     return command
 
 

@@ -1,6 +1,7 @@
 """What is measured: workloads, and the servers that each is put on."""
 
-from dataclasses import dataclass, field
+import os
+from dataclasses import dataclass, field, replace
 
 import server
 
@@ -35,12 +36,31 @@ class Workload:
     rounds: int = 0  # 0: as many as all
 
 
+@dataclass
+class Ours(Candidate):
+    protocol: str = ""
+    settings: str = ""
+
+
+def ours(protocol, settings="", name="timestampd", program=""):
+    return Ours(name, server.timestampd(protocol, settings, program), STAMP,
+                protocol=protocol, settings=settings)
+
+
+def with_base(workload, program):
+    """The same with another timestampd, next to the one that is measured."""
+    first, *others = workload.candidates
+    base = ours(first.protocol, first.settings, "its base",
+                os.path.abspath(program))
+    return replace(workload, candidates=[first, base, *others])
+
+
 def tcp(settings=""):
-    return Candidate("timestampd", server.timestampd("tcp", settings), STAMP)
+    return ours("tcp", settings)
 
 
 def udp():
-    return Candidate("timestampd", server.timestampd("udp"), STAMP)
+    return ours("udp")
 
 
 def limit(name):
