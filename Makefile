@@ -165,7 +165,8 @@ bench: all bench-programs
 	tests/bench/bench.py --server $(PROGRAM) --programs $(BUILD)/bench \
 		--output build/bench --rounds $(ROUNDS) --seconds $(SECONDS) \
 		--server-cpu $(SERVER_CPU) --load-cpu $(LOAD_CPU) \
-		--budget $(BUDGET) --only "$(ONLY)" $(if $(PLOT),--plot)
+		--budget $(BUDGET) --only "$(ONLY)" $(if $(PLOT),--plot) \
+		$(if $(BASE),--base "$(BASE)")
 
 coverage:
 	rm -rf build/coverage-gcc

@@ -71,9 +71,10 @@ listeners = ({{ protocol = "{protocol}"; address = "127.0.0.1";
     return command
 
 
-def limit(name):
+def limit(name, *arguments):
     def command(place):
-        return [os.path.join(place.programs, "limits", name)], None
+        return [os.path.join(place.programs, "limits", name),
+                *arguments], None
     return command
 
 

@@ -98,7 +98,9 @@ def pingpong(connections, size):
 def churn():
     return Workload(
         "churn-64", "connection churn", "churn", ["--window", 32],
-        [tcp(), limit("visit"), limit("echo"), memcached(), redis(),
+        [tcp(), limit("visit"),
+         Candidate("bare hang-up", server.limit("visit", "hang-up")),
+         limit("echo"), memcached(), redis(),
          threaded(), socat_fork(),
          Candidate("xinetd daytime", server.xinetd("daytime", "stream"),
                    DAYTIME)], "bare visit")

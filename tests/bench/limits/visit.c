@@ -1,24 +1,35 @@
-/* The least that answers one message of each client: all of it blocking. */
+/*
+ * visit [hang-up]
+ *
+ * The least that answers one message of each client, all of it blocking.  Waits
+ * for the client to close first, unless told to hang up.
+ */
 
 #include <err.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "loopback.h"
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	static char buffer[64 * 1024];
 	int listener = loopback_open(SOCK_STREAM);
+	bool hang_up = argc == 2;
 
+	(void)argv;
 	for (;;) {
 		int fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
 		if (fd == -1)
 			err(71, "accept");
 		ssize_t n = recv(fd, buffer, sizeof(buffer), 0);
 		if (n > 0)
-			send(fd, buffer, (size_t)n, MSG_NOSIGNAL);
+			n = send(fd, buffer, (size_t)n, MSG_NOSIGNAL);
+		if (n > 0 && !hang_up)
+			recv(fd, buffer, sizeof(buffer), 0);
 		close(fd);
 	}
 }
