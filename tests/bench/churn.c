@@ -55,8 +55,8 @@ churn_run(const struct plan *plan, struct meter *meter)
 	struct dialogue dialogue;
 	unsigned number = 0, window = (unsigned)plan->window;
 
-	if (window > WINDOW_MAX)
-		errx(64, "a window is at most %d", WINDOW_MAX);
+	if (window == 0 || window > WINDOW_MAX)
+		errx(64, "a window is 1 to %d", WINDOW_MAX);
 	dialogue_init(&dialogue, plan);
 	for (; number < window; number++)
 		visit_open(&visits[number], &dialogue, plan->port, number);
