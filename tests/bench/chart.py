@@ -34,8 +34,8 @@ def draw(results, workloads, folder):
             f'set output "{path}"', f'set title "{group}"',
             'set ylabel "CPU nanoseconds for each, min..max"',
             "set yrange [0:*]", "set style fill solid 0.6", "unset key",
-            "set boxwidth 0.7", "set xtics rotate by -40", "$bars << END",
-            *lines, "END",
+            "set boxwidth 0.7", "set bmargin 11", "set xtics rotate by -40",
+            "$bars << END", *lines, "END",
             "plot $bars using 0:2:xtic(1) with boxes, "
             "$bars using 0:2:3:4 with yerrorbars pt 0 lc black", ""])
         subprocess.run([gnuplot], input=script.encode(), check=True)
