@@ -124,11 +124,20 @@ run: all
 check: all $(UNIT) $(INTEGRATION)
 	TIMESTAMPD_WRAPPER="$(WRAPPER)" $(WRAPPER) $(UNIT)
 	TIMESTAMPD=$(PROGRAM) TIMESTAMPD_WRAPPER="$(WRAPPER)" $(INTEGRATION)
-	$(if $(filter none,$(VARIANT)$(WRAPPER)),tests/systemd/run)
+ifeq ($(VARIANT)$(WRAPPER),none)
+	$(MAKE) check-calls check-systemd
+endif
+
+# The system calls of the integration run against the unit's filter.
+check-calls: all $(INTEGRATION)
+	PROGRAM=$(PROGRAM) TESTS=$(INTEGRATION) tests/calls
 
 # The real service under a real systemd, in namespaces of its own.
-check-systemd: all
-	tests/systemd/run
+check-systemd: all $(BUILD)/systemd/probe
+	PROBE=$(BUILD)/systemd/probe tests/systemd/run
+
+$(BUILD)/systemd/probe: $(BUILD)/systemd/probe.o
+	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^
 
 check-asan:
 	$(MAKE) VARIANT=asan check
@@ -192,7 +201,8 @@ lint:
 	clang-tidy --quiet $(filter %.c,$(SOURCES)) -- \
 		-std=gnu17 $(CPPFLAGS_ALL) 2>/dev/null
 	mandoc -T lint -W warning man/timestampd.8 man/timestampd.conf.5
-	shellcheck .ci/run tests/install-packages $(wildcard tests/systemd/*)
+	shellcheck .ci/run tests/install-packages tests/calls \
+		$(addprefix tests/systemd/,boot run inside)
 
 format:
 	clang-format -i $(SOURCES)
@@ -245,6 +255,6 @@ clean:
 	rm -rf build
 
 FORCE:
-.PHONY: all run check check-systemd check-asan check-tsan check-valgrind check-reproducible
+.PHONY: all run check check-calls check-systemd check-asan check-tsan check-valgrind check-reproducible
 .PHONY: coverage lint format bench bench-programs
 .PHONY: deps deps-ci deps-bench install uninstall dist clean FORCE

@@ -217,8 +217,6 @@ START_TEST(a_reload_can_be_waited_for)
 	char pid[16];
 	const char *const reload[] = { "-c", "conf", "-r", pid, NULL };
 
-	if (!daemon_is_bare())
-		return;
 	daemon_start_config(&server,
 	    "listeners = ( { protocol = \"tcp\"; port = 0; } );\n");
 	int fd = client_tcp(daemon_port(&server, "tcp *"));

@@ -37,6 +37,30 @@ assert_reply_like(int fd, const char *pattern)
 	regfree(&compiled);
 }
 
+START_TEST(the_mode_of_a_path_changes)
+{
+	static const char *const modes[] = { "0600", "0660" };
+	char config[512], folder[64];
+	struct stat status;
+
+	ck_assert_ptr_nonnull(getcwd(folder, sizeof(folder)));
+	for (int i = 0; i < 2; i++) {
+		snprintf(config, sizeof(config),
+		    LISTENERS("{ protocol = \"unix\"; path = \"%s/a\"; "
+			      "mode = \"%s\"; }"),
+		    folder, modes[i]);
+		if (i == 0)
+			daemon_start_config(&server, config);
+		else
+			daemon_reload(&server, config, "reloaded");
+		ck_assert_int_eq(stat("a", &status), 0);
+		ck_assert_int_eq(status.st_mode & 0777,
+		    strtol(modes[i], NULL, 8));
+	}
+	daemon_stop(&server);
+}
+END_TEST
+
 START_TEST(settings_change_in_place)
 {
 	daemon_start_config(&server, LISTENERS(TCP() "," UDP()));
@@ -313,6 +337,7 @@ reload_suite(void)
 	tcase_set_timeout(tests, 120);
 	tcase_add_checked_fixture(tests, scratch_enter, scratch_leave);
 	tcase_add_test(tests, settings_change_in_place);
+	tcase_add_test(tests, the_mode_of_a_path_changes);
 	tcase_add_test(tests, listeners_come_and_go);
 	tcase_add_loop_test(tests, a_bad_file_changes_nothing, 0, 5);
 	tcase_add_test(tests, a_broken_file_under_load);
