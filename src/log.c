@@ -97,8 +97,10 @@ write_line(enum log_level level, const char *message)
 	char line[MESSAGE_MAX + 64];
 	size_t room = sizeof(line) - 1;
 	size_t len = put_head(line, room, level);
-	size_t message_len = strnlen(message, room - len);
+	size_t message_len = strlen(message);
 
+	if (message_len > room - len)
+		message_len = room - len;
 	memcpy(line + len, message, message_len);
 	len += message_len;
 	line[len++] = '\n';
