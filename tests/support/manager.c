@@ -211,8 +211,24 @@ manager_drop(const char *start)
 void
 manager_start(struct daemon *daemon, const char *config)
 {
-	daemon_pass(manager.fds, manager.names, manager.count);
+	static int fds[KEPT_MAX];
+	static char *names[KEPT_MAX];
+
+	/* The manager's own go on changing. */
+	pthread_mutex_lock(&manager.lock);
+	size_t count = manager.count;
+	for (size_t i = 0; i < count; i++) {
+		fds[i] = dup(manager.fds[i]);
+		names[i] = strdup(manager.names[i]);
+	}
+	pthread_mutex_unlock(&manager.lock);
+	daemon_pass(fds, names, count);
 	daemon_start_config(daemon, config);
+	daemon_pass(NULL, NULL, 0);
+	for (size_t i = 0; i < count; i++) {
+		close(fds[i]);
+		free(names[i]);
+	}
 }
 
 void
