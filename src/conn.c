@@ -124,9 +124,6 @@ conn_close(struct conn *conn, struct counters *counters, enum counter cause,
 	counters_add(counters, cause, 1);
 	if (conn->name != NULL)
 		log_end(conn, cause, now_ms);
-	/* The client is to see the end though a duplicate may be open. */
-	if (conn->held)
-		shutdown(conn->fd, SHUT_RDWR);
 	conn_leave(conn);
 }
 
@@ -221,7 +218,6 @@ conn_restore(int fd, const struct conn_state *state, uint64_t now_ms)
 	if (conn == NULL)
 		return NULL;
 	conn->line_start = state->line_start;
-	conn->held = true;
 	if (out.len + in.len == 0)
 		return conn;
 	conn->want = (uint8_t)keep(conn, &state->arrived, out, state->messages,

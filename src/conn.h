@@ -32,7 +32,6 @@ struct conn {
 	uint8_t protocol, framing, want;
 	bool line_start;
 	_Atomic bool lost; /* set by the acceptor: no event will ever come */
-	bool held;         /* another process may have the fd too */
 	uint64_t opened_ms, active_ms; /* CLOCK_MONOTONIC */
 	uint64_t bytes_in, bytes_out, messages;
 	struct conn_kept *kept; /* what the client does not take yet */

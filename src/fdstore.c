@@ -3,18 +3,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
-#define BATCH 250 /* the kernel takes no more than 253 at once, SCM_MAX_FD */
 #define SYNC_US 5000000
-
-/*
- * All names together must fit in one variable of the environment, which is
- * limited to 128 KiB: twenty thousand of ".conn:" do.
- */
-#define SIZE_MAX_KEPT 20000
 
 struct fdstore_fd *
 fdstore_receive(size_t *count)
@@ -51,13 +43,6 @@ fdstore_free(struct fdstore_fd *fds, size_t count)
 	free(fds);
 }
 
-bool
-fdstore_is_connection(const struct fdstore_fd *fd)
-{
-	return strcmp(fd->name, FDSTORE_CONN) == 0 ||
-	       strcmp(fd->name, FDSTORE_STATE) == 0;
-}
-
 size_t
 fdstore_size(void)
 {
@@ -65,28 +50,22 @@ fdstore_size(void)
 
 	if (text == NULL || getenv("NOTIFY_SOCKET") == NULL)
 		return 0;
-	unsigned long size = strtoul(text, NULL, 10);
-	return size < SIZE_MAX_KEPT ? size : SIZE_MAX_KEPT;
+	return strtoul(text, NULL, 10);
 }
 
-size_t
-fdstore_put(const char *name, const int *fds, size_t count)
+int
+fdstore_put(const char *name, int fd)
 {
-	char message[300];
-	size_t sent = 0;
+	char message[320];
 
-	snprintf(message, sizeof(message), "FDSTORE=1\nFDNAME=%s", name);
-	while (sent < count) {
-		size_t n = count - sent < BATCH ? count - sent : BATCH;
-		int rc = sd_pid_notify_with_fds(0, 0, message, fds + sent,
-		    (unsigned)n);
-		if (rc <= 0) {
-			errno = rc < 0 ? -rc : ENOTCONN;
-			break;
-		}
-		sent += n;
-	}
-	return sent;
+	/* Without a look at its state, by which the manager may drop it. */
+	snprintf(message, sizeof(message), "FDSTORE=1\nFDPOLL=0\nFDNAME=%s",
+	    name);
+	int rc = sd_pid_notify_with_fds(0, 0, message, &fd, 1);
+	if (rc > 0)
+		return 0;
+	errno = rc < 0 ? -rc : ENOTCONN;
+	return -1;
 }
 
 void

@@ -1,12 +1,10 @@
 #ifndef FDSTORE_H
 #define FDSTORE_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
-/* What connections are kept as, and the file with their states. */
-#define FDSTORE_CONN ".conn"
-#define FDSTORE_STATE ".state"
+/* What connections are kept as; all other sockets are listeners. */
+#define FDSTORE_CONNECTIONS ".connections"
 
 /*
  * File descriptors that the service manager passes when it starts us, and those
@@ -25,18 +23,14 @@ struct fdstore_fd {
 struct fdstore_fd *fdstore_receive(size_t *count);
 void fdstore_free(struct fdstore_fd *fds, size_t count);
 
-/* Whether it is a connection, or their states, instead of a listener. */
-bool fdstore_is_connection(const struct fdstore_fd *fd);
-
 /* How many the manager would keep; 0 in a process that it did not start. */
 size_t fdstore_size(void);
 
 /*
- * Has the manager keep duplicates of fds under name; they are closed when no one
- * needs the service any more.  Returns how many of them, from the first, were
- * sent to it.
+ * Has the manager keep a duplicate of fd under name until it is removed, or no
+ * one needs the service any more.  -1 with errno when it can't be told so.
  */
-size_t fdstore_put(const char *name, const int *fds, size_t count);
+int fdstore_put(const char *name, int fd);
 
 /* Has the manager close what it keeps under name. */
 void fdstore_remove(const char *name);

@@ -17,6 +17,8 @@
 /* To be changed with anything in what follows it. */
 #define HEAD "timestampd connections 1\n"
 #define LINE_MAX_LEN 256
+#define BATCH 250 /* the kernel takes no more than 253 at once, SCM_MAX_FD */
+#define PLACE_MAX 25000 /* 100 batches: the buffer of a socket has room */
 #define SECONDS_END 253402300800 /* of the year 9999 */
 
 static int
@@ -101,63 +103,118 @@ write_states(struct conn_list *list, struct counters *counters)
 	return -1;
 }
 
-static size_t
-list_length(const struct conn_list *list)
+/* Sends count fds, at most BATCH, as one record; -1 with errno. */
+static int
+send_fds(int carrier, const int *fds, size_t count)
 {
-	const struct conn *conn;
-	size_t count = 0;
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(BATCH * sizeof(int))];
+	char byte = 0;
+	struct iovec piece = { &byte, 1 };
+	struct msghdr message = {
+		.msg_iov = &piece,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = CMSG_SPACE(count * sizeof(int)),
+	};
+	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
 
-	TAILQ_FOREACH (conn, list, link)
-		count++;
-	return count;
+	header->cmsg_level = SOL_SOCKET;
+	header->cmsg_type = SCM_RIGHTS;
+	header->cmsg_len = CMSG_LEN(count * sizeof(int));
+	memcpy(CMSG_DATA(header), fds, count * sizeof(int));
+	return sendmsg(carrier, &message, MSG_NOSIGNAL) == 1 ? 0 : -1;
 }
 
-/* How many of list, from the first, the manager has; -1 with errno: none. */
-static ssize_t
+/* Sends those of list; frees what has gone, and leaves the rest in it. */
+static int
+send_list(int carrier, struct conn_list *list, struct counters *counters)
+{
+	struct conn *conn;
+	int fds[BATCH];
+
+	while (!TAILQ_EMPTY(list)) {
+		size_t count = 0;
+		TAILQ_FOREACH (conn, list, link) {
+			if (count == BATCH)
+				break;
+			fds[count++] = conn->fd;
+		}
+		if (send_fds(carrier, fds, count) == -1)
+			return -1;
+		counters_add(counters, COUNTER_HANDED_OVER, count);
+		for (; count > 0; count--) {
+			conn = TAILQ_FIRST(list);
+			TAILQ_REMOVE(list, conn, link);
+			conn_leave(conn);
+		}
+	}
+	return 0;
+}
+
+static void
+close_quietly(int fd)
+{
+	int saved_errno = errno;
+
+	close(fd);
+	errno = saved_errno;
+}
+
+/* Has the manager keep those of list, in one place; -1 with errno: not all. */
+static int
 store(struct conn_list *list, struct counters *counters)
 {
-	const struct conn *conn;
-	size_t count = 0;
-	int state_fd = write_states(list, counters);
+	int ends[2], rc = -1;
+	int states = write_states(list, counters);
 
-	if (state_fd == -1)
+	if (states == -1)
 		return -1;
-	int *fds = malloc((list_length(list) + 1) * sizeof(*fds));
-	ssize_t stored = -1;
-	if (fds != NULL && fdstore_put(FDSTORE_STATE, &state_fd, 1) == 1) {
-		TAILQ_FOREACH (conn, list, link)
-			fds[count++] = conn->fd;
-		stored = (ssize_t)fdstore_put(FDSTORE_CONN, fds, count);
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK,
+		0, ends) == 0) {
+		if (send_fds(ends[0], &states, 1) == 0 &&
+		    fdstore_put(FDSTORE_CONNECTIONS, ends[1]) == 0)
+			rc = send_list(ends[0], list, counters);
+		close_quietly(ends[0]);
+		close_quietly(ends[1]);
 	}
-	int saved_errno = errno;
-	close(state_fd);
-	free(fds);
-	errno = saved_errno;
-	return stored;
+	close_quietly(states);
+	return rc;
+}
+
+/* Moves connections from list to some, as many as have place in one pair. */
+static void
+take_some(struct conn_list *list, struct conn_list *some)
+{
+	struct conn *conn;
+
+	for (int i = 0; i < PLACE_MAX && !TAILQ_EMPTY(list); i++) {
+		conn = TAILQ_FIRST(list);
+		TAILQ_REMOVE(list, conn, link);
+		TAILQ_INSERT_TAIL(some, conn, link);
+	}
+}
+
+size_t
+handover_places(size_t count)
+{
+	return (count + PLACE_MAX - 1) / PLACE_MAX;
 }
 
 void
 handover_give(struct conn_list *list, struct counters *counters)
 {
-	struct conn *conn;
-	size_t count = list_length(list);
-	ssize_t stored = 0;
+	struct conn_list some = TAILQ_HEAD_INITIALIZER(some);
+	bool any = !TAILQ_EMPTY(list);
 
-	if (count > 0)
-		stored = store(list, counters);
-	if (stored < (ssize_t)count)
-		log_error("%zu connections could not be handed over: %s",
-		    count - (size_t)(stored < 0 ? 0 : stored), strerror(errno));
-	while ((conn = TAILQ_FIRST(list)) != NULL) {
-		if (stored-- <= 0) {
-			drop(list, conn, counters);
-			continue;
-		}
-		TAILQ_REMOVE(list, conn, link);
-		counters_add(counters, COUNTER_HANDED_OVER, 1);
-		conn_leave(conn);
+	while (!TAILQ_EMPTY(list)) {
+		take_some(list, &some);
+		if (store(&some, counters) == -1)
+			log_error("not all connections can be handed over: %s",
+			    strerror(errno));
+		while (!TAILQ_EMPTY(&some))
+			drop(&some, TAILQ_FIRST(&some), counters);
 	}
-	if (count > 0 && fdstore_sync() == -1)
+	if (any && fdstore_sync() == -1)
 		log_error("the service manager does not confirm that it has "
 			  "the connections");
 }
@@ -276,27 +333,60 @@ read_all(int fd, size_t *len)
 	return NULL;
 }
 
-/* The states that were passed; *text holds them.  NULL: none, or unreadable. */
+/*
+ * Receives the next record of fds: how many there are; 0 when there is none, and
+ * -1 with errno.
+ */
+static int
+receive_fds(int carrier, int fds[BATCH])
+{
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(BATCH * sizeof(int))];
+	char byte;
+	struct iovec piece = { &byte, 1 };
+	struct msghdr message = {
+		.msg_iov = &piece,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control),
+	};
+	ssize_t n;
+
+	do
+		n = recvmsg(carrier, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	while (n == -1 && errno == EINTR);
+	if (n <= 0)
+		return (int)n;
+	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+	if (header == NULL || header->cmsg_type != SCM_RIGHTS) {
+		errno = EBADMSG;
+		return -1;
+	}
+	size_t size = header->cmsg_len - CMSG_LEN(0);
+	memcpy(fds, CMSG_DATA(header), size);
+	return (int)(size / sizeof(int));
+}
+
+/* The records in the file that comes first; *text holds them. */
 static struct handover_record *
-read_states(const struct fdstore_fd *fds, size_t count, char **text,
-    size_t *record_count)
+receive_records(int carrier, char **text, size_t *count)
 {
 	struct handover_record *records = NULL;
-	size_t i = 0, len = 0;
+	int fds[BATCH];
+	size_t len = 0;
 
 	*text = NULL;
-	*record_count = 0;
-	while (i < count && strcmp(fds[i].name, FDSTORE_STATE) != 0)
-		i++;
-	if (i == count)
-		return NULL;
-	*text = read_all(fds[i].fd, &len);
+	*count = 0;
+	int n = receive_fds(carrier, fds);
+	if (n > 0)
+		*text = read_all(fds[0], &len);
 	if (*text != NULL)
-		records = handover_parse(*text, len, record_count);
-	if (records == NULL)
-		log_error("the connections' states can't be read: %s",
+		records = handover_parse(*text, len, count);
+	if (n != 0 && records == NULL)
+		log_error("the states of connections can't be read: %s",
 		    errno == EINVAL ? "they are of another version"
 				    : strerror(errno));
+	while (n > 0)
+		close(fds[--n]);
 	return records;
 }
 
@@ -312,39 +402,54 @@ restore(int fd, const struct handover_record *records, size_t record_count)
 	                     : conn_restore(fd, &found->state, clock_ms());
 }
 
+/* Adds to list what is in the pair, and counts it. */
+static void
+take_all(int carrier, struct conn_list *list, struct counters *counters)
+{
+	size_t record_count;
+	char *text;
+	struct handover_record *records = receive_records(carrier, &text,
+	    &record_count);
+	int fds[BATCH], n;
+
+	while ((n = receive_fds(carrier, fds)) > 0) {
+		counters_add(counters, COUNTER_TAKEN_OVER, (uint64_t)n);
+		for (int i = 0; i < n; i++) {
+			struct conn *conn = restore(fds[i], records,
+			    record_count);
+			if (conn != NULL) {
+				TAILQ_INSERT_TAIL(list, conn, link);
+				continue;
+			}
+			counters_add(counters, COUNTER_CLOSED_UNKNOWN, 1);
+			close(fds[i]);
+		}
+	}
+	if (n == -1 && errno != EAGAIN)
+		log_error("taking connections over: %s", strerror(errno));
+	free(records);
+	free(text);
+}
+
 void
 handover_take(struct fdstore_fd *fds, size_t count, struct conn_list *list,
     struct counters *counters)
 {
-	size_t record_count, taken = 0, unknown = 0;
-	char *text;
-	struct handover_record *records = read_states(fds, count, &text,
-	    &record_count);
+	bool any = false;
 
-	for (size_t i = 0; i < count; i++) {
-		if (strcmp(fds[i].name, FDSTORE_CONN) != 0)
-			continue;
-		struct conn *conn = restore(fds[i].fd, records, record_count);
-		taken++;
-		if (conn == NULL) {
-			shutdown(fds[i].fd, SHUT_RDWR);
-			unknown++;
-			continue;
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(fds[i].name, FDSTORE_CONNECTIONS) == 0) {
+			any = true;
+			take_all(fds[i].fd, list, counters);
 		}
-		TAILQ_INSERT_TAIL(list, conn, link);
-		fds[i].fd = -1;
-	}
-	counters_add(counters, COUNTER_TAKEN_OVER, taken);
-	counters_add(counters, COUNTER_CLOSED_UNKNOWN, unknown);
-	free(records);
-	free(text);
-	if (taken == 0)
+	if (!any)
 		return;
-	fdstore_remove(FDSTORE_CONN);
-	fdstore_remove(FDSTORE_STATE);
-	if (fdstore_sync() == -1)
-		log_warning("the service manager does not confirm that it has "
-			    "let go of the connections");
-	log_info("took over %zu connections%s", taken - unknown,
-	    unknown > 0 ? "; closed others whose state was missing" : "");
+	fdstore_remove(FDSTORE_CONNECTIONS);
+	uint64_t unknown = counters_get(counters, COUNTER_CLOSED_UNKNOWN);
+	log_info("took over %" PRIu64 " connections",
+	    counters_get(counters, COUNTER_TAKEN_OVER) - unknown);
+	if (unknown > 0)
+		log_warning("%" PRIu64 " connections came without a state, and "
+			    "are closed",
+		    unknown);
 }

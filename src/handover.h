@@ -9,10 +9,15 @@
 #include "fdstore.h"
 
 /*
- * Connections that live through a restart: the service manager keeps their fds,
- * and one more, of a file in memory that holds their states.  Every function is
- * for the main thread.
+ * Connections that live through a restart.  The service manager keeps them for
+ * the next process in a socket pair: sent, and not received yet, is a file in
+ * memory with their states, and then they themselves.  So the manager, which
+ * looks at all that it keeps whenever something is added, has one thing to keep.
+ * Every function is for the main thread.
  */
+
+/* How many places count connections take in the manager's store. */
+size_t handover_places(size_t count);
 
 /*
  * Leaves the connections of list, which no thread serves any more, to the

@@ -588,8 +588,7 @@ listener_store(struct listener *listener)
 		return;
 	snprintf(listener->fd_name, sizeof(listener->fd_name), STORED_NAME,
 	    traits, cookie);
-	listener->stored = fdstore_put(listener->fd_name, &listener->fd, 1) ==
-	                   1;
+	listener->stored = fdstore_put(listener->fd_name, listener->fd) == 0;
 }
 
 void

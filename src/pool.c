@@ -91,17 +91,6 @@ pool_order(struct pool *pool, enum worker_order order)
 }
 
 void
-pool_leave(struct pool *pool, int max)
-{
-	for (int i = 0; i < pool->count; i++) {
-		int load = worker_load(pool->workers[i]);
-		int share = load < max ? load : max;
-		worker_leave(pool->workers[i], share);
-		max -= share;
-	}
-}
-
-void
 pool_ping(struct pool *pool)
 {
 	for (int i = 0; i < pool->count; i++)

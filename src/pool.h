@@ -42,9 +42,6 @@ int pool_set(struct pool *pool, const struct config *config);
 
 void pool_order(struct pool *pool, enum worker_order order);
 
-/* As worker_leave, with at most max connections of all workers. */
-void pool_leave(struct pool *pool, int max);
-
 /* As worker_ping and worker_turns, of all. */
 void pool_ping(struct pool *pool);
 bool pool_turns(const struct pool *pool);

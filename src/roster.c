@@ -125,7 +125,8 @@ roster_adopt(struct roster *roster, struct fdstore_fd *fds, size_t count)
 	char error[LISTENER_ERROR_MAX];
 
 	for (size_t i = 0; i < count; i++) {
-		if (fds[i].fd == -1 || fdstore_is_connection(&fds[i]))
+		if (fds[i].fd == -1 ||
+		    strcmp(fds[i].name, FDSTORE_CONNECTIONS) == 0)
 			continue;
 		if (listener_adopt(fds[i].fd, fds[i].name, &roster->listeners,
 			error) == -1)

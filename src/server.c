@@ -40,7 +40,6 @@ struct server {
 	int epoll_fd, signal_fd;
 	bool finishing; /* the workers know that no more will come */
 	bool leaving;   /* what can be is left to the next process */
-	int leave_max;  /* connections that can be */
 	struct pool pool;
 	struct roster roster;
 	struct pulse pulse;
@@ -232,16 +231,14 @@ begin_stop(struct server *server)
 static void
 begin_restart(struct server *server)
 {
-	size_t size = fdstore_size();
-	size_t others = roster_stored(&server->roster) + 1; /* the states */
+	size_t places = handover_places((size_t)server->pool.slots.taken);
 
-	if (size <= others) {
+	if (fdstore_size() < roster_stored(&server->roster) + places) {
 		begin_stop(server);
 		return;
 	}
 	server->phase = STOPPING;
 	server->leaving = true;
-	server->leave_max = (int)(size - others);
 	server->deadline_ms = clock_ms() +
 	                      (uint64_t)server->config->drain_timeout * 1000;
 	log_event(LOG_INFO, LOG_ID_STOP,
@@ -298,10 +295,8 @@ go_on_stopping(struct server *server)
 		stop_at_once(server);
 	}
 	if (roster_is_empty(&server->roster) && !server->finishing) {
-		if (server->leaving)
-			pool_leave(&server->pool, server->leave_max);
-		else
-			pool_order(&server->pool, WORKER_FINISH);
+		pool_order(&server->pool,
+		    server->leaving ? WORKER_LEAVE : WORKER_FINISH);
 		server->finishing = true;
 	}
 	if (server->pool.running == 0)

@@ -28,7 +28,6 @@ struct worker {
 	_Atomic(struct conn *) giving;   /* incoming, but not polled yet */
 	_Atomic(struct worker_settings *) next_settings;
 	_Atomic int order;
-	_Atomic int leave_max; /* connections that WORKER_LEAVE sets aside */
 	_Atomic int load;
 	_Atomic bool asleep; /* until wake_fd is written to */
 	_Atomic bool ended;
@@ -56,9 +55,6 @@ static void
 worker_close(struct worker *worker, struct conn *conn, enum counter cause)
 {
 	TAILQ_REMOVE(&worker->conns[conn->want], conn, link);
-	/* Its events would go on while a duplicate is open elsewhere. */
-	if (conn->held)
-		epoll_ctl(worker->epoll_fd, EPOLL_CTL_DEL, conn->fd, NULL);
 	conn_close(conn, &worker->counters, cause, worker->now_ms);
 	worker->load--;
 	slots_give(worker->slots);
@@ -106,24 +102,21 @@ drop_lost(struct worker *worker)
 		}
 }
 
-/* Parts with at most leave_max connections, for worker_join to return. */
+/* Parts with the connections, for worker_join to return. */
 static void
 set_aside(struct worker *worker)
 {
 	struct conn *conn;
 
 	for (int want = 0; want < CONN_WANT_LINGER; want++)
-		while (worker->leave_max > 0 &&
-		       (conn = TAILQ_FIRST(&worker->conns[want])) != NULL) {
+		while ((conn = TAILQ_FIRST(&worker->conns[want])) != NULL) {
 			TAILQ_REMOVE(&worker->conns[want], conn, link);
 			epoll_ctl(worker->epoll_fd, EPOLL_CTL_DEL, conn->fd,
 			    NULL);
 			TAILQ_INSERT_TAIL(&worker->left, conn, link);
-			worker->leave_max--;
 			worker->load--;
 			slots_give(worker->slots);
 		}
-	worker->leave_max = 0;
 }
 
 static void
@@ -339,7 +332,7 @@ wait_and_serve(struct worker *worker)
 	handle_events(worker, events, n);
 	if (lost_some)
 		drop_lost(worker);
-	if (worker->order == WORKER_LEAVE && worker->leave_max > 0)
+	if (worker->order == WORKER_LEAVE)
 		set_aside(worker);
 	/* Until then, one that has something to say may look quiet; as after
 	 * a stop of the process, which ends the wait with EINTR. */
@@ -480,13 +473,6 @@ worker_order(struct worker *worker, enum worker_order order)
 	if ((int)order > worker->order)
 		worker->order = order;
 	wake(worker);
-}
-
-void
-worker_leave(struct worker *worker, int max)
-{
-	worker->leave_max = max;
-	worker_order(worker, WORKER_LEAVE);
 }
 
 void

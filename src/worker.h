@@ -25,7 +25,7 @@ enum worker_order {
 	WORKER_RUN,
 	WORKER_DRAIN,  /* close what is quiet; more may be handed over */
 	WORKER_FINISH, /* no more will be: end when all are closed */
-	WORKER_LEAVE,  /* the same, but set some aside first: worker_leave */
+	WORKER_LEAVE,  /* the same, but set aside what may go on elsewhere */
 	WORKER_ABORT,  /* close all, end */
 };
 
@@ -48,12 +48,6 @@ int worker_set(struct worker *worker, const struct worker_settings *settings);
 
 /* An order below one given before is none. */
 void worker_order(struct worker *worker, enum worker_order order);
-
-/*
- * Orders WORKER_LEAVE, with at most max connections to be set aside as they are:
- * another process is to go on with them.
- */
-void worker_leave(struct worker *worker, int max);
 
 /*
  * Asks the thread for a sign that its loop turns, and whether it gave it.  One
