@@ -298,17 +298,26 @@ all_served(struct worker *worker, int events)
 	return true;
 }
 
+/*
+ * Comes before a look at what the main thread wants: whatever it wants after
+ * this look wakes the worker once more.
+ */
 static void
-handle_events(struct worker *worker, const struct epoll_event *events, int n)
+clear_wake(struct worker *worker, const struct epoll_event *events, int n)
 {
 	eventfd_t count;
 
-	for (int i = 0; i < n; i++) {
+	for (int i = 0; i < n; i++)
 		if (events[i].data.ptr == NULL)
 			eventfd_read(worker->wake_fd, &count);
-		else
+}
+
+static void
+handle_events(struct worker *worker, const struct epoll_event *events, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (events[i].data.ptr != NULL)
 			serve(worker, events[i].data.ptr);
-	}
 }
 
 static void
@@ -318,6 +327,7 @@ wait_and_serve(struct worker *worker)
 	int n = epoll_wait(worker->epoll_fd, events, EVENTS_MAX,
 	    wait_ms(worker));
 
+	clear_wake(worker, events, n);
 	if (worker->asleep)
 		worker->asleep = false;
 	if (worker->pinged)

@@ -12,6 +12,9 @@
 #include "suites.h"
 #include "worker.h"
 
+#define SEVERAL 20
+#define ROUNDS 5000
+
 static struct slots slots;
 static struct worker *worker;
 static int done_fd;
@@ -130,6 +133,45 @@ START_TEST(a_connection_that_cannot_be_polled_is_closed)
 }
 END_TEST
 
+static int
+open_unpollable(void)
+{
+	int fd = open("/proc/self/exe", O_RDONLY);
+
+	ck_assert_int_ne(fd, -1);
+	return fd;
+}
+
+/*
+ * While the worker serves those who have something to say, and is on its way to
+ * the first, it is told of the second.
+ */
+START_TEST(two_that_cannot_be_polled_are_closed_by_a_busy_worker)
+{
+	int busy[SEVERAL];
+
+	for (int i = 0; i < SEVERAL; i++)
+		busy[i] = connect_client();
+	for (int round = 0; round < ROUNDS; round++) {
+		int first = open_unpollable(), second = open_unpollable();
+		for (int i = 0; i < SEVERAL; i++)
+			client_send(busy[i], "hello", 5);
+		give(first);
+		for (volatile int i = 0; i < 100 * (round % 200); i++)
+			;
+		give(second);
+		for (int i = 0; i < SEVERAL; i++)
+			client_expect(busy[i], "hello", 5);
+		await_load(SEVERAL);
+	}
+	ck_assert_uint_eq(counters_get(worker_counters(worker),
+			      COUNTER_CLOSED_ERROR),
+	    2 * ROUNDS);
+	for (int i = 0; i < SEVERAL; i++)
+		close(busy[i]);
+}
+END_TEST
+
 START_TEST(new_settings_reach_a_worker_that_sleeps)
 {
 	struct worker_settings settings = settings_of("%%", 1);
@@ -234,6 +276,8 @@ worker_suite(void)
 	tcase_add_checked_fixture(tests, start, finish);
 	tcase_add_test(tests, serves_and_gives_back_the_slot);
 	tcase_add_test(tests, a_connection_that_cannot_be_polled_is_closed);
+	tcase_add_test(tests,
+	    two_that_cannot_be_polled_are_closed_by_a_busy_worker);
 	tcase_add_test(tests, new_settings_reach_a_worker_that_sleeps);
 	tcase_add_test(tests, drain_then_finish);
 	tcase_add_test(tests, abort_closes_all_and_stays_in_force);
