@@ -225,7 +225,8 @@ read_all(struct reader *reader)
 			take_line(reader, line, (size_t)len);
 			continue;
 		}
-		if (ferror(stream))
+		/* Without memory for the line no error is set: as good as one. */
+		if (!feof(stream))
 			complain(reader, strerror(errno));
 		fclose(stream);
 		reader->depth--;
@@ -248,7 +249,8 @@ source_read(const char *path, FILE *errors)
 	}
 	open_file(&reader, path);
 	read_all(&reader);
-	if (fclose(reader.text) == EOF)
+	/* A stream in memory may end well and leave no text all the same. */
+	if (fclose(reader.text) == EOF || source->text == NULL)
 		complain_file(&reader, path, strerror(errno));
 	if (reader.error_count > 0) {
 		source_free(source);
