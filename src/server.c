@@ -433,8 +433,10 @@ open_listeners(struct server *server)
 	size_t len;
 	FILE *errors = open_memstream(&text, &len);
 
-	if (errors == NULL)
+	if (errors == NULL) {
+		log_error("cannot start: %s", strerror(errno));
 		return EX_OSERR;
+	}
 	roster_adopt(&server->roster, server->passed, server->passed_count);
 	int status = roster_change(&server->roster, server->config, errors) == 0
 	               ? 0
