@@ -27,6 +27,7 @@
 #define DRAIN_BATCHES_MAX 1024
 #define KICK_MS 20
 #define ERROR_PAUSE_MS 100
+#define LOG_EVERY_MS 60000 /* of errors between which datagrams arrive */
 #define CONTROL_MAX                                                            \
 	(CMSG_SPACE(sizeof(struct in6_pktinfo)) +                              \
 	    CMSG_SPACE(sizeof(struct in_pktinfo)))
@@ -66,6 +67,7 @@ struct udp {
 	struct stamp stamp;
 	struct ratelimit limit;
 	int errors_in_a_row;
+	uint64_t logged_ms; /* when an error last was; 0: never */
 	struct mmsghdr in[BATCH], out[BATCH];
 	struct datagram datagrams[BATCH];
 };
@@ -283,11 +285,15 @@ note_error(struct udp *udp, int problem)
 {
 	struct timespec pause = { .tv_nsec = ERROR_PAUSE_MS * 1000000L };
 
+	uint64_t now_ms = clock_ms();
+
 	counters_add(&udp->counters, COUNTER_RECEIVE_ERRORS, 1);
-	if (udp->errors_in_a_row++ == 0)
+	if (udp->logged_ms == 0 || now_ms - udp->logged_ms >= LOG_EVERY_MS) {
+		udp->logged_ms = now_ms;
 		log_warning("%s: receive: %s", protocol_name(udp->protocol),
 		    strerror(problem));
-	else
+	}
+	if (udp->errors_in_a_row++ > 0)
 		clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
 }
 
