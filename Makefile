@@ -74,6 +74,7 @@ LOAD_OBJECTS = \
 	$(patsubst tests/%.c,$(BUILD)/%.o,$(sort $(wildcard tests/bench/*.c)))
 LIMITS = $(patsubst %,$(BUILD)/bench/limits/%,\
 	echo visit datagram group stream)
+SHIM = $(BUILD)/fault/shim.so
 CHECK_LIBS = $(shell $(PKG_CONFIG) --libs check)
 SOURCES = $(wildcard src/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch])
 
@@ -116,6 +117,11 @@ $(LOAD): $(LOAD_OBJECTS)
 
 $(LIMITS): %: %.o $(BUILD)/bench/limits/loopback.o
 	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^
+# Preloaded into the server, so the variant's flags are not its own.
+$(SHIM): tests/fault/shim.c tests/fault/shim.h $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS_ALL) -std=gnu17 $(WARNINGS) $(CFLAGS) -fPIC -shared \
+		-o $@ $<
 
 run: all
 	$(PROGRAM) -d -c conf/timestampd.conf
@@ -125,12 +131,18 @@ check: all $(UNIT) $(INTEGRATION)
 	TIMESTAMPD_WRAPPER="$(WRAPPER)" $(WRAPPER) $(UNIT)
 	TIMESTAMPD=$(PROGRAM) TIMESTAMPD_WRAPPER="$(WRAPPER)" $(INTEGRATION)
 ifeq ($(VARIANT)$(WRAPPER),none)
-	$(MAKE) check-calls check-systemd
+	$(MAKE) check-calls check-fault check-systemd
 endif
 
 # The system calls of the integration run against the unit's filter.
 check-calls: all $(INTEGRATION)
 	PROGRAM=$(PROGRAM) TESTS=$(INTEGRATION) tests/calls
+
+# The server with system calls that fail, and without memory.  FAULT=-f makes
+# every call fail in every way.
+check-fault: all $(SHIM)
+	TIMESTAMPD=$(PROGRAM) FAULT_SHIM=$(SHIM) PYTHONDONTWRITEBYTECODE=1 \
+		tests/fault/run $(FAULT)
 
 # The real service under a real systemd, in namespaces of its own.
 check-systemd: all $(BUILD)/systemd/probe
@@ -255,6 +267,6 @@ clean:
 	rm -rf build
 
 FORCE:
-.PHONY: all run check check-calls check-systemd check-asan check-tsan check-valgrind check-reproducible
-.PHONY: coverage lint format bench bench-programs
-.PHONY: deps deps-ci deps-bench install uninstall dist clean FORCE
+.PHONY: all run check check-calls check-fault check-systemd check-asan check-tsan
+.PHONY: check-valgrind check-reproducible coverage lint format bench
+.PHONY: bench-programs deps deps-ci deps-bench install uninstall dist clean FORCE

@@ -1,0 +1,115 @@
+"""What each system call may fail with, and what that is to do.
+
+For each call a dictionary: the errnos of its page in section 2 (and 7) of the
+manual, by the counter that goes up by one for each failure while clients are
+served; NOTHING: no counter does and no client sees anything.  At the start, in
+a reload and in a stop other rules hold, see test_syscalls.py.
+
+read and write are told apart by what the descriptor is.
+"""
+
+NOTHING = ""
+
+SOCKET = "EBADF EFAULT EINVAL ENOTSOCK ENOMEM ENOBUFS"
+NETWORK = "ENETDOWN ENETUNREACH EHOSTUNREACH ECONNREFUSED"
+FILES = "EACCES ELOOP ENAMETOOLONG ENOENT ENOTDIR ENOMEM"
+OPEN = FILES + (
+    " EFAULT EINTR EINVAL EIO EMFILE ENFILE ENODEV ENXIO EOVERFLOW EPERM"
+    " ETXTBSY EAGAIN")
+RECEIVE = SOCKET + " " + NETWORK + " ECONNRESET ENOTCONN ETIMEDOUT"
+SEND = SOCKET + " " + NETWORK + (
+    " EACCES EALREADY ECONNRESET EDESTADDRREQ EISCONN EMSGSIZE ENOTCONN"
+    " EOPNOTSUPP EPIPE ETIMEDOUT")
+WRITE = ("EAGAIN EBADF EDESTADDRREQ EDQUOT EFAULT EFBIG EINTR EINVAL EIO"
+         " ENOSPC EPERM EPIPE")
+READ = "EAGAIN EBADF EFAULT EINTR EINVAL EIO EISDIR"
+
+CALLS = {
+    "accept4": {
+        NOTHING: "EAGAIN EINTR",
+        "accept_errors": "ECONNABORTED EHOSTDOWN EHOSTUNREACH ENETDOWN"
+                         " ENETUNREACH ENONET ENOPROTOOPT EOPNOTSUPP EPERM"
+                         " EPROTO ETIMEDOUT",
+        "accept_pauses": "EBADF EFAULT EINVAL EMFILE ENFILE ENOBUFS ENOMEM"
+                         " ENOSR ENOTSOCK EPROTONOSUPPORT ESOCKTNOSUPPORT",
+    },
+    "access": {NOTHING: FILES + " EINVAL EIO EROFS EFAULT"},
+    "bind": {NOTHING: FILES + " EADDRINUSE EADDRNOTAVAIL EBADF EFAULT EINVAL"
+                              " ENOTSOCK EROFS"},
+    "brk": {NOTHING: "ENOMEM"},
+    "chmod": {NOTHING: FILES + " EIO EPERM EROFS EFAULT"},
+    "clock_nanosleep": {NOTHING: "EFAULT EINTR EINVAL"},
+    "clone3": {NOTHING: "EAGAIN EBUSY EINVAL ENOMEM ENOSPC EPERM EUSERS"},
+    "connect": {NOTHING: SOCKET + " " + NETWORK +
+                " EACCES EPERM EADDRINUSE EADDRNOTAVAIL EAFNOSUPPORT EAGAIN"
+                " EALREADY EINPROGRESS EINTR EISCONN ENOENT EPROTOTYPE"
+                " ETIMEDOUT"},
+    "epoll_create1": {NOTHING: "EINVAL EMFILE ENFILE ENOMEM"},
+    "epoll_ctl": {"closed_error": "EBADF EEXIST EINVAL ELOOP ENOENT ENOMEM"
+                                  " ENOSPC EPERM"},
+    "epoll_wait": {NOTHING: "EBADF EFAULT EINTR EINVAL"},
+    "eventfd2": {NOTHING: "EINVAL EMFILE ENFILE ENODEV ENOMEM"},
+    "fcntl": {NOTHING: "EACCES EAGAIN EBADF EINTR EINVAL EMFILE"},
+    "getpeername": {NOTHING: SOCKET + " ENOTCONN"},
+    "getrandom": {NOTHING: "EAGAIN EFAULT EINTR EINVAL ENOSYS"},
+    "getsockname": {NOTHING: SOCKET},
+    "getsockopt": {NOTHING: SOCKET + " ENOPROTOOPT"},
+    "listen": {NOTHING: "EADDRINUSE EBADF ENOTSOCK EOPNOTSUPP"},
+    "lseek": {NOTHING: "EBADF EINVAL ENXIO EOVERFLOW ESPIPE"},
+    "madvise": {NOTHING: "EACCES EAGAIN EBADF EINVAL EIO ENOMEM EPERM"},
+    "mmap": {NOTHING: "EACCES EAGAIN EINVAL ENFILE ENODEV ENOMEM EOVERFLOW"
+                      " EPERM"},
+    "mprotect": {NOTHING: "EACCES EINVAL ENOMEM"},
+    "munmap": {NOTHING: "EINVAL ENOMEM"},
+    "newfstatat": {NOTHING: FILES + " EBADF EFAULT EINVAL EOVERFLOW"},
+    "openat": {NOTHING: OPEN},
+    "poll": {NOTHING: "EFAULT EINTR EINVAL ENOMEM"},
+    "prctl": {NOTHING: "EFAULT EINVAL"},
+    "prlimit64": {NOTHING: "EFAULT EINVAL EPERM ESRCH"},
+    "read of a file": {NOTHING: READ},
+    "read of events": {NOTHING: READ},
+    "read of signals": {NOTHING: READ},
+    "recvfrom": {NOTHING: "EAGAIN EINTR", "closed_error": RECEIVE},
+    "recvmmsg": {NOTHING: "EAGAIN EINTR", "receive_errors": RECEIVE},
+    "recvmsg": {NOTHING: "EAGAIN EINTR", "closed_error": RECEIVE},
+    "sched_getaffinity": {NOTHING: "EFAULT EINVAL EPERM ESRCH"},
+    "sendmmsg": {NOTHING: "EINTR", "dropped_send": SEND + " EAGAIN"},
+    "sendmsg": {NOTHING: SEND + " EAGAIN EINTR"},
+    "sendto": {NOTHING: "EAGAIN EINTR", "closed_error": SEND},
+    "setsockopt": {NOTHING: SOCKET + " ENOPROTOOPT EDOM EISCONN"},
+    "shutdown": {NOTHING: "EBADF EINVAL ENOTCONN ENOTSOCK"},
+    "signalfd4": {NOTHING: "EBADF EINVAL EMFILE ENFILE ENODEV ENOMEM"},
+    "socket": {NOTHING: "EACCES EAFNOSUPPORT EINVAL EMFILE ENFILE ENOBUFS"
+                        " ENOMEM EPROTONOSUPPORT"},
+    "tgkill": {NOTHING: "EAGAIN EINVAL EPERM ESRCH"},
+    "unlink": {NOTHING: FILES + " EBUSY EFAULT EIO EISDIR EPERM EROFS"},
+    "write of the log": {NOTHING: WRITE},
+}
+
+# Calls that are not made to fail, and why.
+UNTOUCHED = {
+    "close": "strace would leave it open; see test_shim.py",
+    "exit": "does not return",
+    "exit_group": "does not return",
+    "futex": "the C library's own: it aborts on what can't be",
+    "getegid": "never fails",
+    "geteuid": "never fails",
+    "getgid": "never fails",
+    "getpid": "never fails",
+    "getuid": "never fails",
+    "restart_syscall": "the kernel's own",
+    "rseq": "the C library's own, in a new thread",
+    "rt_sigaction": "fails of bad arguments only",
+    "rt_sigprocmask": "fails of bad arguments only",
+    "rt_sigreturn": "does not return",
+    "set_robust_list": "the C library's own, in a new thread",
+    "umask": "never fails",
+    "write of events": "eventfd(2): a full counter only, 2^64 events",
+}
+
+# Failures that mean that something is done already: pretending is not enough.
+HARMLESS_IF_TRUE = {("epoll_ctl", "EEXIST")}
+
+# What a descriptor is, as "strace -y" shows it, and how strace selects it.
+SIGNALS = "anon_inode:[signalfd]"
+EVENTS = "anon_inode:[eventfd]"

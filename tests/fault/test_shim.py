@@ -1,0 +1,268 @@
+"""Memory that runs out, sends and receives that do little, closes that
+complain: what strace can't do, since it takes the effect away with the result.
+The shim preloaded into the server does it.
+"""
+
+import errno
+import os
+import signal
+
+from load import (STAMP_LEN, Client, Clients, await_silence,
+                  check_stamp, configure)
+from server import Control, Server, check
+
+CONNECTIONS = 200
+ALLOCATIONS_MAX = 2000  # of a start or a reload
+LINES_MAX = 30
+SHORT_ROUNDS = 20
+DEAF_BYTES = 16 << 20  # more than the buffers of a connection hold
+EXTRA = """,
+	{ protocol = "tcp"; address = "127.0.0.2"; port = 0; backlog = 7; },
+	{ protocol = "udp"; address = "127.0.0.2"; port = 0; },
+	{ protocol = "unix"; path = "FOLDER/extra"; },
+	{ protocol = "unix-dgram"; path = "FOLDER/extra-dgram"; }"""
+
+
+def begin(folder, *arguments):
+    """A server with the shim, up."""
+    configure(folder)
+    control = Control(os.path.join(folder, "control"))
+    server = Server(folder, control, arguments=arguments)
+    check(server.await_ready(), server.log.decode())
+    return server, control
+
+
+def start_without(folder, n):
+    """A start whose n-th allocation fails; False when it has fewer."""
+    control = Control(os.path.join(folder, "control"))
+    control.set("fail_at", n)
+    server = Server(folder, control)
+    try:
+        if server.await_ready():
+            failed = control.get("failed") > 0
+            control.set("fail_at", 0)
+            check("listening on unix" in server.log.decode(), "without",
+                  "allocation", n, "it was ready:", server.log.decode())
+            clients = Clients(server)
+            clients.settle()
+            clients.close()
+            server.stop()
+            return failed
+        status = server.wait()
+        check(64 <= status <= 78, "without allocation", n, "it ended with",
+              status, server.log.decode())
+        check(server.log.strip(), "without allocation", n, "it ended with",
+              status, "and said nothing")
+        return True
+    finally:
+        server.kill()
+
+
+def starts(part, parts):
+    """A case: every parts-th allocation of the start from part on fails."""
+    def case(folder):
+        configure(folder)
+        n = part + 1
+        while n < ALLOCATIONS_MAX and start_without(folder, n):
+            n += parts
+        check(parts < n < ALLOCATIONS_MAX, "the last was", n)
+    return f"memory: start, {part + 1} of {parts}", case
+
+
+def connections(folder, *arguments):
+    """Each of many connections with an allocation that fails."""
+    server, control = begin(folder, *arguments)
+    try:
+        bystanders = Clients(server)
+        before = server.counters()
+        lost = 0
+        for i in range(CONNECTIONS):
+            control.fail_next(1 + i % 3)
+            client = Client(*bystanders.places[i % len(bystanders.places)])
+            client.talk()
+            lost += client.broken
+            client.close()
+            if i % 10 == 0:
+                bystanders.round()
+        control.set("fail_at", 0)
+        bystanders.settle()
+        failed = control.get("failed")
+        bystanders.close()
+        after = await_silence(server)
+        check(bystanders.broken == 0, bystanders.broken, "others were lost")
+        check(failed > 0, "no allocation failed")
+        check(lost <= failed, lost, "connections lost by", failed, "failures")
+        check(after["closed_error"] - before["closed_error"] == lost,
+              "counted", after["closed_error"], "but lost", lost)
+        check(len(server.lines()) <= LINES_MAX or arguments,
+              len(server.lines()), "lines in the log")
+        server.stop()
+    finally:
+        server.kill()
+
+
+def deaf_client(folder):
+    """No memory for what a client does not read costs that client alone."""
+    server, control = begin(folder)
+    try:
+        bystanders = Clients(server)
+        bystanders.settle()
+        before = server.counters()
+        deaf = Client(*bystanders.places[-1])
+        deaf.talk()
+        control.fail_next()
+        sent = 0
+        try:
+            while sent < DEAF_BYTES:
+                sent += deaf.socket.send(b"x" * 65535 + b"\n")
+        except ConnectionError:
+            deaf.broken = True
+        check(deaf.broken, "it was served without memory")
+        bystanders.settle()
+        deaf.close()
+        bystanders.close()
+        after = await_silence(server)
+        check(bystanders.broken == 0, bystanders.broken, "others were lost")
+        check(after["closed_error"] - before["closed_error"] == 1, after)
+        server.stop()
+    finally:
+        server.kill()
+
+
+def await_verdict(server, since):
+    return server.await_log("reloaded", "reload refused", since=since)
+
+
+def reloads(folder):
+    """Each allocation of a reload fails once; all who talk go on talking."""
+    server, control = begin(folder)
+    try:
+        bystanders = Clients(server)
+        n, failed = 0, True
+        while failed and n < ALLOCATIONS_MAX:
+            n += 1
+            since, before = len(server.log), control.get("failed")
+            configure(folder, EXTRA if n % 2 else "")
+            control.fail_next(n)
+            server.signal(signal.SIGHUP)
+            await_verdict(server, since)
+            bystanders.round()
+            failed = control.get("failed") > before
+            check(len(server.lines(since)) <= LINES_MAX,
+                  len(server.lines(since)), "lines in the log")
+        control.set("fail_at", 0)
+        check(5 < n < ALLOCATIONS_MAX, "the last was", n)
+        for extra in EXTRA, "":
+            since = len(server.log)
+            configure(folder, extra)
+            server.signal(signal.SIGHUP)
+            check(await_verdict(server, since) == "reloaded",
+                  server.log[since:].decode())
+        bystanders.settle()
+        check(bystanders.broken == 0, bystanders.broken, "clients were lost")
+        bystanders.close()
+        await_silence(server)
+        server.stop()
+    finally:
+        server.kill()
+
+
+def stops(folder):
+    """Each allocation of a stop fails once."""
+    failed, n = True, 0
+    while failed and n < ALLOCATIONS_MAX:
+        n += 1
+        server, control = begin(folder)
+        try:
+            clients = Clients(server)
+            clients.settle()
+            control.fail_next(n)
+            server.stop()
+            clients.close()
+            failed = control.get("failed") > 0
+        finally:
+            server.kill()
+    check(1 < n < ALLOCATIONS_MAX, "the last was", n)
+
+
+def chunks(data):
+    """What a reply in any number of chunks holds without its stamps."""
+    text = b""
+    while data:
+        check_stamp(data)
+        text += data[STAMP_LEN:STAMP_LEN + 1]
+        data = data[STAMP_LEN + 1:]
+    return text
+
+
+def short_calls(folder):
+    """A byte at a time, interrupted, with nothing to do: nothing is lost.
+    Chunks are what was received at once, lines stay lines."""
+    server, control = begin(folder)
+    try:
+        clients = Clients(server)
+        clients.settle()
+        before = server.counters()
+        control.set("meddling", 1)
+        unix, record, chunk, line = clients.streams
+        for _ in range(SHORT_ROUNDS):
+            for client in unix, chunk:
+                client.say()
+                size = len(client.waiting) * (STAMP_LEN + 1)
+                data = b""
+                while len(data) < size and not client.broken:
+                    data += client.receive(size - len(data))
+                check(chunks(data) == client.waiting, "a wrong reply:", data)
+            record.talk()
+            line.talk()
+            for datagrams in clients.datagrams:
+                datagrams.hear_all()
+        meddled = control.get("meddled")
+        control.set("meddling", 0)
+        clients.settle()
+        clients.close()
+        after = await_silence(server)
+        check(clients.lost() == 0, clients.lost(), "datagrams lost")
+        check(meddled > 0, "nothing was meddled with")
+        check(after["closed_error"] == before["closed_error"], after)
+        server.stop()
+    finally:
+        server.kill()
+
+
+def complaining_close(folder):
+    """close(2) closes, whatever it says; no descriptor stays."""
+    server, control = begin(folder)
+    try:
+        before = server.descriptors()
+        for problem in errno.EINTR, errno.EIO, errno.ENOSPC, errno.EDQUOT:
+            control.set("close_errno", problem)
+            clients = Clients(server)
+            clients.settle()
+            clients.close()
+            after = await_silence(server)
+            check(after["closed_error"] == 0, after)
+        since = len(server.log)
+        server.signal(signal.SIGHUP)
+        server.await_log("reloaded", since=since)
+        control.set("close_errno", 0)
+        check(control.get("meddled") > 0, "nothing was meddled with")
+        check(server.descriptors() == before, "it had", before,
+              "descriptors and has", server.descriptors())
+        server.stop()
+    finally:
+        server.kill()
+
+
+def groups(run_alone, parts=8):
+    """[(how to run them, cases)]"""
+    return [(run_alone, [starts(part, parts) for part in range(parts)] + [
+        ("memory: connections", connections),
+        ("memory: connections, debug",
+         lambda folder: connections(folder, "-d")),
+        ("memory: a client that does not read", deaf_client),
+        ("memory: reloads", reloads),
+        ("memory: stops", stops),
+        ("short calls", short_calls),
+        ("close", complaining_close),
+    ])]

@@ -1,0 +1,378 @@
+"""Makes each system call of the server fail in each way that it may.
+
+What is called is found out by tracing a run without faults; a call that
+table.py doesn't know fails the test.
+"""
+
+import os
+import re
+import signal
+
+from load import Clients, await_silence, configure
+from server import Server, Strace, check
+from table import CALLS, EVENTS, HARMLESS_IF_TRUE, SIGNALS, UNTOUCHED
+
+ROUNDS = 6
+NOW_AND_THEN = "2..8+3"  # the second, fifth and eighth call of each thread
+LINES_MAX = 4  # of the log, for the faults of one case
+RELOAD_LINES_MAX = 30
+COUNTERS = ("closed_idle", "closed_send_timeout", "closed_error",
+            "closed_stop", "accept_pauses", "accept_errors", "dropped_port",
+            "dropped_unnamed", "dropped_rate", "dropped_oversize",
+            "dropped_send", "receive_errors")
+# What the allocator calls: it may find a way round a failure.
+ALLOCATOR = {"brk", "madvise", "mmap", "mprotect", "munmap"}
+# Calls that a run like that of the discovery need not make in its time.
+SELDOM = ALLOCATOR | {"read of events"}
+LINE = re.compile(r"^(\d+) +(\w+)\((?:\d+<(.*?)>)?", re.M)
+
+EXTRA = """,
+	{ protocol = "tcp"; address = "127.0.0.2"; port = 0; backlog = 7; },
+	{ protocol = "udp"; address = "127.0.0.2"; port = 0; },
+	{ protocol = "unix"; path = "FOLDER/extra"; },
+	{ protocol = "unix-dgram"; path = "FOLDER/extra-dgram"; },
+	{ protocol = "unix-seqpacket"; path = "FOLDER/extra-seqpacket"; }"""
+
+
+def key_of(call, path, log_path):
+    """The name in table.py of a call on a descriptor of path."""
+    if call not in ("read", "write"):
+        return call
+    if path == log_path:
+        return f"{call} of the log"
+    if path == EVENTS:
+        return f"{call} of events"
+    if path == SIGNALS:
+        return f"{call} of signals"
+    return f"{call} of a file" if path.startswith("/") else f"{call} {path}"
+
+
+def calls_of(trace, log_path):
+    """(thread, call, key) of each line, after a look into the table."""
+    calls = [(thread, call, key_of(call, path, log_path))
+             for thread, call, path in LINE.findall(trace)]
+    unknown = {key for _, _, key in calls} - set(CALLS) - set(UNTOUCHED)
+    check(not unknown, "table.py doesn't know:", *sorted(unknown))
+    return calls
+
+
+def selection(key, server):
+    """Options of strace that select key alone."""
+    call = key.split(" ")[0]
+    paths = {"read of events": EVENTS, "read of signals": SIGNALS,
+             "read of a file": os.path.join(server.folder, "conf"),
+             "write of the log": server.log_path}
+    path = ["-P", paths[key]] if key in paths else []
+    return ["-e", f"trace={call}", *path]
+
+
+def injection(key, errno, when):
+    call = key.split(" ")[0]
+    return ["-e", f"inject={call}:error={errno}:when={when}"]
+
+
+def injected(trace, key):
+    call = key.split(" ")[0]
+    return len(re.findall(rf"^\d+ +(?:{call}\(|<\.\.\. {call} ).*"
+                          r"\(INJECTED\)$", trace, re.M))
+
+
+def errnos_of(key):
+    return [(counter, errno) for counter, errnos in CALLS[key].items()
+            for errno in dict.fromkeys(errnos.split())]
+
+
+def keys_of(calls):
+    return sorted({key for _, _, key in calls} - set(UNTOUCHED))
+
+
+class Serving:
+    """A server that is tried again and again, and stopped at the end."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.server = None
+
+    def begin(self):
+        configure(self.folder)
+        self.server = Server(self.folder)
+        check(self.server.await_ready(), self.server.log.decode())
+        self.before = await_silence(self.server)
+        self.descriptors = self.server.descriptors()
+
+    def run(self, case):
+        """A case that fails costs this server; the next gets a new one."""
+        if self.server is None:
+            self.begin()
+        try:
+            case(self)
+            self.server.check_alive()
+        except BaseException:
+            self.server.kill()
+            self.server = None
+            raise
+
+    def end(self):
+        if self.server is None:
+            return
+        now = self.server.descriptors()
+        check(now == self.descriptors, "it had", self.descriptors,
+              "descriptors open and has", now)
+        self.server.stop()
+
+    def talk(self):
+        """The load.  Asks for the counters, though they may get lost."""
+        clients = Clients(self.server)
+        for _ in range(ROUNDS):
+            clients.grow()
+            clients.round()
+            self.server.signal(signal.SIGUSR1)
+        return clients
+
+
+def discover_serving(serving):
+    tracer = Strace(serving.server)
+    clients = serving.talk()
+    trace = tracer.stop()
+    clients.settle()
+    clients.close()
+    serving.before = await_silence(serving.server)
+    return calls_of(trace, serving.server.log_path)
+
+
+def check_counters(serving, clients, key, counter, faults):
+    """Each fault is counted, and costs its own client alone."""
+    after = await_silence(serving.server)
+    delta = {name: after[name] - serving.before[name] for name in COUNTERS}
+    serving.before = after
+    check(delta["closed_error"] == clients.broken, delta["closed_error"],
+          "connections closed in error, but", clients.broken, "lost")
+    check(delta["dropped_send"] == clients.lost(), delta["dropped_send"],
+          "replies dropped, but", clients.lost(), "lost")
+    if key in ALLOCATOR:
+        delta["closed_error"] = 0
+    for name in COUNTERS:
+        wanted = faults if name == counter else 0
+        check(delta[name] == wanted, name, "is up by", delta[name],
+              "after", faults, "faults")
+
+
+def serve(key, counter, errno):
+    """A case: key fails with errno now and then while clients talk."""
+    def case(serving):
+        server, options = serving.server, []
+        since = len(server.log)
+        if key == "epoll_ctl":  # workers call it for those who don't read
+            options = ["-e", "trace=epoll_ctl,sendto",
+                       *injection("sendto", "EAGAIN", "1..9+4")]
+        tracer = Strace(server, *selection(key, server), *options,
+                        *injection(key, errno, NOW_AND_THEN))
+        clients = serving.talk()
+        trace = tracer.stop()
+        clients.settle()
+        faults = injected(trace, key)
+        clients.close()
+        check_counters(serving, clients, key, counter, faults)
+        check(faults > 0 or key in SELDOM, "the fault never happened")
+        check(len(server.lines(since)) <= LINES_MAX,
+              len(server.lines(since)), "lines in the log:\n" +
+              "\n".join(server.lines(since)))
+    return f"serve: {key}: {errno}", case
+
+
+def serve_cases(calls):
+    return [serve(key, counter, errno) for key in keys_of(calls)
+            for counter, errno in errnos_of(key)]
+
+
+def once_each(calls, main, full):
+    """(key, errno, when): each call of the thread main fails once, and each
+    first one in every way; full: every one in every way."""
+    seen, cases = {}, []
+    for thread, _, key in calls:
+        if key in UNTOUCHED or thread != main:
+            continue
+        at = seen[key] = seen.get(key, 0) + 1
+        errnos = [errno for _, errno in errnos_of(key)
+                  if (key, errno) not in HARMLESS_IF_TRUE]
+        first = all(key != other for other, _, _ in cases)
+        if not full and not first:
+            errnos = [errnos[at % len(errnos)]]
+        cases += [(key, errno, at) for errno in errnos]
+    others = {key for thread, _, key in calls if thread != main}
+    for key in sorted(others - set(UNTOUCHED)):
+        cases += [(key, errno, 1) for _, errno in errnos_of(key)
+                  if (key, errno, 1) not in cases]
+    return cases
+
+
+def reload_once(serving, extra):
+    """Reloads, come what may; waits for one of its two signs."""
+    server = serving.server
+    configure(serving.folder, extra)
+    since, begun = len(server.log), False
+    server.signal(signal.SIGHUP)
+    while not any(text in server.log[since:]
+                  for text in (b"reloaded", b"reload refused")):
+        check(not server.ended, "it ended:", server.log[since:].decode())
+        news = server.read_news()
+        if begun and b"READY=1" in news:
+            break
+        begun = begun or b"RELOADING=1" in news
+
+
+def reload_both(serving, *options):
+    """Listeners come and go; returns the trace."""
+    tracer = Strace(serving.server, *options)
+    reload_once(serving, EXTRA)
+    reload_once(serving, "")
+    return tracer.stop()
+
+
+def discover_reload(serving):
+    trace = reload_both(serving)
+    check(serving.server.log.count(b"reloaded") == 2,
+          serving.server.log.decode())
+    return calls_of(trace, serving.server.log_path)
+
+
+def reload(key, errno, when):
+    """A case: a call of a reload fails."""
+    def case(serving):
+        server = serving.server
+        clients = Clients(server)
+        clients.round()
+        since = len(server.log)
+        trace = reload_both(serving, *selection(key, server),
+                            *injection(key, errno, when))
+        clients.settle()
+        check(clients.broken == 0, clients.broken, "clients lost")
+        check(injected(trace, key) > 0 or key in SELDOM,
+              "the fault never happened")
+        since_last = len(server.log)
+        reload_once(serving, "")
+        server.await_log("reloaded", since=since_last)
+        clients.settle()
+        clients.close()
+        serving.before = await_silence(server)
+        check(len(server.lines(since)) <= RELOAD_LINES_MAX,
+              len(server.lines(since)), "lines in the log")
+    return f"reload: {key}: {errno} at {when}", case
+
+
+def reload_cases(calls, full):
+    return [reload(*case) for case in
+            once_each(calls, calls[0][0], full)]
+
+
+def stop_traced(folder, *options):
+    """A stop with clients that still have replies to come."""
+    configure(folder)
+    server = Server(folder)
+    check(server.await_ready(), server.log.decode())
+    try:
+        clients = Clients(server)
+        clients.round()
+        selected = options[0](server) if options else ["-e", "trace=all"]
+        tracer = Strace(server, *selected)
+        for client in clients.streams:
+            client.say()
+        server.signal(signal.SIGTERM)
+        for client in clients.streams:
+            client.hear()
+        clients.broken = sum(client.broken for client in clients.streams)
+        clients.close()
+        status = server.wait()
+        trace = tracer.stop()
+        check(status == 0, "it ended with", status, server.log.decode())
+        return trace, clients.broken, server
+    finally:
+        server.kill()
+
+
+def discover_stop(folder):
+    trace, broken, server = stop_traced(folder)
+    check(broken == 0, broken, "clients lost without a fault")
+    return calls_of(trace, server.log_path)
+
+
+def stop(key, errno, when):
+    """A case: a call of a stop fails."""
+    def case(folder):
+        trace, broken, _ = stop_traced(folder, lambda server: [
+            *selection(key, server), *injection(key, errno, when)])
+        faults = injected(trace, key)
+        check(faults > 0 or key in SELDOM, "the fault never happened")
+        check(broken <= faults, broken, "clients lost by", faults, "faults")
+    return f"stop: {key}: {errno} at {when}", case
+
+
+def stop_cases(calls, main, full):
+    return [stop(*case) for case in once_each(calls, main, full)]
+
+
+def traced_pid(path):
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return int(file.read().split(" ", 1)[0])
+
+
+def start_traced(folder, choose):
+    """(trace, exit status or None, server) of a start."""
+    configure(folder)
+    path = os.path.join(folder, "trace")
+    server = Server(folder, tracer=lambda server: [
+        "strace", "-f", "-y", "-o", path, *choose(server)])
+    try:
+        status = None
+        if server.await_ready():
+            clients = Clients(server)
+            clients.settle()
+            clients.close()
+            os.kill(traced_pid(path), signal.SIGTERM)
+            check(server.wait() == 0, "a stop failed:", server.log.decode())
+        else:
+            status = server.wait()
+    except BaseException:
+        os.kill(traced_pid(path), signal.SIGKILL)
+        server.kill()
+        raise
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return file.read(), status, server
+
+
+def discover_start(folder):
+    """The calls from the begin of main, whose first is fcntl, to the wait for
+    events; and how often each was made before."""
+    trace, status, server = start_traced(folder, lambda server: [])
+    check(status is None, "a start without a fault failed")
+    main = trace.split(" ", 1)[0]
+    lines = [line for line in trace.splitlines()
+             if line.split(" ", 1)[0] == main]
+    calls = [line.split("(")[0].split()[-1] for line in lines]
+    begin, end = calls.index("fcntl"), calls.index("epoll_wait")
+    before, rest = "\n".join(lines[:begin]), "\n".join(lines[begin:end])
+    made = {}
+    for _, call, _ in LINE.findall(before):
+        made[call] = made.get(call, 0) + 1
+    return calls_of(rest, server.log_path), made
+
+
+def start(key, errno, when):
+    """A case: the start fails with a word and a code, or the server serves."""
+    def case(folder):
+        trace, status, server = start_traced(folder, lambda server: [
+            *selection(key, server), *injection(key, errno, when)])
+        check(injected(trace, key) > 0, "the fault never happened")
+        if status is None:
+            return
+        check(64 <= status <= 78, "it ended with", status,
+              server.log.decode())
+        check(server.log != b"" or key == "write of the log",
+              "it ended with", status, "and said nothing")
+    return f"start: {key}: {errno} at {when}", case
+
+
+def start_cases(calls, made, full):
+    main = calls[0][0]
+    return [start(key, errno, made.get(key, 0) + at)
+            for key, errno, at in once_each(calls, main, full)]
