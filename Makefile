@@ -75,6 +75,11 @@ LOAD_OBJECTS = \
 LIMITS = $(patsubst %,$(BUILD)/bench/limits/%,\
 	echo visit datagram group stream)
 SHIM = $(BUILD)/fault/shim.so
+# Each is tests/fuzz/fuzz_NAME.c with its inputs in tests/fuzz/corpus/NAME.
+FUZZ_TARGETS = config spec stamp conn
+FUZZ_SECONDS ?= 60
+FUZZ_CC ?= clang
+REPLAYS = $(FUZZ_TARGETS:%=$(BUILD)/fuzz/replay-%)
 CHECK_LIBS = $(shell $(PKG_CONFIG) --libs check)
 SOURCES = $(wildcard src/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch])
 
@@ -104,7 +109,8 @@ $(BUILD)/flags: FORCE
 		echo "$(subst ",\",$(FLAGS))" >$@
 
 -include $(patsubst %.o,%.d,$(OBJECTS) $(UNIT_OBJECTS) $(SUPPORT_OBJECTS) \
-	$(INTEGRATION_OBJECTS) $(LOAD_OBJECTS) $(LIMITS:=.o))
+	$(INTEGRATION_OBJECTS) $(LOAD_OBJECTS) $(LIMITS:=.o) \
+	$(patsubst tests/%.c,$(BUILD)/%.o,$(wildcard tests/fuzz/*.c)))
 
 $(UNIT): $(UNIT_OBJECTS) $(SUPPORT_OBJECTS) $(ROOMS)
 	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) $(CHECK_LIBS)
@@ -117,6 +123,27 @@ $(LOAD): $(LOAD_OBJECTS)
 
 $(LIMITS): %: %.o $(BUILD)/bench/limits/loopback.o
 	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^
+
+$(BUILD)/fuzz/replay-%: $(BUILD)/fuzz/fuzz_%.o $(BUILD)/fuzz/replay.o $(ROOMS)
+	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+
+build/fuzz/%: tests/fuzz/fuzz_%.c $(filter-out src/main.c,$(wildcard src/*.[ch]))
+	@mkdir -p $(@D)
+	$(FUZZ_CC) $(CPPFLAGS_ALL) -std=gnu17 -pthread -g -O1 \
+		-fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=all -o $@ $(filter %.c,$^) $(LIBS)
+
+# What is found stays in the corpus, where "make check" tries it for ever.
+fuzz: $(FUZZ_TARGETS:%=build/fuzz/%)
+	for target in $(FUZZ_TARGETS); do \
+		mkdir -p build/fuzz/corpus/$$target && \
+		build/fuzz/$$target -max_total_time=$(FUZZ_SECONDS) \
+			-timeout=10 -print_final_stats=1 \
+			-artifact_prefix=tests/fuzz/corpus/$$target/ \
+			build/fuzz/corpus/$$target tests/fuzz/corpus/$$target \
+			|| exit 1; \
+	done
+
 # Preloaded into the server, so the variant's flags are not its own.
 $(SHIM): tests/fault/shim.c tests/fault/shim.h $(BUILD)/flags
 	@mkdir -p $(@D)
@@ -127,8 +154,13 @@ run: all
 	$(PROGRAM) -d -c conf/timestampd.conf
 
 # WRAPPER is a program to run the server and the unit tests under.
-check: all $(UNIT) $(INTEGRATION)
+check: all $(UNIT) $(INTEGRATION) $(REPLAYS)
 	TIMESTAMPD_WRAPPER="$(WRAPPER)" $(WRAPPER) $(UNIT)
+	for target in $(FUZZ_TARGETS); do \
+		$(WRAPPER) $(BUILD)/fuzz/replay-$$target \
+			tests/fuzz/corpus/$$target >$(BUILD)/fuzz/replayed || \
+			{ tail -n 1 $(BUILD)/fuzz/replayed; exit 1; }; \
+	done
 	TIMESTAMPD=$(PROGRAM) TIMESTAMPD_WRAPPER="$(WRAPPER)" $(INTEGRATION)
 ifeq ($(VARIANT)$(WRAPPER),none)
 	$(MAKE) check-calls check-fault check-systemd
@@ -268,5 +300,5 @@ clean:
 
 FORCE:
 .PHONY: all run check check-calls check-fault check-systemd check-asan check-tsan
-.PHONY: check-valgrind check-reproducible coverage lint format bench
+.PHONY: check-valgrind check-reproducible coverage fuzz lint format bench
 .PHONY: bench-programs deps deps-ci deps-bench install uninstall dist clean FORCE

@@ -87,15 +87,15 @@ malloc(size_t size)
 }
 
 void *
-calloc(size_t count, size_t size)
+calloc(size_t nmemb, size_t size)
 {
-	return fails(CALLER) ? NULL : __libc_calloc(count, size);
+	return fails(CALLER) ? NULL : __libc_calloc(nmemb, size);
 }
 
 void *
-realloc(void *old, size_t size)
+realloc(void *ptr, size_t size)
 {
-	return fails(CALLER) ? NULL : __libc_realloc(old, size);
+	return fails(CALLER) ? NULL : __libc_realloc(ptr, size);
 }
 
 void *
@@ -105,12 +105,12 @@ aligned_alloc(size_t alignment, size_t size)
 }
 
 int
-posix_memalign(void **memory, size_t alignment, size_t size)
+posix_memalign(void **memptr, size_t alignment, size_t size)
 {
 	if (fails(CALLER))
 		return ENOMEM;
-	*memory = __libc_memalign(alignment, size);
-	return *memory == NULL ? ENOMEM : 0;
+	*memptr = __libc_memalign(alignment, size);
+	return *memptr == NULL ? ENOMEM : 0;
 }
 
 static char *
@@ -124,18 +124,18 @@ copy_for(const char *text, const void *caller)
 
 /* In libc it would be libc that asks for libconfig's copies. */
 char *
-strdup(const char *text)
+strdup(const char *s)
 {
-	return copy_for(text, CALLER);
+	return copy_for(s, CALLER);
 }
 
 /* What strdup is to objects built with an older C library. */
-char *__strdup(const char *text);
+char *__strdup(const char *s);
 
 char *
-__strdup(const char *text)
+__strdup(const char *s)
 {
-	return copy_for(text, CALLER);
+	return copy_for(s, CALLER);
 }
 
 /*
@@ -172,23 +172,23 @@ may_be_cut(int fd)
 }
 
 ssize_t
-send(int fd, const void *data, size_t len, int flags)
+send(int fd, const void *buf, size_t n, int flags)
 {
 	if (control->meddling && meddle() == -1)
 		return -1;
-	if (control->meddling && len > 1 && may_be_cut(fd))
-		len = 1;
-	return syscall(SYS_sendto, fd, data, len, flags, NULL, 0);
+	if (control->meddling && n > 1 && may_be_cut(fd))
+		n = 1;
+	return syscall(SYS_sendto, fd, buf, n, flags, NULL, 0);
 }
 
 ssize_t
-recv(int fd, void *data, size_t len, int flags)
+recv(int fd, void *buf, size_t n, int flags)
 {
 	if (control->meddling && meddle() == -1)
 		return -1;
-	if (control->meddling && len > 1 && may_be_cut(fd))
-		len = 1;
-	return syscall(SYS_recvfrom, fd, data, len, flags, NULL, NULL);
+	if (control->meddling && n > 1 && may_be_cut(fd))
+		n = 1;
+	return syscall(SYS_recvfrom, fd, buf, n, flags, NULL, NULL);
 }
 
 /* What recv becomes where the compiler knows the size of the buffer. */
@@ -211,23 +211,23 @@ recvmsg(int fd, struct msghdr *message, int flags)
 }
 
 int
-recvmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags,
-    struct timespec *timeout)
+recvmmsg(int fd, struct mmsghdr *vmessages, unsigned vlen, int flags,
+    struct timespec *tmo)
 {
 	if (control->meddling && meddle() == -1)
 		return -1;
-	return (int)syscall(SYS_recvmmsg, fd, messages,
-	    control->meddling ? 1 : count, flags, timeout);
+	return (int)syscall(SYS_recvmmsg, fd, vmessages,
+	    control->meddling ? 1 : vlen, flags, tmo);
 }
 
 /* No EAGAIN: a reply that finds no room is lost, and that is no fault. */
 int
-sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
+sendmmsg(int fd, struct mmsghdr *vmessages, unsigned vlen, int flags)
 {
 	if (control->meddling && meddle() == -1 && errno == EINTR)
 		return -1;
-	return (int)syscall(SYS_sendmmsg, fd, messages,
-	    control->meddling ? 1 : count, flags);
+	return (int)syscall(SYS_sendmmsg, fd, vmessages,
+	    control->meddling ? 1 : vlen, flags);
 }
 
 /* Linux frees the descriptor whatever close(2) says. */

@@ -1,0 +1,92 @@
+/*
+ * The configuration reader: any bytes are a configuration, or are refused with
+ * a reason.  After the first NUL byte comes the file that 101 stands for in
+ * @include "101".
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "config.h"
+#include "fuzz.h"
+
+#define MAIN_FD 100
+#define INCLUDED_FD 101
+
+/* libconfig forgets a string that has no end. */
+const char *__lsan_default_suppressions(void);
+
+const char *
+__lsan_default_suppressions(void)
+{
+	return "leak:strbuf_append\n";
+}
+
+static void
+ensure(int condition)
+{
+	if (!condition)
+		abort();
+}
+
+/* The file that /proc/self/fd/FD is from now on. */
+static void
+fill(int fd, const uint8_t *data, size_t size)
+{
+	if (fcntl(fd, F_GETFD) == -1) {
+		int made = memfd_create("fuzz", MFD_CLOEXEC);
+		ensure(dup2(made, fd) == fd);
+		close(made);
+	}
+	ensure(ftruncate(fd, 0) == 0);
+	ensure(pwrite(fd, data, size, 0) == (ssize_t)size);
+}
+
+static void
+ensure_sound(const struct config *config)
+{
+	ensure(config->workers >= 0 && config->workers <= 1024);
+	ensure(config->max_connections >= 1);
+	ensure(config->idle_timeout >= 0 && config->send_timeout >= 0);
+	ensure(config->drain_timeout >= 0);
+	ensure(config->rate_limit >= 0 && config->rate_burst >= 1);
+	ensure(stamp_zone_exists(config->timezone));
+	ensure(config->listener_count >= 1);
+	for (size_t i = 0; i < config->listener_count; i++) {
+		const struct config_listener *at = &config->listeners[i];
+		ensure(at->port >= 0 && at->port <= 65535);
+		ensure(at->backlog >= 1 && at->backlog <= 65535);
+		ensure(at->max_datagram >= 1 &&
+		       at->max_datagram <= CONFIG_DATAGRAM_MAX);
+		ensure(at->mode <= 0777);
+		ensure(protocol_is_unix(at->protocol) == (at->path[0] == '/'));
+		ensure(strnlen(at->address, sizeof(at->address)) <
+		       sizeof(at->address));
+	}
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	const uint8_t *end = memchr(data, '\0', size);
+	size_t first = end != NULL ? (size_t)(end - data) : size;
+	size_t rest = end != NULL ? size - first - 1 : 0;
+	char *text = NULL;
+	size_t len;
+	FILE *errors = open_memstream(&text, &len);
+
+	fill(MAIN_FD, data, first);
+	fill(INCLUDED_FD, data + size - rest, rest);
+	struct config *config = config_load("/proc/self/fd/100", errors);
+	fclose(errors);
+	ensure((config == NULL) == (len > 0));
+	ensure(len == 0 || text[len - 1] == '\n');
+	if (config != NULL)
+		ensure_sound(config);
+	config_free(config);
+	free(text);
+	return 0;
+}
