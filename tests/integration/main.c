@@ -22,6 +22,7 @@ main(void)
 	srunner_add_suite(runner, passed_suite());
 	srunner_add_suite(runner, clients_suite());
 	srunner_add_suite(runner, network_suite());
+	srunner_add_suite(runner, abuse_suite());
 	srunner_run_all(runner, CK_ENV);
 	int failed = srunner_ntests_failed(runner);
 	srunner_free(runner);

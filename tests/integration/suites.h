@@ -4,6 +4,7 @@
 #include <check.h>
 
 /* The real binary over real sockets. */
+Suite *abuse_suite(void);
 Suite *clients_suite(void);
 Suite *command_suite(void);
 Suite *datagram_suite(void);

@@ -1,0 +1,266 @@
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "client.h"
+#include "daemon.h"
+#include "scratch.h"
+#include "suites.h"
+
+#define LISTENERS                                                              \
+	"listeners = ( { protocol = \"tcp\"; port = 0; },\n"                   \
+	"{ protocol = \"udp\"; port = 0; } );\n"
+#define LOG_LINES_MAX 10 /* besides what was asked for */
+#define RESETS 5000
+#define BURSTS 200
+#define BURST 50
+#define MANY 5000
+#define ROUNDS 8    /* of 32 KiB: more than the buffers on the way hold */
+#define KEPT_KIB 65 /* the server keeps 64 KiB, and what belongs to them */
+
+static struct daemon server;
+static int tcp_port, udp_port, normal;
+
+static void
+start(void)
+{
+	scratch_enter();
+	daemon_start_config(&server, "workers = 2;\n" LISTENERS);
+	tcp_port = daemon_port(&server, "tcp *");
+	udp_port = daemon_port(&server, "udp *");
+	normal = client_tcp(tcp_port);
+	client_talk(normal, "before");
+}
+
+/* Lines that nobody asked for, after those of the start. */
+static int
+log_lines(void)
+{
+	const char *at = strstr(server.log, "ready: ");
+	int lines = 0;
+
+	while ((at = strchr(at, '\n')) != NULL && *++at != '\0')
+		if (strstr(at, "counters: ") == NULL ||
+		    strstr(at, "counters: ") > strchrnul(at, '\n'))
+			lines++;
+	return lines;
+}
+
+/* All is as it was before the abuse, and the log tells of it in few lines. */
+static void
+stop(void)
+{
+	client_talk(normal, "after");
+	daemon_await_counter(&server, "open", 1);
+	ck_assert_int_le(log_lines(), LOG_LINES_MAX);
+	close(normal);
+	daemon_stop(&server);
+	scratch_leave();
+}
+
+static void
+reset(int fd)
+{
+	struct linger none = { .l_onoff = 1, .l_linger = 0 };
+
+	ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_LINGER, &none,
+			     sizeof(none)),
+	    0);
+	close(fd);
+}
+
+/* Some before they are accepted, some with a reply on its way to them. */
+START_TEST(a_storm_of_resets_costs_nobody_else)
+{
+	for (int i = 0; i < RESETS; i++) {
+		int fd = client_tcp(tcp_port);
+
+		if (i % 3 != 0)
+			client_send(fd, "hello", 5);
+		if (i % 3 == 2)
+			client_expect(fd, "hello", 5);
+		reset(fd);
+		if (i % 50 == 0)
+			client_talk(normal, "meanwhile");
+	}
+	daemon_await_counter(&server, "open", 1);
+	ck_assert_uint_eq(daemon_counter(&server, "accepted") +
+			      daemon_counter(&server, "accept_errors"),
+	    RESETS + 1);
+}
+END_TEST
+
+START_TEST(no_cpu_time_goes_into_waiting_for_file_descriptors)
+{
+	struct rlimit none = { 3, 20000 }, enough;
+	struct timespec seconds = { .tv_sec = 2 };
+	int fds[20];
+
+	if (!daemon_is_bare())
+		return;
+	ck_assert_int_eq(prlimit(server.pid, RLIMIT_NOFILE, &none, &enough), 0);
+	for (int i = 0; i < 20; i++) {
+		fds[i] = client_tcp(tcp_port);
+		client_send(fds[i], "hello", 5);
+	}
+	daemon_await(&server, "accept: Too many open files");
+	long ticks = daemon_cpu_ticks(&server);
+	/* The pause is what is tested. */
+	nanosleep(&seconds, NULL);
+	ck_assert_int_le(daemon_cpu_ticks(&server) - ticks, 10);
+	client_talk(normal, "meanwhile");
+	ck_assert_int_eq(prlimit(server.pid, RLIMIT_NOFILE, &enough, NULL), 0);
+	for (int i = 0; i < 20; i++) {
+		client_expect(fds[i], "hello", 5);
+		close(fds[i]);
+	}
+}
+END_TEST
+
+/* A flood fills the server's buffer, and then the kernel drops datagrams. */
+static void
+talk_till_answered(int fd)
+{
+	struct pollfd reply = { .fd = fd, .events = POLLIN };
+
+	do
+		client_send(fd, "hello", 5);
+	while (poll(&reply, 1, 100) == 0);
+	do
+		client_expect_datagram(fd, "hello", 5);
+	while (poll(&reply, 1, 0) == 1);
+}
+
+/* -1 where this user may not. */
+static int
+open_reserved(void)
+{
+	struct sockaddr_in from = {
+		.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+	int fd = client_udp(udp_port);
+
+	close(fd);
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	for (uint16_t port = 1023; port > 900; port--) {
+		struct sockaddr_in to = from;
+
+		from.sin_port = htons(port);
+		to.sin_port = htons((uint16_t)udp_port);
+		if (bind(fd, (struct sockaddr *)&from, sizeof(from)) == 0 &&
+		    connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0)
+			return fd;
+	}
+	close(fd);
+	return -1;
+}
+
+START_TEST(a_flood_of_datagrams_costs_datagrams)
+{
+	static char garbage[65507];
+	int fds[] = { client_udp(udp_port), client_udp6(udp_port),
+		open_reserved() };
+	int friend = client_udp(udp_port);
+	long before = daemon_private_memory(&server);
+
+	for (size_t i = 0; i < sizeof(garbage); i++)
+		garbage[i] = (char)(i * 2654435761U >> 13);
+	for (int i = 0; i < BURSTS; i++) {
+		for (int j = 0; j < BURST; j++) {
+			size_t len = j % 10 == 0 ? sizeof(garbage) - (size_t)i
+			                         : (size_t)(i * j) % 2000;
+			int fd = fds[j % 3];
+			if (fd != -1)
+				send(fd, garbage + i, len % 60000,
+				    MSG_DONTWAIT);
+		}
+		if (i % 20 == 0)
+			talk_till_answered(friend);
+	}
+	talk_till_answered(friend);
+	ck_assert_uint_gt(daemon_counter(&server, "dropped_oversize"), 0);
+	if (fds[2] != -1)
+		ck_assert_uint_gt(daemon_counter(&server, "dropped_port"), 0);
+	if (daemon_is_bare())
+		ck_assert_int_lt(daemon_private_memory(&server) - before,
+		    8 << 10);
+	for (int i = 0; i < 3; i++)
+		if (fds[i] != -1)
+			close(fds[i]);
+	close(friend);
+}
+END_TEST
+
+static int
+connect_deaf(void)
+{
+	struct sockaddr_in address = {
+		.sin_family = AF_INET,
+		.sin_port = htons((uint16_t)tcp_port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), size = 1;
+
+	ck_assert_int_ne(fd, -1);
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+	ck_assert_int_eq(connect(fd, (struct sockaddr *)&address,
+			     sizeof(address)),
+	    0);
+	return fd;
+}
+
+/* Four in five never read, the others say a byte now and then. */
+START_TEST(thousands_that_do_not_read_leave_the_others_alone)
+{
+	static char piece[32 << 10];
+	static int fds[MANY];
+	struct rlimit limit = { MANY + 1000, MANY + 1000 };
+
+	if (!daemon_is_bare())
+		return;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+	long before = daemon_private_memory(&server);
+	for (int i = 0; i < MANY; i++)
+		fds[i] = connect_deaf();
+	for (int round = 0; round < ROUNDS; round++) {
+		for (int i = 0; i < MANY; i++)
+			send(fds[i], piece, i % 5 != 0 ? sizeof(piece) : 1,
+			    MSG_DONTWAIT | MSG_NOSIGNAL);
+		client_talk(normal, "meanwhile");
+	}
+	long memory = daemon_private_memory(&server) - before;
+	ck_assert_msg(memory > (long)MANY, "%ld KiB: all of them read", memory);
+	ck_assert_msg(memory < (long)MANY * KEPT_KIB, "%ld KiB", memory);
+	ck_assert_uint_eq(daemon_counter(&server, "closed_error"), 0);
+	client_talk(normal, "meanwhile");
+	for (int i = 0; i < MANY; i++)
+		reset(fds[i]);
+}
+END_TEST
+
+Suite *
+abuse_suite(void)
+{
+	Suite *suite = suite_create("abuse");
+	TCase *tests = tcase_create("all");
+
+	tcase_set_timeout(tests, 300);
+	tcase_add_checked_fixture(tests, start, stop);
+	tcase_add_test(tests, a_storm_of_resets_costs_nobody_else);
+	tcase_add_test(tests,
+	    no_cpu_time_goes_into_waiting_for_file_descriptors);
+	tcase_add_test(tests, a_flood_of_datagrams_costs_datagrams);
+	tcase_add_test(tests,
+	    thousands_that_do_not_read_leave_the_others_alone);
+	suite_add_tcase(suite, tests);
+	return suite;
+}
