@@ -18,15 +18,16 @@ fdstore_receive(size_t *count)
 		errno = -n;
 		return NULL;
 	}
-	*count = (size_t)n;
-	struct fdstore_fd *fds = calloc(*count + 1, sizeof(*fds));
-	for (size_t i = 0; i < *count; i++) {
+	*count = 0;
+	struct fdstore_fd *fds = calloc((size_t)n + 1, sizeof(*fds));
+	for (int i = 0; i < n; i++) {
 		if (fds == NULL) {
 			free(names[i]);
 			continue;
 		}
-		fds[i].fd = SD_LISTEN_FDS_START + (int)i;
+		fds[i].fd = SD_LISTEN_FDS_START + i;
 		fds[i].name = names[i];
+		++*count;
 	}
 	free(names);
 	return fds;

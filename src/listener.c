@@ -309,7 +309,8 @@ note_path(struct listener *listener)
 {
 	struct stat status;
 
-	if (stat(listener->bound.un.sun_path, &status) != 0)
+	if (stat(listener->bound.un.sun_path, &status) != 0 ||
+	    !S_ISSOCK(status.st_mode))
 		return;
 	listener->device = status.st_dev;
 	listener->inode = status.st_ino;
@@ -530,12 +531,31 @@ set_up_adopted(struct listener *listener, const char *name)
 	set_wanted(listener, traits);
 	snprintf(listener->fd_name, sizeof(listener->fd_name), "%s", name);
 	set_name(listener, bound);
+	if (listener->stored) {
+		/* Not known, so the configured ones are to be set. */
+		listener->mode = (mode_t)-1;
+		listener->backlog = -1;
+	}
 	if (protocol_is_unix(listener->protocol))
 		note_path(listener);
 	if (set_blocking(listener->fd,
 		protocol_is_datagram(listener->protocol)) == -1)
 		return -1;
 	return set_options(listener);
+}
+
+/* With errno: clients of a stored Unix socket can't reach it any more. */
+static bool
+is_path_lost(const struct listener *listener)
+{
+	struct stat status;
+
+	if (!listener->stored || !protocol_is_unix(listener->protocol))
+		return false;
+	if (lstat(listener->bound.un.sun_path, &status) == -1)
+		return true;
+	errno = ENOTSOCK;
+	return !S_ISSOCK(status.st_mode);
 }
 
 int
@@ -549,7 +569,7 @@ listener_adopt(int fd, const char *name, struct listener_list *list,
 	if (protocol == -1) {
 		snprintf(error, LISTENER_ERROR_MAX,
 		    "%s: was passed, but is no socket that can be served: TCP, "
-		    "UDP, or Unix of any type; not Accept=yes",
+		    "UDP, or Unix of any type; not MPTCP, not Accept=yes",
 		    name);
 		close(fd);
 		errno = EPROTONOSUPPORT;
@@ -565,9 +585,10 @@ listener_adopt(int fd, const char *name, struct listener_list *list,
 		return -1;
 	}
 	listener->fd = fd;
-	if (set_up_adopted(listener, name) == 0)
+	if (set_up_adopted(listener, name) == 0 && !is_path_lost(listener))
 		return 0;
-	fail(listener, error, "cannot be set up: %s", strerror(errno));
+	fail(listener, error, "cannot be gone on with: %s", strerror(errno));
+	listener_unstore(listener);
 	TAILQ_REMOVE(list, listener, link);
 	listener_free(listener);
 	return -1;

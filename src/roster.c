@@ -208,6 +208,18 @@ is_in_our_way(struct roster *roster, struct listener_list *wanted,
 	return false;
 }
 
+static bool
+is_in_way_of_passed(const struct roster *roster,
+    const struct listener *listener)
+{
+	const struct listener *own;
+
+	TAILQ_FOREACH (own, &roster->listeners, link)
+		if (own->passed && overlap(own, listener))
+			return true;
+	return false;
+}
+
 /* -1 after having said why. */
 static int
 open_one(struct roster *roster, struct listener_list *wanted,
@@ -218,7 +230,7 @@ open_one(struct roster *roster, struct listener_list *wanted,
 
 	if (is_served(roster, listener))
 		return 0;
-	if (twin != NULL) {
+	if (twin != NULL && !is_served(roster, twin)) {
 		fprintf(errors, "%s: %s: is the same as the one at %s\n",
 		    listener->where, listener->name, twin->where);
 		errno = EADDRINUSE;
@@ -231,6 +243,11 @@ open_one(struct roster *roster, struct listener_list *wanted,
 		fprintf(errors,
 		    "%s: %s: wants a restart: this server has a listener "
 		    "in its way\n",
+		    listener->where, listener->name);
+	else if (problem == EADDRINUSE && is_in_way_of_passed(roster, listener))
+		fprintf(errors,
+		    "%s: %s: a socket that was passed is in its way; change "
+		    "the socket unit or the listener\n",
 		    listener->where, listener->name);
 	else
 		fprintf(errors, "%s\n", error);
@@ -321,6 +338,16 @@ retire(struct roster *roster, struct listener *listener)
 		listener_refuse(listener);
 }
 
+static void
+retire_unwanted(struct roster *roster, struct listener *listener)
+{
+	struct log_about about = { .listener = listener->name };
+
+	log_about(LOG_INFO, &about, "no longer listening on %s",
+	    listener->name);
+	retire(roster, listener);
+}
+
 void
 roster_drop_drained(struct roster *roster)
 {
@@ -351,10 +378,7 @@ update_listeners(struct roster *roster, struct listener_list *wanted)
 		if (settings == NULL && listener->passed) {
 			listener_reset(listener);
 		} else if (settings == NULL) {
-			log_about(LOG_INFO,
-			    &(struct log_about){ .listener = listener->name },
-			    "no longer listening on %s", listener->name);
-			retire(roster, listener);
+			retire_unwanted(roster, listener);
 		} else if (listener_update(listener, settings) != 0) {
 			log_warning("%s: not all of its new settings hold: %s",
 			    listener->name, strerror(errno));
@@ -391,6 +415,37 @@ has_passed(const struct roster *roster)
 	return false;
 }
 
+/*
+ * Stored ones that are not wanted any more make way, after the clients that
+ * wait there have been let in.
+ */
+static void
+retire_adopted(struct roster *roster, struct listener_list *wanted)
+{
+	struct listener *listener, *next;
+	bool any = false;
+
+	for (listener = TAILQ_FIRST(&roster->listeners); listener != NULL;
+	     listener = next) {
+		next = TAILQ_NEXT(listener, link);
+		if (listener->served || listener->passed ||
+		    find_settings(wanted, listener) != NULL)
+			continue;
+		any = true;
+		bool has_clients = !is_datagram(listener);
+		retire_unwanted(roster, listener);
+		if (!has_clients)
+			continue;
+		while (!acceptor_is_paused(&roster->acceptor) &&
+		       acceptor_accept(&roster->acceptor, listener))
+			;
+		drop_listener(roster, &roster->listeners, listener);
+	}
+	/* Its address is free only when the manager has let go of it too. */
+	if (any)
+		fdstore_sync();
+}
+
 static int
 serve_adopted(struct roster *roster, const struct config *config, FILE *errors)
 {
@@ -408,19 +463,22 @@ roster_change(struct roster *roster, const struct config *config, FILE *errors)
 	struct listener_list wanted = TAILQ_HEAD_INITIALIZER(wanted);
 	bool none = config->built_in_listeners && has_passed(roster);
 
-	if ((!none && resolve_all(config, &wanted, errors) == -1) ||
-	    open_all(roster, &wanted, errors) == -1 ||
-	    serve_all(roster, &wanted, config, errors) == -1) {
-		int saved_errno = errno;
-		drop_all(roster, &wanted);
-		errno = saved_errno;
-		return -1;
-	}
+	if (!none && resolve_all(config, &wanted, errors) == -1)
+		goto fail;
+	retire_adopted(roster, &wanted);
+	if (open_all(roster, &wanted, errors) == -1 ||
+	    serve_all(roster, &wanted, config, errors) == -1)
+		goto fail;
 	update_listeners(roster, &wanted);
 	int rc = serve_adopted(roster, config, errors);
 	take_in(roster, &wanted);
 	roster_drop_drained(roster);
 	return rc;
+fail:;
+	int saved_errno = errno;
+	drop_all(roster, &wanted);
+	errno = saved_errno;
+	return -1;
 }
 
 void

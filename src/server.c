@@ -287,12 +287,24 @@ take_signals(struct server *server)
 		take_signal(server, &info);
 }
 
+/* Who could not be let in yet must not cost those who are. */
+static void
+give_up_waiting(struct server *server)
+{
+	if (!server->leaving || server->finishing) {
+		stop_at_once(server);
+		return;
+	}
+	roster_drop_all(&server->roster);
+	server->deadline_ms += (uint64_t)server->config->drain_timeout * 1000;
+}
+
 static void
 go_on_stopping(struct server *server)
 {
 	if (clock_ms() >= server->deadline_ms) {
 		log_warning("drain_timeout is over: closing what is open");
-		stop_at_once(server);
+		give_up_waiting(server);
 	}
 	if (roster_is_empty(&server->roster) && !server->finishing) {
 		pool_order(&server->pool,

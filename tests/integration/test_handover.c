@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "client.h"
@@ -265,6 +266,91 @@ START_TEST(a_listener_that_goes_is_not_kept)
 }
 END_TEST
 
+/* The socket of before is in the way of the one that is configured now. */
+START_TEST(a_restart_may_move_a_listener)
+{
+	char narrow[128];
+
+	manager_open(100);
+	manager_start(&server,
+	    "listeners = ( { protocol = \"tcp\"; port = 0; } );");
+	port = daemon_port(&server, "tcp *");
+	manager_end(&server);
+	int waiting = client_tcp(port);
+	snprintf(narrow, sizeof(narrow),
+	    "listeners = ( { protocol = \"tcp\"; address = \"127.0.0.1\"; "
+	    "port = %d; } );",
+	    port);
+	manager_start(&server, narrow);
+	ck_assert_int_eq(daemon_port(&server, "tcp 127.0.0.1"), port);
+	client_talk(waiting, "in the backlog of the old one");
+	int fd = client_tcp(port);
+	client_talk(fd, "at the new one");
+	close(waiting);
+	close(fd);
+	daemon_stop(&server);
+}
+END_TEST
+
+START_TEST(a_path_goes_on_as_configured_now)
+{
+	char with_mode[256], without[256], folder[64];
+	struct stat status;
+
+	ck_assert_ptr_nonnull(getcwd(folder, sizeof(folder)));
+	snprintf(with_mode, sizeof(with_mode),
+	    "listeners = ( { protocol = \"unix\"; path = \"%s/s\"; "
+	    "mode = \"0600\"; } );",
+	    folder);
+	snprintf(without, sizeof(without),
+	    "listeners = ( { protocol = \"unix\"; path = \"%s/s\"; } );",
+	    folder);
+	manager_open(100);
+	manager_start(&server, with_mode);
+	manager_end(&server);
+	manager_start(&server, without);
+	ck_assert_int_eq(stat("s", &status), 0);
+	ck_assert_int_eq(status.st_mode & 0777, 0666);
+	manager_end(&server);
+	/* Gone, it is made anew. */
+	ck_assert_int_eq(unlink("s"), 0);
+	manager_start(&server, without);
+	int fd = client_unix("s", SOCK_STREAM);
+	client_talk(fd, "hello");
+	close(fd);
+	daemon_stop(&server);
+	ck_assert_int_ne(access("s", F_OK), 0);
+}
+END_TEST
+
+/* A client for whom there is no room costs the others nothing. */
+START_TEST(who_waits_does_not_end_who_is_in)
+{
+	manager_open(100);
+	manager_start(&server,
+	    "limits: { max_connections = 1; drain_timeout = 1; };\n"
+	    "listeners = ( { protocol = \"tcp\"; address = \"127.0.0.1\"; "
+	    "port = 0; }, { protocol = \"tcp\"; address = \"127.0.0.2\"; "
+	    "port = 0; } );");
+	int in = client_tcp(daemon_port(&server, "tcp 127.0.0.1"));
+	client_talk(in, "in");
+	int waiting = client_tcp_to("127.0.0.2",
+	    daemon_port(&server, "tcp 127.0.0.2"));
+	daemon_await(&server, "new clients will wait");
+	static const char one[] =
+	    "limits: { max_connections = 1; drain_timeout = 1; };\n"
+	    "listeners = ( { protocol = \"tcp\"; address = \"127.0.0.1\"; "
+	    "port = 0; } );";
+	daemon_reload(&server, one, "reloaded");
+	manager_end(&server);
+	manager_start(&server, one);
+	client_talk(in, "still in");
+	close(in);
+	close(waiting);
+	daemon_stop(&server);
+}
+END_TEST
+
 /* Without a store; and with one that only has room for the four listeners. */
 START_TEST(without_room_it_is_a_stop)
 {
@@ -297,6 +383,9 @@ handover_suite(void)
 	tcase_add_test(tests, states_of_another_version_are_not_misread);
 	tcase_add_test(tests, listeners_live_through_a_kill);
 	tcase_add_test(tests, a_listener_that_goes_is_not_kept);
+	tcase_add_test(tests, a_restart_may_move_a_listener);
+	tcase_add_test(tests, a_path_goes_on_as_configured_now);
+	tcase_add_test(tests, who_waits_does_not_end_who_is_in);
 	tcase_add_loop_test(tests, without_room_it_is_a_stop, 0, 2);
 	suite_add_tcase(suite, tests);
 	return suite;

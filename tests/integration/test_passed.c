@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "client.h"
@@ -197,6 +198,23 @@ START_TEST(what_is_no_listener_is_named_and_closed)
 }
 END_TEST
 
+START_TEST(one_in_the_way_is_named)
+{
+	char config[256];
+	const char *const arguments[] = { "-c", "conf", NULL };
+
+	manager_open(0);
+	int tcp = pass_inet(SOCK_STREAM, "s");
+	snprintf(config, sizeof(config),
+	    "listeners = ( { protocol = \"tcp\"; port = %d; } );", tcp);
+	scratch_write("conf", config);
+	manager_run(&server, arguments, EX_UNAVAILABLE);
+	ck_assert_ptr_nonnull(
+	    strstr(server.log, "a socket that was passed is in its way"));
+	free(server.log);
+}
+END_TEST
+
 START_TEST(names_that_cannot_be_are_refused)
 {
 	const char *const arguments[] = { "-t", "-c", "conf", NULL };
@@ -224,6 +242,7 @@ passed_suite(void)
 	tcase_add_test(tests, settings_come_by_address_or_by_name);
 	tcase_add_test(tests, what_is_configured_besides_is_served_too);
 	tcase_add_test(tests, what_is_no_listener_is_named_and_closed);
+	tcase_add_test(tests, one_in_the_way_is_named);
 	tcase_add_test(tests, names_that_cannot_be_are_refused);
 	suite_add_tcase(suite, tests);
 	return suite;

@@ -16,17 +16,31 @@
 #define PASSED_MAX 1024
 
 static struct {
-	const int *fds;
-	char *const *names;
+	int fds[PASSED_MAX];
+	char *names[PASSED_MAX];
 	size_t count;
 } passed;
 
 void
 daemon_pass(const int *fds, char *const *names, size_t count)
 {
-	passed.fds = fds;
-	passed.names = names;
+	ck_assert_uint_le(count, PASSED_MAX);
+	for (size_t i = 0; i < count; i++) {
+		passed.fds[i] = fds[i];
+		passed.names[i] = names[i];
+	}
 	passed.count = count;
+}
+
+/* In the parent: only the child has them now. */
+static void
+drop_passed(void)
+{
+	for (size_t i = 0; i < passed.count; i++) {
+		close(passed.fds[i]);
+		free(passed.names[i]);
+	}
+	passed.count = 0;
 }
 
 /* In the child: from number 3 on, and the environment that says so. */
@@ -37,7 +51,6 @@ pass_fds(void)
 	int first = STDERR_FILENO + 1, count = (int)passed.count;
 	int fds[PASSED_MAX];
 
-	ck_assert_int_le(count, PASSED_MAX);
 	/* Out of the way of where they are to go. */
 	for (int i = 0; i < count; i++)
 		fds[i] = fcntl(passed.fds[i], F_DUPFD_CLOEXEC, first + count);
@@ -98,6 +111,7 @@ spawn(struct daemon *daemon, const char *const *arguments)
 		run_program(arguments);
 	}
 	close(ends[1]);
+	drop_passed();
 }
 
 /* 0 at the end of the log. */

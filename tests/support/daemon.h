@@ -22,8 +22,8 @@ struct daemon {
 bool daemon_is_bare(void);
 
 /*
- * Daemons started from now on are passed count descriptors, as sd_listen_fds(3)
- * has it.
+ * The next daemon started is passed count descriptors, as sd_listen_fds(3) has
+ * it; they and the names, from malloc(3), are not the caller's any more.
  */
 void daemon_pass(const int *fds, char *const *names, size_t count);
 

@@ -1,6 +1,7 @@
 #include "manager.h"
 
 #include <check.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -186,7 +187,7 @@ manager_fd(const char *start)
 	pthread_mutex_lock(&manager.lock);
 	for (size_t i = 0; i < manager.count && fd == -1; i++)
 		if (begins(manager.names[i], start))
-			fd = dup(manager.fds[i]);
+			fd = fcntl(manager.fds[i], F_DUPFD_CLOEXEC, 0);
 	pthread_mutex_unlock(&manager.lock);
 	ck_assert_int_ne(fd, -1);
 	return fd;
@@ -208,27 +209,37 @@ manager_drop(const char *start)
 	pthread_mutex_unlock(&manager.lock);
 }
 
-void
-manager_start(struct daemon *daemon, const char *config)
+/* Copies, as a service manager that is told to close its own can. */
+static void
+pass_all(void)
 {
-	static int fds[KEPT_MAX];
-	static char *names[KEPT_MAX];
+	int fds[KEPT_MAX];
+	char *names[KEPT_MAX];
 
-	/* The manager's own go on changing. */
 	pthread_mutex_lock(&manager.lock);
 	size_t count = manager.count;
 	for (size_t i = 0; i < count; i++) {
-		fds[i] = dup(manager.fds[i]);
+		fds[i] = fcntl(manager.fds[i], F_DUPFD_CLOEXEC, 0);
 		names[i] = strdup(manager.names[i]);
 	}
 	pthread_mutex_unlock(&manager.lock);
 	daemon_pass(fds, names, count);
+}
+
+void
+manager_start(struct daemon *daemon, const char *config)
+{
+	pass_all();
 	daemon_start_config(daemon, config);
-	daemon_pass(NULL, NULL, 0);
-	for (size_t i = 0; i < count; i++) {
-		close(fds[i]);
-		free(names[i]);
-	}
+}
+
+void
+manager_run(struct daemon *daemon, const char *const *arguments, int status)
+{
+	pass_all();
+	int actual = daemon_run(daemon, arguments);
+	ck_assert_msg(actual == status, "ended with %d:\n%s", actual,
+	    daemon->log);
 }
 
 void

@@ -32,6 +32,10 @@ void manager_drop(const char *start);
 /* Starts daemon with the configuration and all that is kept. */
 void manager_start(struct daemon *daemon, const char *config);
 
+/* Runs daemon with all that is kept, and asserts that it ends with status. */
+void manager_run(struct daemon *daemon, const char *const *arguments,
+    int status);
+
 /* Has daemon end for another to go on, and asserts that it ends well. */
 void manager_end(struct daemon *daemon);
 
