@@ -51,18 +51,23 @@ def receive(sock, message):
 
 
 def talk_over_new_ones(tally, over):
-    """Connect, one message, close; again and again."""
+    """Connect and one message; another, and close, when ten others are open."""
     number = 0
+    socks = []
     while not over.is_set():
         number += 1
         message = b"new %d" % number
         try:
-            with socket.create_connection(ADDRESS, timeout=30) as sock:
-                tally.connects += 1
+            socks.append(socket.create_connection(ADDRESS, timeout=30))
+            tally.connects += 1
+            talk = socks[-1:] + (socks[:1] if len(socks) > 10 else [])
+            for sock in talk:
                 sock.sendall(message)
                 tally.check(receive(sock, message), message)
         except OSError as problem:
             tally.note(problem)
+        if len(socks) > 10:
+            socks.pop(0).close()
 
 
 def talk_over_kept_ones(tally, over, socks):
