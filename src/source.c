@@ -171,6 +171,14 @@ included_file(struct reader *reader, const char *line)
 	return path;
 }
 
+/* libconfig would take such a line for an order to read the file itself. */
+static bool
+is_include(const struct reader *reader, const char *line)
+{
+	return reader->state == CODE &&
+	       strncmp(line + strspn(line, " \t"), "@include", 8) == 0;
+}
+
 static int
 note_line(struct source *source, const struct source_line *at)
 {
@@ -195,6 +203,10 @@ take_line(struct reader *reader, const char *line, size_t len)
 	if (path != NULL) {
 		open_file(reader, path);
 		free(path);
+		return;
+	}
+	if (is_include(reader, line)) {
+		complain(reader, "wants @include \"FILE\" alone on the line");
 		return;
 	}
 	if (strlen(line) != len) {

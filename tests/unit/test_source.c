@@ -130,6 +130,15 @@ START_TEST(numbers_that_would_wrap_are_refused)
 }
 END_TEST
 
+/* libconfig would read it itself, and end the process for a folder. */
+START_TEST(an_include_with_more_on_its_line_is_refused)
+{
+	scratch_write("main", "@include \"/\" # all\n@include\n");
+	assert_refused("main:1: wants @include \"FILE\" alone on the line\n"
+		       "main:2: wants @include \"FILE\" alone on the line\n");
+}
+END_TEST
+
 Suite *
 source_suite(void)
 {
@@ -140,6 +149,7 @@ source_suite(void)
 	tcase_add_test(tests, includes_stand_in_place);
 	tcase_add_test(tests, absolute_includes_work);
 	tcase_add_test(tests, no_include_in_comment_or_string);
+	tcase_add_test(tests, an_include_with_more_on_its_line_is_refused);
 	tcase_add_test(tests, empty_file);
 	tcase_add_test(tests, what_cannot_be_read_is_refused);
 	tcase_add_test(tests, numbers_that_would_wrap_are_refused);
