@@ -127,6 +127,8 @@ $(LIMITS): %: %.o $(BUILD)/bench/limits/loopback.o
 $(BUILD)/fuzz/replay-%: $(BUILD)/fuzz/fuzz_%.o $(BUILD)/fuzz/replay.o $(ROOMS)
 	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
+.SECONDARY: $(patsubst tests/%.c,$(BUILD)/%.o,$(wildcard tests/fuzz/*.c))
+
 build/fuzz/%: tests/fuzz/fuzz_%.c $(filter-out src/main.c,$(wildcard src/*.[ch]))
 	@mkdir -p $(@D)
 	$(FUZZ_CC) $(CPPFLAGS_ALL) -std=gnu17 -pthread -g -O1 \

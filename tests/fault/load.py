@@ -11,6 +11,7 @@ from server import LIMIT_S, check
 
 STAMP = re.compile(rb"\[(\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4})\] ")
 STAMP_LEN = 27
+UDP_BURST = 8  # datagrams at a time, for the server to take in together
 
 CONFIGURATION = """
 workers = 2;
@@ -103,10 +104,13 @@ class Datagrams:
     def __init__(self, family, address):
         self.client = Client(family, socket.SOCK_DGRAM, address)
         self.wanted, self.lost = [], 0
+        # The kernel queues few replies for a Unix client.
+        self.burst = 1 if family == socket.AF_UNIX else UDP_BURST
 
     def say(self):
-        self.client.say()
-        self.wanted.append(self.client.waiting)
+        for _ in range(self.burst):
+            self.client.say()
+            self.wanted.append(self.client.waiting)
 
     def hear(self):
         """The next reply; all before it that were asked for are lost."""
@@ -121,8 +125,13 @@ class Datagrams:
         self.lost += place
         del self.wanted[:place + 1]
 
+    def hear_some(self):
+        """What is there: the kernel keeps only so many."""
+        while select.select([self.client.socket], [], [], 0)[0]:
+            self.hear()
+
     def hear_all(self):
-        """With the help of one more, which the server is not to lose."""
+        """With the help of more, which the server is not to lose."""
         self.say()
         while self.wanted:
             self.hear()
@@ -165,6 +174,8 @@ class Clients:
             client.say()
         for client in self.streams:
             client.hear()
+        for datagrams in self.datagrams:
+            datagrams.hear_some()
         for client in [c for c in self.streams if c.broken]:
             self.broken += 1
             self.streams.remove(client)

@@ -94,6 +94,13 @@ class Server:
         self.log += data
         self.ended = self.ended or not data
 
+    def drain(self):
+        """Reads what has been written so far."""
+        while select.select([self.log_fd], [], [], 0)[0] and not self.ended:
+            self.read_log()
+        while select.select([self.notify], [], [], 0)[0]:
+            self.notify.recv(4096)
+
     def read_news(self):
         """Waits for the next of the log or the service manager's socket."""
         ready, _, _ = select.select([self.log_fd, self.notify], [], [],
@@ -109,8 +116,7 @@ class Server:
         while b"ready: " not in self.log and not self.ended:
             if b"READY=1" in self.read_news():
                 break
-        while select.select([self.log_fd], [], [], 0)[0] and not self.ended:
-            self.read_log()
+        self.drain()
         return not self.ended
 
     def await_log(self, *texts, since=0):

@@ -74,6 +74,7 @@ def connections(folder, *arguments):
     server, control = begin(folder, *arguments)
     try:
         bystanders = Clients(server)
+        bystanders.settle()
         before = server.counters()
         lost = 0
         for i in range(CONNECTIONS):
@@ -138,6 +139,7 @@ def reloads(folder):
     server, control = begin(folder)
     try:
         bystanders = Clients(server)
+        bystanders.settle()
         n, failed = 0, True
         while failed and n < ALLOCATIONS_MAX:
             n += 1
@@ -234,6 +236,7 @@ def complaining_close(folder):
     """close(2) closes, whatever it says; no descriptor stays."""
     server, control = begin(folder)
     try:
+        server.counters()  # comes after what a start opens and closes
         before = server.descriptors()
         for problem in errno.EINTR, errno.EIO, errno.ENOSPC, errno.EDQUOT:
             control.set("close_errno", problem)

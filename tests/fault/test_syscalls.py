@@ -210,6 +210,7 @@ def reload_once(serving, extra):
     """Reloads, come what may; waits for one of its two signs."""
     server = serving.server
     configure(serving.folder, extra)
+    server.drain()
     since, begun = len(server.log), False
     server.signal(signal.SIGHUP)
     while not any(text in server.log[since:]
