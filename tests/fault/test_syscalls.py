@@ -13,7 +13,7 @@ from server import Server, Strace, check
 from table import CALLS, EVENTS, HARMLESS_IF_TRUE, SIGNALS, UNTOUCHED
 
 ROUNDS = 6
-NOW_AND_THEN = "2..8+3"  # the second, fifth and eighth call of each thread
+NOW_AND_THEN = "1..7+3"  # the first, fourth and seventh call of each thread
 LINES_MAX = 4  # of the log, for the faults of one case
 RELOAD_LINES_MAX = 30
 COUNTERS = ("closed_idle", "closed_send_timeout", "closed_error",
