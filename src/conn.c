@@ -16,7 +16,7 @@
  * in CONN_KEPT_MAX.
  */
 #define CHUNK_MAX (CONN_KEPT_MAX - STAMP_TEXT_MAX)
-#define LINES_MAX (40 * 1024)
+#define LINES_MAX 40960
 
 /* What could not be sent: output, and input that has had no stamps yet. */
 struct conn_kept {

@@ -19,7 +19,9 @@
 #define LINE_MAX_LEN 256
 #define BATCH 250 /* the kernel takes no more than 253 at once, SCM_MAX_FD */
 #define PLACE_MAX 25000 /* 100 batches: the buffer of a socket has room */
-#define SECONDS_END 253402300800 /* of the year 9999 */
+#define SECONDS_MAX 253402300799 /* of the year 9999 */
+#define NANOSECONDS_MAX 999999999
+#define FIELDS 9
 
 static int
 cookie_of(int fd, uint64_t *cookie)
@@ -219,42 +221,74 @@ handover_give(struct conn_list *list, struct counters *counters)
 			  "the connections");
 }
 
-/* Reads the line of a record, which begins at *at; moves on behind its bytes. */
+/* A number of decimal digits alone, up to max. */
+static bool
+parse_number(const char *word, uint64_t max, uint64_t *number)
+{
+	if (word == NULL || word[0] == '\0' ||
+	    word[strspn(word, "0123456789")] != '\0')
+		return false;
+	errno = 0;
+	*number = strtoull(word, NULL, 10);
+	return errno == 0 && *number <= max;
+}
+
+/* Reads the line of a record, without its end; bytes holds at most room. */
+static bool
+parse_line(char *line, const char *bytes, size_t room,
+    struct handover_record *record)
+{
+	const uint64_t max[FIELDS] = { UINT64_MAX, 0, 0, 1, SECONDS_MAX,
+		NANOSECONDS_MAX, UINT64_MAX, room, room };
+	uint64_t numbers[FIELDS];
+	int protocol = -1, framing = -1;
+
+	for (int i = 0; i < FIELDS; i++) {
+		const char *word = strsep(&line, " ");
+		if (word == NULL)
+			return false;
+		if (i == 1)
+			protocol = protocol_parse(word);
+		else if (i == 2)
+			framing = framing_parse(word);
+		else if (!parse_number(word, max[i], &numbers[i]))
+			return false;
+	}
+	if (line != NULL || protocol == -1 || framing == -1 ||
+	    numbers[8] > room - numbers[7])
+		return false;
+	record->cookie = numbers[0];
+	record->state = (struct conn_state){
+		.protocol = (enum protocol)protocol,
+		.framing = (enum framing)framing,
+		.line_start = numbers[3] != 0,
+		.arrived = { (time_t)numbers[4], (long)numbers[5] },
+		.messages = numbers[6],
+		.out_len = numbers[7],
+		.in_len = numbers[8],
+		.bytes = bytes,
+	};
+	return true;
+}
+
+/* Reads the record at *at, and moves on behind it. */
 static bool
 parse_record(const char *text, size_t len, size_t *at,
     struct handover_record *record)
 {
-	struct conn_state *state = &record->state;
-	char line[LINE_MAX_LEN], protocol_text[16], framing_text[16];
-	int line_start, line_len = -1;
-	long long seconds;
-	size_t room = len - *at < sizeof(line) - 1 ? len - *at
-	                                           : sizeof(line) - 1;
+	char line[LINE_MAX_LEN];
+	const char *end = memchr(text + *at, '\n', len - *at);
 
-	memcpy(line, text + *at, room);
-	line[room] = '\0';
-	if (sscanf(line,
-		"%" SCNu64 " %15s %15s %d %lld %ld %" SCNu64 " %zu %zu%n",
-		&record->cookie, protocol_text, framing_text, &line_start,
-		&seconds, &state->arrived.tv_nsec, &state->messages,
-		&state->out_len, &state->in_len, &line_len) != 9 ||
-	    line_len == -1 || line[line_len] != '\n')
+	if (end == NULL || (size_t)(end - text) - *at >= sizeof(line))
 		return false;
-	*at += (size_t)line_len + 1;
-	int protocol = protocol_parse(protocol_text);
-	int framing = framing_parse(framing_text);
-	if (protocol == -1 || framing == -1 || state->out_len > len - *at ||
-	    state->in_len > len - *at - state->out_len)
+	size_t line_len = (size_t)(end - text) - *at;
+	memcpy(line, text + *at, line_len);
+	line[line_len] = '\0';
+	*at += line_len + 1;
+	if (memchr(line, '\0', line_len) != NULL ||
+	    !parse_line(line, text + *at, len - *at, record))
 		return false;
-	if (seconds < 0 || seconds >= SECONDS_END ||
-	    state->arrived.tv_nsec < 0 || state->arrived.tv_nsec > 999999999)
-		return false;
-	state->protocol = (enum protocol)protocol;
-	state->framing = (enum framing)framing;
-	state->line_start = line_start != 0;
-	state->arrived.tv_sec = (time_t)seconds;
-	state->bytes = text + *at;
-	*at += state->out_len + state->in_len;
+	*at += record->state.out_len + record->state.in_len;
 	return true;
 }
 

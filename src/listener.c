@@ -18,7 +18,7 @@
 
 /* What a stored socket is called: with what it can't tell itself, and a number
  * of its own. */
-#define STORED_NAME ".listener-%u-%" PRIx64
+#define STORED_NAME ".listener-"
 #define STORED_ANY_PORT 1U
 #define STORED_DUAL_STACK 2U
 
@@ -496,7 +496,7 @@ is_dual_stack(int fd, const struct address *bound)
  * nor does an IPv4 socket on a host without IPv6.
  */
 static void
-set_wanted(struct listener *listener, unsigned traits)
+set_wanted(struct listener *listener, unsigned long traits)
 {
 	struct sockaddr_in6 any = {
 		.sin6_family = AF_INET6,
@@ -519,14 +519,15 @@ static int
 set_up_adopted(struct listener *listener, const char *name)
 {
 	struct address *bound = &listener->bound;
-	unsigned traits = 0;
-	uint64_t cookie;
+	unsigned long traits = 0;
 
 	bound->len = sizeof(bound->storage);
 	if (getsockname(listener->fd, &bound->any, &bound->len) == -1)
 		return -1;
 	listener->dual_stack = is_dual_stack(listener->fd, bound);
-	listener->stored = sscanf(name, STORED_NAME, &traits, &cookie) == 2;
+	listener->stored = strncmp(name, STORED_NAME, strlen(STORED_NAME)) == 0;
+	if (listener->stored)
+		traits = strtoul(name + strlen(STORED_NAME), NULL, 10);
 	listener->passed = !listener->stored;
 	set_wanted(listener, traits);
 	snprintf(listener->fd_name, sizeof(listener->fd_name), "%s", name);
@@ -607,8 +608,8 @@ listener_store(struct listener *listener)
 	    getsockopt(listener->fd, SOL_SOCKET, SO_COOKIE, &cookie, &len) ==
 		-1)
 		return;
-	snprintf(listener->fd_name, sizeof(listener->fd_name), STORED_NAME,
-	    traits, cookie);
+	snprintf(listener->fd_name, sizeof(listener->fd_name),
+	    STORED_NAME "%u-%" PRIx64, traits, cookie);
 	listener->stored = fdstore_put(listener->fd_name, listener->fd) == 0;
 }
 

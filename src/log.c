@@ -97,12 +97,9 @@ write_line(enum log_level level, const char *message)
 	char line[MESSAGE_MAX + 64];
 	size_t room = sizeof(line) - 1;
 	size_t len = put_head(line, room, level);
-	size_t message_len = strlen(message);
+	int n = snprintf(line + len, room - len, "%s", message);
 
-	if (message_len > room - len)
-		message_len = room - len;
-	memcpy(line + len, message, message_len);
-	len += message_len;
+	len = (size_t)n < room - len ? len + (size_t)n : room - 1;
 	line[len++] = '\n';
 	while (write(STDERR_FILENO, line, len) == -1 && errno == EINTR)
 		;
