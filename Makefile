@@ -182,6 +182,11 @@ check-fault: all $(SHIM)
 	TIMESTAMPD=$(PROGRAM) FAULT_SHIM=$(SHIM) PYTHONDONTWRITEBYTECODE=1 \
 		tests/fault/run $(FAULT)
 
+# All kinds of clients and reloads for SOAK seconds; nothing may grow.
+SOAK ?= 600
+soak: all
+	TIMESTAMPD=$(PROGRAM) PYTHONDONTWRITEBYTECODE=1 tests/soak/run $(SOAK)
+
 # The real service under a real systemd, in namespaces of its own.
 check-systemd: all $(BUILD)/systemd/probe
 	PROBE=$(BUILD)/systemd/probe tests/systemd/run
@@ -316,5 +321,5 @@ clean:
 FORCE:
 .PHONY: all run check check-analyzer check-calls check-fault check-hardening
 .PHONY: check-systemd check-asan check-tsan check-valgrind check-reproducible
-.PHONY: coverage fuzz lint format bench bench-programs
+.PHONY: coverage fuzz soak lint format bench bench-programs
 .PHONY: deps deps-ci deps-bench install uninstall dist clean FORCE
