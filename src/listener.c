@@ -6,6 +6,7 @@
 #include <linux/filter.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
+#include <netinet/udp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -219,10 +220,12 @@ set_tcp_options(const struct listener *listener)
 	return set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 }
 
-/* The reply is to come from the very address that was asked. */
 static int
 set_udp_options(const struct listener *listener)
 {
+	/* A burst comes as one; singly where the kernel is older than that. */
+	set_option(listener->fd, IPPROTO_UDP, UDP_GRO, 1);
+	/* The reply is to come from the very address that was asked. */
 	if (listener->bound.any.sa_family == AF_INET6)
 		return set_option(listener->fd, IPPROTO_IPV6, IPV6_RECVPKTINFO,
 		    1);

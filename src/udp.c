@@ -16,31 +16,32 @@
 #include <unistd.h>
 
 #include "address.h"
+#include "burst.h"
 #include "clock.h"
 #include "config.h"
+#include "envelope.h"
+#include "framing.h"
 #include "log.h"
+#include "outbox.h"
 #include "ratelimit.h"
 
 #define BATCH 64
-#define UDP_PAYLOAD_MAX 65507
+#define RECEIVED_MAX 65536       /* more than a datagram or a burst can have */
 #define PRIVILEGED_PORT_END 1024 /* echo, daytime, chargen, DNS, NTP ... */
 #define DRAIN_BATCHES_MAX 1024
 #define KICK_MS 20
 #define ERROR_PAUSE_MS 100
 #define LOG_EVERY_MS 60000 /* of errors between which datagrams arrive */
-#define CONTROL_MAX                                                            \
-	(CMSG_SPACE(sizeof(struct in6_pktinfo)) +                              \
-	    CMSG_SPACE(sizeof(struct in_pktinfo)))
 
 /* The signal that takes a thread out of recvmmsg(2). */
 #define KICK_SIGNAL SIGURG
 
-/* One datagram on its way in and out again. */
+/* One datagram, or a burst of them, on its way in and out again. */
 struct datagram {
 	struct address source;
 	struct iovec piece;
-	_Alignas(struct cmsghdr) char control[CONTROL_MAX];
-	char bytes[STAMP_TEXT_MAX + CONFIG_DATAGRAM_MAX];
+	_Alignas(struct cmsghdr) char control[ENVELOPE_MAX];
+	char bytes[STAMP_TEXT_MAX + RECEIVED_MAX];
 };
 
 /* The settings as handed over, with their ports. */
@@ -68,8 +69,16 @@ struct udp {
 	struct ratelimit limit;
 	int errors_in_a_row;
 	uint64_t logged_ms; /* when an error last was; 0: never */
-	struct mmsghdr in[BATCH], out[BATCH];
+	struct mmsghdr in[BATCH];
 	struct datagram datagrams[BATCH];
+	struct outbox outbox;
+};
+
+/* What holds for all datagrams that were received by one call. */
+struct turn {
+	const char *stamp;
+	size_t stamp_len;
+	uint64_t now_ms;
 };
 
 static struct parcel *
@@ -110,13 +119,16 @@ prepare(struct udp *udp, int i)
 	/* What the kernel leaves alone when a Unix client has no name. */
 	datagram->source.any.sa_family = AF_UNIX;
 	datagram->piece.iov_base = datagram->bytes + STAMP_TEXT_MAX;
-	datagram->piece.iov_len = CONFIG_DATAGRAM_MAX;
+	datagram->piece.iov_len = RECEIVED_MAX;
 	header->msg_name = &datagram->source.storage;
 	header->msg_namelen = sizeof(datagram->source.storage);
 	header->msg_iov = &datagram->piece;
 	header->msg_iovlen = 1;
+	/* A Unix client could send descriptors, which there is no room for. */
 	header->msg_control = datagram->control;
-	header->msg_controllen = sizeof(datagram->control);
+	header->msg_controllen = udp->protocol == PROTOCOL_UDP
+	                           ? sizeof(datagram->control)
+	                           : 0;
 	header->msg_flags = 0;
 }
 
@@ -133,17 +145,16 @@ is_own_port(const struct udp *udp, uint16_t port)
 
 /* Why a datagram gets no reply; COUNTER_EVENTS when it gets one. */
 static enum counter
-guard(struct udp *udp, const struct mmsghdr *in, const struct address *source,
+guard(struct udp *udp, const struct address *source, size_t len,
     size_t reply_len, uint64_t now_ms)
 {
-	if ((in->msg_hdr.msg_flags & MSG_TRUNC) != 0 ||
-	    in->msg_len > (unsigned)udp->parcel->settings.max_datagram)
+	if (len > (size_t)udp->parcel->settings.max_datagram)
 		return COUNTER_DROPPED_OVERSIZE;
 	if (udp->protocol == PROTOCOL_UNIX_DGRAM)
 		return source->len > offsetof(struct sockaddr_un, sun_path)
 		         ? COUNTER_EVENTS
 		         : COUNTER_DROPPED_UNNAMED;
-	if (reply_len > UDP_PAYLOAD_MAX)
+	if (reply_len > BURST_BYTES_MAX)
 		return COUNTER_DROPPED_OVERSIZE;
 	if (address_port(source) < PRIVILEGED_PORT_END ||
 	    is_own_port(udp, address_port(source)) ||
@@ -153,29 +164,6 @@ guard(struct udp *udp, const struct mmsghdr *in, const struct address *source,
 	    !ratelimit_allow(&udp->limit, address_network(source), now_ms))
 		return COUNTER_DROPPED_RATE;
 	return COUNTER_EVENTS;
-}
-
-/*
- * The control data that named the address asked now names the one to answer
- * from; there is no answering from a broadcast address, and the send fails.
- * The route chooses the interface, but for an address that only means something
- * on its own.
- */
-static void
-clear_interface(struct msghdr *header)
-{
-	for (struct cmsghdr *at = CMSG_FIRSTHDR(header); at != NULL;
-	     at = CMSG_NXTHDR(header, at)) {
-		if (at->cmsg_level == IPPROTO_IP) {
-			struct in_pktinfo *info = (void *)CMSG_DATA(at);
-			info->ipi_ifindex = 0;
-			info->ipi_spec_dst = info->ipi_addr;
-		} else {
-			struct in6_pktinfo *info = (void *)CMSG_DATA(at);
-			if (!IN6_IS_ADDR_LINKLOCAL(&info->ipi6_addr))
-				info->ipi6_ifindex = 0;
-		}
-	}
 }
 
 static void
@@ -199,83 +187,88 @@ log_datagram(const struct udp *udp, const struct address *source, size_t len,
 	    about.listener, about.peer, len, verdicts[verdict]);
 }
 
-/* Puts the reply to datagram number i into the out row; false: it gets none. */
+/* Whether a datagram of len bytes is answered; counts those that are not. */
 static bool
-reply(struct udp *udp, int i, struct mmsghdr *out, const char *stamp,
-    size_t stamp_len, uint64_t now_ms)
+admit(struct udp *udp, const struct address *source, size_t len,
+    const struct turn *turn)
+{
+	enum counter verdict = guard(udp, source, len, turn->stamp_len + len,
+	    turn->now_ms);
+
+	if (log_enabled(LOG_DEBUG))
+		log_datagram(udp, source, len, verdict);
+	if (verdict == COUNTER_EVENTS)
+		return true;
+	counters_add(&udp->counters, verdict, 1);
+	return false;
+}
+
+/* Each datagram of it is one like any other; the number of them. */
+static size_t
+answer_burst(struct udp *udp, int i, size_t segment_len,
+    const struct turn *turn)
 {
 	struct datagram *datagram = &udp->datagrams[i];
-	struct mmsghdr *in = &udp->in[i];
-	size_t len = in->msg_len;
+	struct msghdr *header = &udp->in[i].msg_hdr;
+	const char *data = datagram->piece.iov_base;
+	size_t all = udp->in[i].msg_len;
+	size_t reply_len = turn->stamp_len + segment_len;
 
-	datagram->source.len = in->msg_hdr.msg_namelen;
-	enum counter verdict = guard(udp, in, &datagram->source,
-	    stamp_len + len, now_ms);
-	if (log_enabled(LOG_DEBUG))
-		log_datagram(udp, &datagram->source, len, verdict);
-	if (verdict != COUNTER_EVENTS) {
-		counters_add(&udp->counters, verdict, 1);
-		return false;
+	/* Of longer ones only the last can be answered, if it is shorter. */
+	if (reply_len > BURST_BYTES_MAX)
+		reply_len = BURST_BYTES_MAX;
+	envelope_set_segment(header, reply_len);
+	outbox_begin_burst(&udp->outbox, reply_len);
+	for (size_t at = 0, len; at < all; at += len) {
+		len = burst_segment(all, segment_len, at);
+		if (admit(udp, &datagram->source, len, turn))
+			outbox_add_segment(&udp->outbox, header, turn->stamp,
+			    turn->stamp_len, data + at, len);
 	}
-	datagram->piece.iov_base = framing_chunk(datagram->piece.iov_base,
-	    stamp, stamp_len);
-	datagram->piece.iov_len = stamp_len + len;
-	if (udp->protocol == PROTOCOL_UDP)
-		clear_interface(&in->msg_hdr);
-	else
-		in->msg_hdr.msg_controllen = 0;
-	out->msg_hdr = in->msg_hdr;
-	out->msg_hdr.msg_flags = 0;
-	return true;
+	return burst_count(all, segment_len);
 }
 
-static void
-count(struct udp *udp, enum traffic field, size_t n)
+/* The number of datagrams that came as number i. */
+static size_t
+answer_one(struct udp *udp, int i, const struct turn *turn)
 {
-	counters_add_traffic(&udp->counters, udp->protocol, field, n);
-}
+	struct datagram *datagram = &udp->datagrams[i];
+	struct msghdr *header = &udp->in[i].msg_hdr;
+	struct envelope envelope;
+	size_t len = udp->in[i].msg_len;
 
-/* A reply that can't be sent is lost; those behind it are not. */
-static void
-send_all(struct udp *udp, int count_out)
-{
-	size_t bytes = 0, messages = 0;
-
-	for (int at = 0; at < count_out;) {
-		int n = sendmmsg(udp->fd, udp->out + at,
-		    (unsigned)(count_out - at), MSG_DONTWAIT | MSG_NOSIGNAL);
-		if (n > 0) {
-			for (int i = at; i < at + n; i++)
-				bytes += udp->out[i].msg_len;
-			messages += (size_t)n;
-			at += n;
-		} else if (errno != EINTR) {
-			counters_add(&udp->counters, COUNTER_DROPPED_SEND, 1);
-			at++;
-		}
-	}
-	count(udp, TRAFFIC_BYTES_OUT, bytes);
-	count(udp, TRAFFIC_MESSAGES_OUT, messages);
+	datagram->source.len = header->msg_namelen;
+	envelope_open(header, &envelope);
+	/* One that was cut off is larger than any that is answered. */
+	if (envelope.segment_len != 0 && envelope.segment_len < len &&
+	    (header->msg_flags & MSG_TRUNC) == 0)
+		return answer_burst(udp, i, envelope.segment_len, turn);
+	if (admit(udp, &datagram->source, len, turn))
+		outbox_add(&udp->outbox, header,
+		    framing_chunk(datagram->piece.iov_base, turn->stamp,
+			turn->stamp_len),
+		    turn->stamp_len + len);
+	return 1;
 }
 
 static void
 answer(struct udp *udp, int received)
 {
 	struct timespec now;
-	size_t stamp_len, bytes = 0;
-	int count_out = 0;
+	struct turn turn = { .now_ms = clock_ms() };
+	size_t bytes = 0, messages = 0;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	const char *stamp = stamp_at(&udp->stamp, &now, &stamp_len);
-	uint64_t now_ms = clock_ms();
+	turn.stamp = stamp_at(&udp->stamp, &now, &turn.stamp_len);
 	for (int i = 0; i < received; i++) {
 		bytes += udp->in[i].msg_len;
-		count_out += reply(udp, i, &udp->out[count_out], stamp,
-		    stamp_len, now_ms);
+		messages += answer_one(udp, i, &turn);
 	}
-	count(udp, TRAFFIC_BYTES_IN, bytes);
-	count(udp, TRAFFIC_MESSAGES_IN, (size_t)received);
-	send_all(udp, count_out);
+	counters_add_traffic(&udp->counters, udp->protocol, TRAFFIC_BYTES_IN,
+	    bytes);
+	counters_add_traffic(&udp->counters, udp->protocol, TRAFFIC_MESSAGES_IN,
+	    messages);
+	outbox_flush(&udp->outbox);
 	for (int i = 0; i < received; i++)
 		prepare(udp, i);
 }
@@ -370,6 +363,7 @@ set_up(struct udp *udp, const struct udp_settings *settings)
 	take_parcel(udp);
 	for (int i = 0; i < BATCH; i++)
 		prepare(udp, i);
+	outbox_init(&udp->outbox, udp->fd, udp->protocol, &udp->counters);
 	return sigaction(KICK_SIGNAL, &action, NULL);
 }
 

@@ -14,6 +14,7 @@ main(void)
 	free(program);
 	srunner_add_suite(runner, stream_suite());
 	srunner_add_suite(runner, datagram_suite());
+	srunner_add_suite(runner, burst_suite());
 	srunner_add_suite(runner, stop_suite());
 	srunner_add_suite(runner, reload_suite());
 	srunner_add_suite(runner, limits_suite());

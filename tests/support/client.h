@@ -25,6 +25,10 @@ void client_read(int fd, void *data, size_t len);
 /* Reads to the end: the number of bytes, at most size. */
 size_t client_read_end(int fd, void *data, size_t size);
 
+/* Asserts that reply is a stamp of about now, and then text. */
+void client_assert_reply(const char *reply, size_t reply_len, const void *text,
+    size_t len);
+
 /* Asserts that the next bytes are a stamp of about now, and then text. */
 void client_expect(int fd, const void *text, size_t len);
 

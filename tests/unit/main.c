@@ -8,6 +8,8 @@ main(void)
 	SRunner *runner = srunner_create(stamp_suite());
 
 	srunner_add_suite(runner, framing_suite());
+	srunner_add_suite(runner, burst_suite());
+	srunner_add_suite(runner, envelope_suite());
 	srunner_add_suite(runner, protocol_suite());
 	srunner_add_suite(runner, address_suite());
 	srunner_add_suite(runner, log_suite());
@@ -21,6 +23,7 @@ main(void)
 	srunner_add_suite(runner, conn_suite());
 	srunner_add_suite(runner, handover_suite());
 	srunner_add_suite(runner, worker_suite());
+	srunner_add_suite(runner, outbox_suite());
 	srunner_add_suite(runner, udp_suite());
 	srunner_add_suite(runner, acceptor_suite());
 	srunner_run_all(runner, CK_ENV);

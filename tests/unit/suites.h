@@ -6,14 +6,17 @@
 /* One suite for each room of src/, through its public header. */
 Suite *acceptor_suite(void);
 Suite *address_suite(void);
+Suite *burst_suite(void);
 Suite *config_suite(void);
 Suite *conn_suite(void);
 Suite *counters_suite(void);
+Suite *envelope_suite(void);
 Suite *framing_suite(void);
 Suite *handover_suite(void);
 Suite *listener_suite(void);
 Suite *log_suite(void);
 Suite *options_suite(void);
+Suite *outbox_suite(void);
 Suite *protocol_suite(void);
 Suite *ratelimit_suite(void);
 Suite *slots_suite(void);

@@ -1,0 +1,77 @@
+#include "envelope.h"
+
+#include <netinet/udp.h>
+#include <string.h>
+
+#define SEGMENT_SPACE CMSG_SPACE(sizeof(uint16_t))
+
+/*
+ * There is no answering from a broadcast address, and the send fails.  The
+ * route chooses the interface, but for an address that only means something on
+ * its own.
+ */
+static void
+clear_interface(struct cmsghdr *control)
+{
+	if (control->cmsg_level == IPPROTO_IP) {
+		struct in_pktinfo *info = (void *)CMSG_DATA(control);
+		info->ipi_ifindex = 0;
+		info->ipi_spec_dst = info->ipi_addr;
+	} else {
+		struct in6_pktinfo *info = (void *)CMSG_DATA(control);
+		if (!IN6_IS_ADDR_LINKLOCAL(&info->ipi6_addr))
+			info->ipi6_ifindex = 0;
+	}
+}
+
+static size_t
+read_segment(const struct cmsghdr *control)
+{
+	int len;
+
+	memcpy(&len, CMSG_DATA(control), sizeof(len));
+	return len > 0 ? (size_t)len : 0;
+}
+
+void
+envelope_open(struct msghdr *header, struct envelope *envelope)
+{
+	struct cmsghdr *at, *next;
+	char *kept = header->msg_control;
+
+	*envelope = (struct envelope){ 0 };
+	for (at = CMSG_FIRSTHDR(header); at != NULL; at = next) {
+		next = CMSG_NXTHDR(header, at);
+		if (at->cmsg_level == IPPROTO_UDP && at->cmsg_type == UDP_GRO) {
+			envelope->segment_len = read_segment(at);
+		} else if (at->cmsg_level == IPPROTO_IP ||
+			   at->cmsg_level == IPPROTO_IPV6) {
+			size_t len = CMSG_ALIGN(at->cmsg_len);
+			clear_interface(at);
+			if (kept != (char *)at)
+				memmove(kept, at, len);
+			kept += len;
+		}
+	}
+	header->msg_controllen = (size_t)(kept - (char *)header->msg_control);
+}
+
+void
+envelope_set_segment(struct msghdr *header, size_t len)
+{
+	char *end = (char *)header->msg_control + header->msg_controllen;
+	struct cmsghdr *control = (void *)end;
+	uint16_t segment = (uint16_t)len;
+
+	control->cmsg_level = IPPROTO_UDP;
+	control->cmsg_type = UDP_SEGMENT;
+	control->cmsg_len = CMSG_LEN(sizeof(segment));
+	memcpy(CMSG_DATA(control), &segment, sizeof(segment));
+	header->msg_controllen += SEGMENT_SPACE;
+}
+
+void
+envelope_clear_segment(struct msghdr *header)
+{
+	header->msg_controllen -= SEGMENT_SPACE;
+}

@@ -1,0 +1,35 @@
+#ifndef ENVELOPE_H
+#define ENVELOPE_H
+
+#include <netinet/in.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+/*
+ * What the kernel tells about a datagram besides its bytes, and is to be told
+ * about the reply.  Pure; any thread on memory of its own.
+ */
+struct envelope {
+	size_t segment_len; /* of a burst; 0: the datagram came alone */
+};
+
+/* Room for the control data of a datagram, and of its reply. */
+#define ENVELOPE_MAX                                                           \
+	(CMSG_SPACE(sizeof(struct in6_pktinfo)) +                              \
+	    CMSG_SPACE(sizeof(struct in_pktinfo)) + CMSG_SPACE(sizeof(int)))
+
+/*
+ * Reads the control data of a datagram that was received, and makes it that of
+ * the reply: sent from the very address that was asked.
+ */
+void envelope_open(struct msghdr *header, struct envelope *envelope);
+
+/*
+ * Has the kernel send what goes with header, which envelope_open has seen, as
+ * datagrams of len bytes each; or no more.
+ */
+void envelope_set_segment(struct msghdr *header, size_t len);
+void envelope_clear_segment(struct msghdr *header);
+
+#endif

@@ -1,0 +1,314 @@
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "client.h"
+#include "daemon.h"
+#include "scratch.h"
+#include "suites.h"
+
+#define BURST_MAX 65507
+
+static struct daemon server;
+static int port;
+
+static void
+start(void)
+{
+	daemon_start_config(&server,
+	    "listeners = ( { protocol = \"udp\"; port = 0; } );");
+	port = daemon_port(&server, "udp *");
+}
+
+static void
+stop(void)
+{
+	daemon_stop(&server);
+}
+
+/* -1 where the kernel takes none so large. */
+static int
+send_burst(int fd, const char *data, size_t len, size_t segment_len)
+{
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(uint16_t))] = {
+		0,
+	};
+	struct iovec piece = { (void *)data, len };
+	struct msghdr message = {
+		.msg_iov = &piece,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *at = CMSG_FIRSTHDR(&message);
+	uint16_t segment = (uint16_t)segment_len;
+
+	at->cmsg_level = IPPROTO_UDP;
+	at->cmsg_type = UDP_SEGMENT;
+	at->cmsg_len = CMSG_LEN(sizeof(segment));
+	memcpy(CMSG_DATA(at), &segment, sizeof(segment));
+	if (sendmsg(fd, &message, 0) == (ssize_t)len)
+		return 0;
+	ck_assert_msg(errno == EINVAL, "sendmsg: %s", strerror(errno));
+	return -1;
+}
+
+/* What waits, one datagram or more; *segment_len: of each but the last. */
+static size_t
+receive(int fd, char *data, size_t size, size_t *segment_len)
+{
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+	struct iovec piece = { data, size };
+	struct msghdr message = {
+		.msg_iov = &piece,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control),
+	};
+	ssize_t n = recvmsg(fd, &message, 0);
+	struct cmsghdr *at = CMSG_FIRSTHDR(&message);
+	int segment = (int)n;
+
+	ck_assert_msg(n > 0, "recvmsg: %s", strerror(errno));
+	if (at != NULL && at->cmsg_type == UDP_GRO)
+		memcpy(&segment, CMSG_DATA(at), sizeof(segment));
+	*segment_len = (size_t)segment;
+	return (size_t)n;
+}
+
+/* The replies to data as datagrams of so many bytes; in how many receives. */
+static int
+expect_burst(int fd, const char *data, size_t len, size_t segment_len)
+{
+	static char replies[65536];
+	size_t at = 0, reply_len;
+	int receives = 0;
+
+	for (; at < len; receives++) {
+		size_t got = receive(fd, replies, sizeof(replies), &reply_len);
+		for (size_t from = 0; from < got; from += reply_len) {
+			size_t n = len - at < segment_len ? len - at
+			                                  : segment_len;
+			size_t left = got - from < reply_len ? got - from
+			                                     : reply_len;
+			client_assert_reply(replies + from, left, data + at, n);
+			at += n;
+		}
+	}
+	ck_assert_uint_eq(at, len);
+	return receives;
+}
+
+static const char *
+random_bytes(size_t len)
+{
+	static char bytes[BURST_MAX];
+
+	for (size_t i = 0; i < len; i++)
+		bytes[i] = (char)rand();
+	return bytes;
+}
+
+static void
+take_bursts(int fd)
+{
+	int on = 1;
+
+	ck_assert_int_eq(setsockopt(fd, IPPROTO_UDP, UDP_GRO, &on, sizeof(on)),
+	    0);
+}
+
+static int
+open_client(int number)
+{
+	int fd = number & 1 ? client_udp6(port) : client_udp(port);
+
+	if (number & 2)
+		take_bursts(fd);
+	return fd;
+}
+
+static void
+talk(int fd, size_t count, size_t segment_len, size_t last_len)
+{
+	size_t len = (count - 1) * segment_len + last_len;
+	const char *data = random_bytes(len);
+
+	if (send_burst(fd, data, len, segment_len) == 0)
+		expect_burst(fd, data, len, segment_len);
+	else
+		ck_assert_uint_gt(count, 64);
+}
+
+START_TEST(each_datagram_of_a_burst_is_answered)
+{
+	int fd = open_client(_i);
+
+	for (size_t count = 1; count <= 65; count++)
+		talk(fd, count, 10, 10);
+	talk(fd, 128, 10, 1);
+	talk(fd, 64, 1, 1);
+	talk(fd, 5, 64, 63);
+	talk(fd, 46, 1400, 1400);
+	/* With its stamps it has more bytes than can be sent at once. */
+	talk(fd, 64, 1000, 1);
+	talk(fd, 64, 1023, 1023);
+	close(fd);
+}
+END_TEST
+
+START_TEST(a_burst_goes_as_it_came)
+{
+	int fd = client_udp(port);
+	const char *data = random_bytes(640);
+
+	take_bursts(fd);
+	ck_assert_int_eq(send_burst(fd, data, 640, 10), 0);
+	ck_assert_int_eq(expect_burst(fd, data, 640, 10), 1);
+	ck_assert_uint_eq(daemon_counter(&server, "udp_messages_in"), 64);
+	ck_assert_uint_eq(daemon_counter(&server, "udp_messages_out"), 64);
+	ck_assert_uint_eq(daemon_counter(&server, "udp_bytes_in"), 640);
+	ck_assert_uint_eq(daemon_counter(&server, "udp_bytes_out"),
+	    640 + 64 * STAMP_LEN);
+	close(fd);
+}
+END_TEST
+
+/* Of datagrams that are too large the last may be small enough. */
+START_TEST(oversize_ones_are_dropped_each)
+{
+	int fd = open_client(_i);
+	const char *data = random_bytes(4204);
+
+	ck_assert_int_eq(send_burst(fd, data, 4204, 1401), 0);
+	expect_burst(fd, data + 4203, 1, 1401);
+	ck_assert_int_eq(send_burst(fd, data, 4203, 1401), 0);
+	talk(fd, 2, 1400, 1400);
+	ck_assert_uint_eq(daemon_counter(&server, "dropped_oversize"), 6);
+	ck_assert_int_eq(send_burst(fd, data, 1, 65507), 0);
+	expect_burst(fd, data, 1, 1);
+	close(fd);
+}
+END_TEST
+
+START_TEST(clients_of_both_kinds_at_once)
+{
+	int burst = open_client(2), single = client_udp(port);
+	const char *data = random_bytes(3200);
+
+	for (int round = 0; round < 100; round++) {
+		ck_assert_int_eq(send_burst(burst, data, 3200, 100), 0);
+		client_send(single, "one", 3);
+		ck_assert_int_eq(send_burst(burst, data, 320, 10), 0);
+		client_send(single, "two", 3);
+		expect_burst(burst, data, 3200, 100);
+		expect_burst(burst, data, 320, 10);
+		client_expect_datagram(single, "one", 3);
+		client_expect_datagram(single, "two", 3);
+	}
+	close(burst);
+	close(single);
+}
+END_TEST
+
+START_TEST(the_reply_comes_from_the_address_that_was_asked)
+{
+	struct sockaddr_in to = {
+		.sin_family = AF_INET,
+		.sin_port = htons((uint16_t)port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1),
+	};
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	ck_assert_int_eq(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+	talk(fd, 10, 10, 3);
+	close(fd);
+}
+END_TEST
+
+/* A reply that fits no packet of the route can't be one of a burst. */
+START_TEST(replies_that_fragment_go_singly)
+{
+	struct daemon other;
+
+	if (unshare(CLONE_NEWNET) == -1) {
+		ck_assert_int_eq(errno, EPERM);
+		puts("skipped: no network of its own for this user");
+		return;
+	}
+	ck_assert_int_eq(system("ip link set lo mtu 1500 up"), 0);
+	daemon_start_config(&other,
+	    "listeners = ( { protocol = \"udp\"; address = \"127.0.0.1\";"
+	    " port = 21567; max_datagram = 1472; } );");
+	int fd = client_udp(21567);
+	talk(fd, 10, 1472, 1472);
+	talk(fd, 10, 1400, 1400);
+	ck_assert_uint_eq(daemon_counter(&other, "dropped_send"), 0);
+	ck_assert_uint_eq(daemon_counter(&other, "udp_messages_out"), 20);
+	close(fd);
+	daemon_stop(&other);
+}
+END_TEST
+
+/* A source's allowance is of datagrams, however they come. */
+START_TEST(the_rate_limit_counts_datagrams)
+{
+	struct daemon other;
+	struct sockaddr_in to = {
+		.sin_family = AF_INET,
+		.sin_port = htons(21567),
+	};
+
+	if (unshare(CLONE_NEWNET) == -1) {
+		ck_assert_int_eq(errno, EPERM);
+		puts("skipped: no network of its own for this user");
+		return;
+	}
+	ck_assert_int_eq(
+	    system("ip link set lo up && ip addr add 10.99.0.1/32 dev lo"), 0);
+	daemon_start_config(&other,
+	    "udp: { rate_limit = 1; rate_burst = 10; };\n"
+	    "listeners = ( { protocol = \"udp\"; address = \"10.99.0.1\";"
+	    " port = 21567; } );");
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	to.sin_addr.s_addr = htonl(0x0a630001);
+	ck_assert_int_eq(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+	for (int i = 0; i < 10; i++)
+		ck_assert_int_eq(send_burst(fd, random_bytes(640), 640, 10), 0);
+	daemon_await_counter(&other, "udp_messages_in", 640);
+	unsigned long long dropped = daemon_counter(&other, "dropped_rate");
+	/* All but ten, one of 16 of the others, and one a second. */
+	ck_assert_uint_gt(dropped, 400);
+	ck_assert_uint_le(dropped, 630);
+	ck_assert_uint_eq(daemon_counter(&other, "udp_messages_out"),
+	    640 - dropped);
+	close(fd);
+	daemon_stop(&other);
+}
+END_TEST
+
+Suite *
+burst_suite(void)
+{
+	Suite *suite = suite_create("burst");
+	TCase *tests = tcase_create("all");
+
+	tcase_set_timeout(tests, 120);
+	tcase_add_checked_fixture(tests, scratch_enter, scratch_leave);
+	tcase_add_checked_fixture(tests, start, stop);
+	tcase_add_loop_test(tests, each_datagram_of_a_burst_is_answered, 0, 4);
+	tcase_add_test(tests, a_burst_goes_as_it_came);
+	tcase_add_loop_test(tests, oversize_ones_are_dropped_each, 0, 4);
+	tcase_add_test(tests, clients_of_both_kinds_at_once);
+	tcase_add_test(tests, the_reply_comes_from_the_address_that_was_asked);
+	tcase_add_test(tests, replies_that_fragment_go_singly);
+	tcase_add_test(tests, the_rate_limit_counts_datagrams);
+	suite_add_tcase(suite, tests);
+	return suite;
+}
