@@ -158,6 +158,22 @@ read_timezone(struct reader *reader, const config_setting_t *setting,
 }
 
 static void
+read_source(struct reader *reader, const config_setting_t *setting,
+    const struct rule *rule, void *value)
+{
+	const char *text = string_of(reader, setting);
+
+	(void)rule;
+	if (text == NULL)
+		return;
+	if (strcmp(text, "clock") != 0 && strcmp(text, "arrival") != 0)
+		complain(reader, setting,
+		    "\"%s\" is neither \"clock\" nor \"arrival\"", text);
+	else
+		*(bool *)value = strcmp(text, "arrival") == 0;
+}
+
+static void
 read_address(struct reader *reader, const config_setting_t *setting,
     const struct rule *rule, void *value)
 {
@@ -319,6 +335,7 @@ static const struct rule limits_rules[] = {
 static const struct rule stamp_rules[] = {
 	{ "format", read_format, IN_CONFIG(stamp), 0, 0, 0 },
 	{ "timezone", read_timezone, IN_CONFIG(timezone), 0, 0, 0 },
+	{ "source", read_source, IN_CONFIG(stamp_arrival), 0, 0, 0 },
 	{ NULL, NULL, 0, 0, 0, 0 },
 };
 

@@ -43,6 +43,7 @@ struct config {
 	int drain_timeout;              /* seconds; 0: at once */
 	struct stamp_format stamp;
 	char timezone[64];
+	bool stamp_arrival;         /* of when the kernel received the data */
 	int rate_limit, rate_burst; /* replies; limit 0: none */
 	struct config_listener *listeners;
 	size_t listener_count;

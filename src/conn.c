@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "address.h"
+#include "arrival.h"
 #include "log.h"
 
 /*
@@ -310,43 +311,73 @@ answer_lines(struct conn *conn, struct conn_io *io,
 	return want;
 }
 
+/* What is known of data that was received besides its bytes. */
+struct receipt {
+	bool is_end, is_timed;
+	struct timespec arrived; /* where it is */
+};
+
 /*
- * A record of a sequenced packet socket, which may be empty: unlike the end of
- * the connection it brings its sender's credentials along.  -1 with EMSGSIZE
- * for one that does not fit.
+ * A record of a sequenced packet socket may be empty: unlike the end of the
+ * connection it brings its sender's credentials along.  There is no room for
+ * descriptors that a Unix client may send.  -1 with EMSGSIZE for a record that
+ * does not fit.
  */
 static ssize_t
-receive_record(int fd, char *data, size_t size, bool *is_end)
+receive_message(const struct conn *conn, char *data, size_t size,
+    struct receipt *receipt)
 {
-	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(struct ucred))];
+	bool is_record = conn->protocol == PROTOCOL_UNIX_SEQPACKET;
+	size_t credentials = CMSG_SPACE(sizeof(struct ucred));
+	_Alignas(struct cmsghdr) char
+	    control[CMSG_SPACE(sizeof(struct ucred)) + ARRIVAL_SPACE];
 	struct iovec piece = { data, size };
 	struct msghdr message = {
 		.msg_iov = &piece,
 		.msg_iovlen = 1,
 		.msg_control = control,
-		.msg_controllen = sizeof(control),
+		.msg_controllen = (is_record ? credentials : 0) +
+		                  (conn->timed ? ARRIVAL_SPACE : 0),
 	};
-	ssize_t n = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
+	ssize_t n = recvmsg(conn->fd, &message, MSG_CMSG_CLOEXEC);
 
-	if (n != -1 && (message.msg_flags & MSG_TRUNC) != 0) {
+	if (n == -1)
+		return -1;
+	if (is_record && (message.msg_flags & MSG_TRUNC) != 0) {
 		errno = EMSGSIZE;
 		return -1;
 	}
-	*is_end = n == 0 && message.msg_controllen == 0;
+	receipt->is_end = n == 0 && (!is_record || message.msg_controllen == 0);
+	for (struct cmsghdr *at = CMSG_FIRSTHDR(&message); at != NULL;
+	     at = CMSG_NXTHDR(&message, at))
+		receipt->is_timed |= arrival_read(at, &receipt->arrived);
 	return n;
 }
 
+/* Of data that arrived before that there is no telling. */
+static void
+have_it_timed(struct conn *conn)
+{
+	if (!conn->timed && conn->protocol != PROTOCOL_UNIX)
+		conn->timed = arrival_set(conn->fd, true) == 0;
+}
+
 static ssize_t
-receive(const struct conn *conn, char *data, size_t size, bool *is_end)
+receive(struct conn *conn, const struct conn_io *io, char *data, size_t size,
+    struct receipt *receipt)
 {
 	ssize_t n;
 
+	*receipt = (struct receipt){ 0 };
+	if (io->arrival)
+		have_it_timed(conn);
 	do {
-		if (conn->protocol == PROTOCOL_UNIX_SEQPACKET) {
-			n = receive_record(conn->fd, data, size, is_end);
+		if (conn->protocol == PROTOCOL_UNIX_SEQPACKET ||
+		    (io->arrival && conn->timed)) {
+			n = receive_message(conn, data, size, receipt);
 		} else {
 			n = recv(conn->fd, data, size, 0);
-			*is_end = n == 0;
+			receipt->is_end = n == 0;
 		}
 	} while (n == -1 && errno == EINTR);
 	return n;
@@ -357,21 +388,22 @@ conn_receive(struct conn *conn, struct conn_io *io, enum counter *cause)
 {
 	char *data = io->in + STAMP_TEXT_MAX;
 	size_t room = conn->framing == FRAMING_LINE ? LINES_MAX : CHUNK_MAX;
-	struct timespec now;
-	bool is_end;
-	ssize_t n = receive(conn, data, room, &is_end);
+	struct receipt receipt;
+	ssize_t n = receive(conn, io, data, room, &receipt);
 
 	if (n == -1)
 		return errno == EAGAIN ? CONN_WANT_READ
 		                       : end(cause, COUNTER_CLOSED_ERROR);
-	if (is_end)
+	if (receipt.is_end)
 		return end(cause, COUNTER_CLOSED_CLIENT);
-	clock_gettime(CLOCK_REALTIME, &now);
+	if (!receipt.is_timed || !io->arrival)
+		clock_gettime(CLOCK_REALTIME, &receipt.arrived);
 	conn->bytes_in += (size_t)n;
 	count(conn, io, TRAFFIC_BYTES_IN, (size_t)n);
 	if (conn->framing == FRAMING_LINE)
-		return answer_lines(conn, io, &now, data, (size_t)n, cause);
-	return answer_chunk(conn, io, &now, data, (size_t)n, cause);
+		return answer_lines(conn, io, &receipt.arrived, data, (size_t)n,
+		    cause);
+	return answer_chunk(conn, io, &receipt.arrived, data, (size_t)n, cause);
 }
 
 /* Goes on with what was kept. */
@@ -404,12 +436,12 @@ conn_flush(struct conn *conn, struct conn_io *io, enum counter *cause)
 static enum conn_want
 conn_discard(struct conn *conn, struct conn_io *io, enum counter *cause)
 {
-	bool is_end;
-	ssize_t n = receive(conn, io->in, sizeof(io->in), &is_end);
+	struct receipt receipt;
+	ssize_t n = receive(conn, io, io->in, sizeof(io->in), &receipt);
 
 	if (n == -1 && errno == EAGAIN)
 		return CONN_WANT_LINGER;
-	if (n == -1 || is_end)
+	if (n == -1 || receipt.is_end)
 		return end(cause, COUNTER_CLOSED_STOP);
 	return CONN_WANT_LINGER;
 }

@@ -32,6 +32,7 @@ struct conn {
 	uint8_t protocol, framing, want;
 	bool line_start;
 	_Atomic bool lost; /* set by the acceptor: no event will ever come */
+	bool timed;        /* the kernel tells when its data arrived */
 	uint64_t opened_ms, active_ms; /* CLOCK_MONOTONIC */
 	uint64_t bytes_in, bytes_out, messages;
 	struct conn_kept *kept; /* what the client does not take yet */
@@ -42,6 +43,7 @@ TAILQ_HEAD(conn_list, conn);
 /* What a worker lends to the connection at hand. */
 struct conn_io {
 	struct stamp stamp;
+	bool arrival; /* stamps tell when data arrived, where that is known */
 	struct counters *counters;
 	char in[CONN_KEPT_MAX];
 	char out[CONN_KEPT_MAX];

@@ -39,7 +39,8 @@ envelope_open(struct msghdr *header, struct envelope *envelope)
 	struct cmsghdr *at, *next;
 	char *kept = header->msg_control;
 
-	*envelope = (struct envelope){ 0 };
+	envelope->segment_len = 0;
+	envelope->is_timed = false;
 	for (at = CMSG_FIRSTHDR(header); at != NULL; at = next) {
 		next = CMSG_NXTHDR(header, at);
 		if (at->cmsg_level == IPPROTO_UDP && at->cmsg_type == UDP_GRO) {
@@ -51,6 +52,8 @@ envelope_open(struct msghdr *header, struct envelope *envelope)
 			if (kept != (char *)at)
 				memmove(kept, at, len);
 			kept += len;
+		} else if (arrival_read(at, &envelope->arrived)) {
+			envelope->is_timed = true;
 		}
 	}
 	header->msg_controllen = (size_t)(kept - (char *)header->msg_control);

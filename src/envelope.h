@@ -2,9 +2,13 @@
 #define ENVELOPE_H
 
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
+#include <time.h>
+
+#include "arrival.h"
 
 /*
  * What the kernel tells about a datagram besides its bytes, and is to be told
@@ -12,12 +16,15 @@
  */
 struct envelope {
 	size_t segment_len; /* of a burst; 0: the datagram came alone */
+	bool is_timed;
+	struct timespec arrived; /* where it is */
 };
 
 /* Room for the control data of a datagram, and of its reply. */
 #define ENVELOPE_MAX                                                           \
 	(CMSG_SPACE(sizeof(struct in6_pktinfo)) +                              \
-	    CMSG_SPACE(sizeof(struct in_pktinfo)) + CMSG_SPACE(sizeof(int)))
+	    CMSG_SPACE(sizeof(struct in_pktinfo)) + CMSG_SPACE(sizeof(int)) +  \
+	    ARRIVAL_SPACE)
 
 /*
  * Reads the control data of a datagram that was received, and makes it that of

@@ -11,6 +11,7 @@ settings_of(const struct config *config)
 {
 	return (struct worker_settings){
 		.stamp = config->stamp,
+		.arrival = config->stamp_arrival,
 		.idle_ms = (uint64_t)config->idle_timeout * 1000,
 		.send_ms = (uint64_t)config->send_timeout * 1000,
 	};

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arrival.h"
 #include "log.h"
 #include "udp.h"
 
@@ -62,6 +63,7 @@ datagram_settings(const struct config *config, const struct listener_list *list,
 		return -1;
 	*settings = (struct udp_settings){
 		.stamp = config->stamp,
+		.arrival = config->stamp_arrival,
 		.rate_limit = config->rate_limit,
 		.rate_burst = config->rate_burst,
 		.ports = *ports,
@@ -80,11 +82,15 @@ roster_set(struct roster *roster, const struct config *config)
 	    &ports);
 
 	if (rc == 0)
-		TAILQ_FOREACH (listener, &roster->listeners, link)
+		TAILQ_FOREACH (listener, &roster->listeners, link) {
 			if (listener->udp != NULL) {
 				settings.max_datagram = listener->max_datagram;
 				rc |= udp_set(listener->udp, &settings);
+			} else {
+				rc |= arrival_set(listener->fd,
+				    config->stamp_arrival);
 			}
+		}
 	free(ports);
 	return rc == 0 ? 0 : -1;
 }
@@ -279,6 +285,8 @@ serve_one(struct roster *roster, struct listener *listener,
 		    listener->protocol, settings);
 		listener->served = listener->udp != NULL;
 	} else {
+		/* Who connects from now on has its first data timed too. */
+		arrival_set(listener->fd, settings->arrival);
 		listener->served = acceptor_add(&roster->acceptor, listener) ==
 		                   0;
 	}

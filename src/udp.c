@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "address.h"
+#include "arrival.h"
 #include "burst.h"
 #include "clock.h"
 #include "config.h"
@@ -65,6 +66,7 @@ struct udp {
 	int number, fd;
 	enum protocol protocol;
 	struct parcel *parcel;
+	bool timed; /* the kernel tells when datagrams arrived */
 	struct stamp stamp;
 	struct ratelimit limit;
 	int errors_in_a_row;
@@ -74,11 +76,12 @@ struct udp {
 	struct outbox outbox;
 };
 
-/* What holds for all datagrams that were received by one call. */
+/* What holds for the datagrams that were received by one call. */
 struct turn {
+	struct timespec now;
+	uint64_t now_ms;
 	const char *stamp;
 	size_t stamp_len;
-	uint64_t now_ms;
 };
 
 static struct parcel *
@@ -108,6 +111,18 @@ take_parcel(struct udp *udp)
 	stamp_init(&udp->stamp, &parcel->settings.stamp);
 	ratelimit_set(&udp->limit, parcel->settings.rate_limit,
 	    parcel->settings.rate_burst);
+	if (udp->timed != parcel->settings.arrival &&
+	    arrival_set(udp->fd, parcel->settings.arrival) == 0)
+		udp->timed = parcel->settings.arrival;
+}
+
+/* A Unix client could send descriptors: for those there is to be no room. */
+static size_t
+control_room(const struct udp *udp)
+{
+	if (udp->protocol == PROTOCOL_UDP)
+		return ENVELOPE_MAX;
+	return udp->timed ? ARRIVAL_SPACE : 0;
 }
 
 static void
@@ -124,12 +139,22 @@ prepare(struct udp *udp, int i)
 	header->msg_namelen = sizeof(datagram->source.storage);
 	header->msg_iov = &datagram->piece;
 	header->msg_iovlen = 1;
-	/* A Unix client could send descriptors, which there is no room for. */
 	header->msg_control = datagram->control;
-	header->msg_controllen = udp->protocol == PROTOCOL_UDP
-	                           ? sizeof(datagram->control)
-	                           : 0;
+	header->msg_controllen = control_room(udp);
 	header->msg_flags = 0;
+}
+
+static void
+prepare_all(struct udp *udp)
+{
+	for (int i = 0; i < BATCH; i++)
+		prepare(udp, i);
+}
+
+static void
+set_stamp(struct udp *udp, struct turn *turn, const struct timespec *when)
+{
+	turn->stamp = stamp_at(&udp->stamp, when, &turn->stamp_len);
 }
 
 static bool
@@ -230,7 +255,7 @@ answer_burst(struct udp *udp, int i, size_t segment_len,
 
 /* The number of datagrams that came as number i. */
 static size_t
-answer_one(struct udp *udp, int i, const struct turn *turn)
+answer_one(struct udp *udp, int i, struct turn *turn)
 {
 	struct datagram *datagram = &udp->datagrams[i];
 	struct msghdr *header = &udp->in[i].msg_hdr;
@@ -239,6 +264,9 @@ answer_one(struct udp *udp, int i, const struct turn *turn)
 
 	datagram->source.len = header->msg_namelen;
 	envelope_open(header, &envelope);
+	if (udp->timed)
+		set_stamp(udp, turn,
+		    envelope.is_timed ? &envelope.arrived : &turn->now);
 	/* One that was cut off is larger than any that is answered. */
 	if (envelope.segment_len != 0 && envelope.segment_len < len &&
 	    (header->msg_flags & MSG_TRUNC) == 0)
@@ -254,12 +282,11 @@ answer_one(struct udp *udp, int i, const struct turn *turn)
 static void
 answer(struct udp *udp, int received)
 {
-	struct timespec now;
 	struct turn turn = { .now_ms = clock_ms() };
 	size_t bytes = 0, messages = 0;
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	turn.stamp = stamp_at(&udp->stamp, &now, &turn.stamp_len);
+	clock_gettime(CLOCK_REALTIME, &turn.now);
+	set_stamp(udp, &turn, &turn.now);
 	for (int i = 0; i < received; i++) {
 		bytes += udp->in[i].msg_len;
 		messages += answer_one(udp, i, &turn);
@@ -295,8 +322,8 @@ static int
 receive_and_answer(struct udp *udp, int flags)
 {
 	int n = recvmmsg(udp->fd, udp->in, BATCH, flags, NULL);
-
 	int problem = errno;
+	bool was_timed = udp->timed;
 
 	if (udp->pinged)
 		udp->pinged = false;
@@ -307,6 +334,8 @@ receive_and_answer(struct udp *udp, int flags)
 	} else if (n == -1 && problem != EINTR && problem != EAGAIN) {
 		note_error(udp, problem);
 	}
+	if (udp->timed != was_timed)
+		prepare_all(udp);
 	return n;
 }
 
@@ -361,8 +390,7 @@ set_up(struct udp *udp, const struct udp_settings *settings)
 		return -1;
 	ratelimit_init(&udp->limit, seed);
 	take_parcel(udp);
-	for (int i = 0; i < BATCH; i++)
-		prepare(udp, i);
+	prepare_all(udp);
 	outbox_init(&udp->outbox, udp->fd, udp->protocol, &udp->counters);
 	return sigaction(KICK_SIGNAL, &action, NULL);
 }

@@ -14,6 +14,7 @@ struct udp;
 
 struct udp_settings {
 	struct stamp_format stamp;
+	bool arrival;               /* stamps tell when data arrived */
 	int rate_limit, rate_burst; /* replies a second and source; 0: none */
 	int max_datagram;           /* bytes */
 	const uint16_t *ports; /* UDP ports of this server: never answered */

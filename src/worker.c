@@ -120,6 +120,14 @@ set_aside(struct worker *worker)
 }
 
 static void
+use_settings(struct worker *worker, const struct worker_settings *settings)
+{
+	worker->settings = *settings;
+	worker->io.arrival = settings->arrival;
+	stamp_init(&worker->io.stamp, &settings->stamp);
+}
+
+static void
 take_settings(struct worker *worker)
 {
 	struct worker_settings *settings =
@@ -127,8 +135,7 @@ take_settings(struct worker *worker)
 
 	if (settings == NULL)
 		return;
-	worker->settings = *settings;
-	stamp_init(&worker->io.stamp, &settings->stamp);
+	use_settings(worker, settings);
 	free(settings);
 }
 
@@ -408,9 +415,8 @@ worker_start(int number, const struct worker_settings *settings,
 	worker->number = number;
 	worker->slots = slots;
 	worker->done_fd = done_fd;
-	worker->settings = *settings;
 	worker->io.counters = &worker->counters;
-	stamp_init(&worker->io.stamp, &settings->stamp);
+	use_settings(worker, settings);
 	for (int want = 0; want < WANTS; want++)
 		TAILQ_INIT(&worker->conns[want]);
 	TAILQ_INIT(&worker->left);

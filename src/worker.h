@@ -17,6 +17,7 @@ struct worker;
 
 struct worker_settings {
 	struct stamp_format stamp;
+	bool arrival;              /* stamps tell when data arrived */
 	uint64_t idle_ms, send_ms; /* 0: never */
 };
 

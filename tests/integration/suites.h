@@ -5,6 +5,7 @@
 
 /* The real binary over real sockets. */
 Suite *abuse_suite(void);
+Suite *arrival_suite(void);
 Suite *burst_suite(void);
 Suite *clients_suite(void);
 Suite *command_suite(void);

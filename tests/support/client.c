@@ -109,6 +109,27 @@ client_send(int fd, const void *data, size_t len)
 }
 
 void
+client_send_descriptor(int fd, const char *text)
+{
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))] = { 0 };
+	struct iovec piece = { (void *)text, strlen(text) };
+	struct msghdr message = {
+		.msg_iov = &piece,
+		.msg_iovlen = 1,
+		.msg_control = control,
+		.msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *at = CMSG_FIRSTHDR(&message);
+
+	at->cmsg_level = SOL_SOCKET;
+	at->cmsg_type = SCM_RIGHTS;
+	at->cmsg_len = CMSG_LEN(sizeof(fd));
+	memcpy(CMSG_DATA(at), &fd, sizeof(fd));
+	ck_assert_int_eq(sendmsg(fd, &message, MSG_NOSIGNAL),
+	    (ssize_t)piece.iov_len);
+}
+
+void
 client_read(int fd, void *data, size_t len)
 {
 	char *at = data;

@@ -19,6 +19,9 @@ int client_unix(const char *path, int type);
 
 void client_send(int fd, const void *data, size_t len);
 
+/* Sends text, and a file descriptor with it; Unix. */
+void client_send_descriptor(int fd, const char *text);
+
 /* Reads until len bytes are there. */
 void client_read(int fd, void *data, size_t len);
 

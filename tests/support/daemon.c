@@ -1,6 +1,7 @@
 #include "daemon.h"
 
 #include <check.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -261,6 +262,21 @@ daemon_private_memory(const struct daemon *daemon)
 {
 	return proc_number(daemon, "smaps_rollup", "Private_Clean:") +
 	       proc_number(daemon, "smaps_rollup", "Private_Dirty:");
+}
+
+int
+daemon_open_files(const struct daemon *daemon)
+{
+	char path[64];
+	int count = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", daemon->pid);
+	DIR *folder = opendir(path);
+	ck_assert_ptr_nonnull(folder);
+	while (readdir(folder) != NULL)
+		count++;
+	closedir(folder);
+	return count - 2; /* "." and ".." */
 }
 
 long

@@ -58,6 +58,9 @@ long daemon_status(const struct daemon *daemon, const char *name);
 /* Private memory, in KiB. */
 long daemon_private_memory(const struct daemon *daemon);
 
+/* How many file descriptors it has. */
+int daemon_open_files(const struct daemon *daemon);
+
 /* CPU time used, in clock ticks. */
 long daemon_cpu_ticks(const struct daemon *daemon);
 

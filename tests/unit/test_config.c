@@ -39,6 +39,7 @@ assert_same(const struct config *a, const struct config *b)
 	ck_assert_int_eq(a->drain_timeout, b->drain_timeout);
 	ck_assert_mem_eq(&a->stamp, &b->stamp, sizeof(a->stamp));
 	ck_assert_str_eq(a->timezone, b->timezone);
+	ck_assert(a->stamp_arrival == b->stamp_arrival);
 	ck_assert_int_eq(a->rate_limit, b->rate_limit);
 	ck_assert_int_eq(a->rate_burst, b->rate_burst);
 	ck_assert_uint_eq(a->listener_count, b->listener_count);
@@ -58,7 +59,7 @@ START_TEST(shipped_file_is_the_default)
 	struct config *shipped = load("conf/timestampd.conf");
 	static const char *const settings[] = { "log_level", "workers",
 		"max_connections", "idle_timeout", "send_timeout",
-		"drain_timeout", "format", "timezone", "rate_limit",
+		"drain_timeout", "format", "timezone", "source", "rate_limit",
 		"rate_burst", "protocol", "address", "port", "backlog",
 		"framing", "max_datagram" };
 	char text[8192] = "";
@@ -85,7 +86,8 @@ START_TEST(reads_every_setting)
 	    "log_level = \"debug\"; workers = 3;\n"
 	    "limits: { max_connections = 7; idle_timeout = 8;\n"
 	    "send_timeout = 9; drain_timeout = 10; };\n"
-	    "stamp: { format = \"epoch\"; timezone = \"UTC\"; };\n"
+	    "stamp: { format = \"epoch\"; timezone = \"UTC\"; "
+	    "source = \"arrival\"; };\n"
 	    "udp: { rate_limit = 11; rate_burst = 12; };\n"
 	    "listeners = (\n"
 	    "{ protocol = \"tcp\"; address = \"::1\"; port = \"daytime\";\n"
@@ -104,6 +106,7 @@ START_TEST(reads_every_setting)
 	ck_assert_int_eq(config->drain_timeout, 10);
 	ck_assert(config->stamp.epoch);
 	ck_assert_str_eq(config->timezone, "UTC");
+	ck_assert(config->stamp_arrival);
 	ck_assert_int_eq(config->rate_limit, 11);
 	ck_assert_int_eq(config->rate_burst, 12);
 	ck_assert_uint_eq(config->listener_count, 5);
@@ -163,6 +166,9 @@ static const struct {
 	{ "stamp: { format = \"%Q\"; };\n",
 	    "main:1: stamp.format: \"%Q\": '%Q' is neither a conversion of "
 	    "strftime(3) that fits in a line nor %3N, %6N or %9N\n" },
+	{ "stamp: { source = \"sun\"; };\n",
+	    "main:1: stamp.source: \"sun\" is neither \"clock\" nor "
+	    "\"arrival\"\n" },
 	{ "stamp: { timezone = \"Mars/Base\"; };\n",
 	    "main:1: stamp.timezone: \"Mars/Base\" is neither \"local\" nor "
 	    "\"UTC\" nor a time zone of this system\n" },

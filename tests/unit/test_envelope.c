@@ -112,12 +112,31 @@ START_TEST(a_burst_is_asked_for_as_it_came)
 }
 END_TEST
 
+START_TEST(the_time_of_arrival_is_for_us_alone)
+{
+	struct timespec arrived = { 1795223700, 5 };
+	struct envelope envelope;
+	int came = 64;
+
+	add(SOL_SOCKET, SO_TIMESTAMPNS, &arrived, sizeof(arrived));
+	add(IPPROTO_UDP, UDP_GRO, &came, sizeof(came));
+	add_ipv4();
+	envelope_open(&header, &envelope);
+	ck_assert(envelope.is_timed);
+	ck_assert_int_eq(envelope.arrived.tv_sec, 1795223700);
+	ck_assert_int_eq(envelope.arrived.tv_nsec, 5);
+	expect_ipv4(CMSG_FIRSTHDR(&header));
+	ck_assert_ptr_null(CMSG_NXTHDR(&header, CMSG_FIRSTHDR(&header)));
+}
+END_TEST
+
 START_TEST(a_unix_datagram_has_none)
 {
 	struct envelope envelope;
 
 	envelope_open(&header, &envelope);
 	ck_assert_uint_eq(envelope.segment_len, 0);
+	ck_assert(!envelope.is_timed);
 	ck_assert_uint_eq(header.msg_controllen, 0);
 }
 END_TEST
@@ -133,6 +152,7 @@ envelope_suite(void)
 	tcase_add_loop_test(tests, an_interface_stays_for_a_link_local_address,
 	    0, 2);
 	tcase_add_loop_test(tests, a_burst_is_asked_for_as_it_came, 0, 2);
+	tcase_add_test(tests, the_time_of_arrival_is_for_us_alone);
 	tcase_add_test(tests, a_unix_datagram_has_none);
 	suite_add_tcase(suite, tests);
 	return suite;
