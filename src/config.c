@@ -365,6 +365,8 @@ static const struct rule listener_rules[] = {
 	{ "framing", read_framing, IN_LISTENER(framing), 0, 0, STREAM },
 	{ "max_datagram", read_integer, IN_LISTENER(max_datagram), 1,
 	    CONFIG_DATAGRAM_MAX, DATAGRAM },
+	{ "threads", read_integer, IN_LISTENER(threads), 1, CONFIG_THREADS_MAX,
+	    1U << PROTOCOL_UDP },
 	{ "fd_name", read_fd_name, IN_LISTENER(fd_name), 0, 0, 0 },
 	{ NULL, NULL, 0, 0, 0, 0 },
 };
@@ -430,6 +432,7 @@ config_listener_defaults(struct config_listener *listener,
 	listener->backlog = 1024;
 	listener->framing = FRAMING_CHUNK;
 	listener->max_datagram = 1400;
+	listener->threads = 1;
 }
 
 static bool

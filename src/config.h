@@ -14,6 +14,7 @@
 #include "stamp.h"
 
 #define CONFIG_DATAGRAM_MAX 65480 /* with a ctime stamp UDP carries no more */
+#define CONFIG_THREADS_MAX 64
 #define CONFIG_HOST_MAX 256
 #define CONFIG_FD_NAME_MAX 256
 
@@ -27,6 +28,7 @@ struct config_listener {
 	int backlog;
 	enum framing framing;
 	int max_datagram;                 /* bytes */
+	int threads;                      /* UDP; 1 for all others */
 	char fd_name[CONFIG_FD_NAME_MAX]; /* of sockets that may be passed */
 	char where[320]; /* "file:line" for messages; "-l SPEC" */
 };

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <linux/filter.h>
+#include <linux/membarrier.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "fdstore.h"
@@ -22,6 +24,7 @@
 #define STORED_NAME ".listener-"
 #define STORED_ANY_PORT 1U
 #define STORED_DUAL_STACK 2U
+#define STORED_NUMBER_SHIFT 2
 
 static int fail(const struct listener *listener, char *error,
     const char *format, ...) __attribute__((format(printf, 3, 4)));
@@ -65,6 +68,7 @@ add_listener(const struct config_listener *config, struct listener_list *list,
 	listener->backlog = config->backlog;
 	listener->mode = config->mode;
 	listener->max_datagram = config->max_datagram;
+	listener->threads = config->threads;
 	listener->fd = -1;
 	strcpy(listener->fd_name, config->fd_name);
 	strcpy(listener->where, config->where);
@@ -154,10 +158,33 @@ add_resolved(const struct config_listener *config, struct listener_list *list,
 	return rc;
 }
 
+/* Of all behind before, one for each thread but the first. */
+static int
+add_siblings(struct listener_list *list, const struct listener *before)
+{
+	const struct listener *last = TAILQ_LAST(list, listener_list);
+	const struct listener *first = before;
+
+	while (first != last) {
+		first = first == NULL ? TAILQ_FIRST(list)
+		                      : TAILQ_NEXT(first, link);
+		for (int number = 1; number < first->threads; number++) {
+			struct listener *sibling = malloc(sizeof(*sibling));
+			if (sibling == NULL)
+				return -1;
+			*sibling = *first;
+			sibling->number = number;
+			TAILQ_INSERT_TAIL(list, sibling, link);
+		}
+	}
+	return 0;
+}
+
 int
 listener_resolve(const struct config_listener *config,
     struct listener_list *list, char error[LISTENER_ERROR_MAX])
 {
+	const struct listener *before = TAILQ_LAST(list, listener_list);
 	int rc;
 
 	error[0] = '\0';
@@ -167,17 +194,31 @@ listener_resolve(const struct config_listener *config,
 		rc = add_any(config, list) ? 0 : -1;
 	else
 		rc = add_resolved(config, list, error);
+	if (rc == 0)
+		rc = add_siblings(list, before);
 	if (rc == -1 && error[0] == '\0')
 		snprintf(error, LISTENER_ERROR_MAX, "%s: out of memory",
 		    config->where);
 	return rc;
 }
 
-bool
-listener_same(const struct listener *a, const struct listener *b)
+static bool
+has_same_address(const struct listener *a, const struct listener *b)
 {
 	return a->protocol == b->protocol && a->dual_stack == b->dual_stack &&
 	       address_equal(&a->wanted, &b->wanted);
+}
+
+bool
+listener_same(const struct listener *a, const struct listener *b)
+{
+	return has_same_address(a, b) && a->number == b->number;
+}
+
+bool
+listener_is_sibling(const struct listener *a, const struct listener *b)
+{
+	return has_same_address(a, b) && a->number != b->number;
 }
 
 bool
@@ -192,6 +233,9 @@ bool
 listener_serves(const struct listener *open, const struct listener *wanted)
 {
 	if (listener_same(open, wanted))
+		return true;
+	/* Whoever passed it decided how many there are. */
+	if (open->passed && has_same_address(open, wanted))
 		return true;
 	/* Of two sockets, one for each family, each does for "*". */
 	return open->passed && open->protocol == wanted->protocol &&
@@ -390,7 +434,17 @@ fall_back_to_ipv4(struct listener *listener)
 }
 
 static int
-open_bound(struct listener *listener, char *error)
+share_address(struct listener *listener, struct listener *sibling)
+{
+	if (sibling == NULL)
+		return 0;
+	if (set_option(sibling->fd, SOL_SOCKET, SO_REUSEPORT, 1) == -1)
+		return -1;
+	return set_option(listener->fd, SOL_SOCKET, SO_REUSEPORT, 1);
+}
+
+static int
+open_bound(struct listener *listener, struct listener *sibling, char *error)
 {
 	listener->fd = make_socket(listener);
 	if (listener->fd == -1)
@@ -398,7 +452,8 @@ open_bound(struct listener *listener, char *error)
 	if ((listener->bound.any.sa_family == AF_INET6 &&
 		set_option(listener->fd, IPPROTO_IPV6, IPV6_V6ONLY,
 		    !listener->dual_stack) == -1) ||
-	    set_options(listener) == -1)
+	    set_options(listener) == -1 ||
+	    share_address(listener, sibling) == -1)
 		return fail(listener, error, "setsockopt: %s", strerror(errno));
 	if (protocol_is_unix(listener->protocol)
 		? bind_unix(listener, error) == -1
@@ -423,15 +478,17 @@ close_socket(struct listener *listener)
 }
 
 int
-listener_open(struct listener *listener, char error[LISTENER_ERROR_MAX])
+listener_open(struct listener *listener, struct listener *sibling,
+    char error[LISTENER_ERROR_MAX])
 {
-	listener->bound = listener->wanted;
-	int rc = open_bound(listener, error);
+	/* A port that the kernel chose is that of all. */
+	listener->bound = sibling != NULL ? sibling->bound : listener->wanted;
+	int rc = open_bound(listener, sibling, error);
 	if (rc == -1 && listener->dual_stack &&
 	    (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL)) {
 		close_socket(listener);
 		fall_back_to_ipv4(listener);
-		rc = open_bound(listener, error);
+		rc = open_bound(listener, sibling, error);
 	}
 	if (rc == -1)
 		close_socket(listener);
@@ -533,6 +590,7 @@ set_up_adopted(struct listener *listener, const char *name)
 		traits = strtoul(name + strlen(STORED_NAME), NULL, 10);
 	listener->passed = !listener->stored;
 	set_wanted(listener, traits);
+	listener->number = (int)(traits >> STORED_NUMBER_SHIFT);
 	snprintf(listener->fd_name, sizeof(listener->fd_name), "%s", name);
 	set_name(listener, bound);
 	if (listener->stored) {
@@ -605,6 +663,7 @@ listener_store(struct listener *listener)
 	uint64_t cookie;
 	socklen_t len = sizeof(cookie);
 
+	traits |= (unsigned)listener->number << STORED_NUMBER_SHIFT;
 	if (address_port(&listener->wanted) != address_port(&listener->bound))
 		traits |= STORED_ANY_PORT;
 	if (listener->passed || listener->stored || fdstore_size() == 0 ||
@@ -625,6 +684,34 @@ listener_unstore(struct listener *listener)
 }
 
 int
+listener_limit_sharing(struct listener *listener)
+{
+	if (listener->protocol != PROTOCOL_UDP || listener->passed)
+		return 0;
+	return set_option(listener->fd, SOL_SOCKET, SO_REUSEPORT,
+	    listener->threads > 1);
+}
+
+void
+listener_gather(struct listener *listener)
+{
+	struct sock_filter code[] = { BPF_STMT(BPF_RET | BPF_K, 0) };
+	struct sock_fprog first = { .len = 1, .filter = code };
+
+	setsockopt(listener->fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &first,
+	    sizeof(first));
+	/* The kernel may just be putting something in by the old rule: this
+	 * waits for it. */
+	syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+}
+
+void
+listener_spread(struct listener *listener)
+{
+	set_option(listener->fd, SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, 0);
+}
+
+int
 listener_update(struct listener *listener, const struct listener *wanted)
 {
 	int rc = 0;
@@ -638,6 +725,8 @@ listener_update(struct listener *listener, const struct listener *wanted)
 	    protocol_is_unix(listener->protocol))
 		rc |= chmod(listener->bound.un.sun_path, wanted->mode);
 	listener->mode = wanted->mode;
+	listener->threads = wanted->threads;
+	rc |= listener_limit_sharing(listener);
 	/* listen(2) on a listening socket sets its backlog anew. */
 	if (listener->backlog != wanted->backlog)
 		rc |= listen(listener->fd, wanted->backlog);

@@ -28,6 +28,8 @@ struct listener {
 	int backlog;
 	mode_t mode;
 	int max_datagram;
+	int threads; /* sockets at this address, each of a thread; UDP */
+	int number;  /* which of them this is, from 0 */
 	struct address wanted; /* what it was configured as, port 0 included */
 	struct address bound;
 	dev_t device; /* of the path, Unix */
@@ -51,14 +53,17 @@ TAILQ_HEAD(listener_list, listener);
 #define LISTENER_ERROR_MAX 1024
 
 /*
- * Appends to list one listener, not open yet, for each address that the
- * configured one stands for.  errno is EADDRNOTAVAIL for an unknown host.
+ * Appends to list a listener, not open yet, for each thread of each address that
+ * the configured one stands for.  errno is EADDRNOTAVAIL for an unknown host.
  */
 int listener_resolve(const struct config_listener *config,
     struct listener_list *list, char error[LISTENER_ERROR_MAX]);
 
-/* Whether both are asked for at the same address. */
+/* Whether both are asked for at the same address, and have the same number. */
 bool listener_same(const struct listener *a, const struct listener *b);
+
+/* Whether they are two of those that share an address. */
+bool listener_is_sibling(const struct listener *a, const struct listener *b);
 
 /* Whether open was passed, with the name that wanted asks for. */
 bool listener_is_named(const struct listener *open,
@@ -82,8 +87,22 @@ int listener_adopt(int fd, const char *name, struct listener_list *list,
 void listener_store(struct listener *listener);
 void listener_unstore(struct listener *listener);
 
-/* Makes the socket; clients can reach it from now on. */
-int listener_open(struct listener *listener, char error[LISTENER_ERROR_MAX]);
+/*
+ * Makes the socket; clients can reach it from now on.  One with a sibling, which
+ * is open, shares its address; without one it has the address to itself.
+ */
+int listener_open(struct listener *listener, struct listener *sibling,
+    char error[LISTENER_ERROR_MAX]);
+
+/* Lets others have the address too only where there are to be siblings. */
+int listener_limit_sharing(struct listener *listener);
+
+/*
+ * The first of those that share listener's address gets all that comes, so that
+ * another can be closed after it was emptied; or each its part again.
+ */
+void listener_gather(struct listener *listener);
+void listener_spread(struct listener *listener);
 
 /*
  * Takes over from wanted the settings that an open socket can change.  -1 with

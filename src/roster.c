@@ -36,9 +36,14 @@ udp_ports(const struct listener_list *list, uint16_t *ports)
 	const struct listener *listener;
 	size_t count = 0;
 
-	TAILQ_FOREACH (listener, list, link)
-		if (listener->protocol == PROTOCOL_UDP && listener->fd != -1)
-			ports[count++] = address_port(&listener->bound);
+	TAILQ_FOREACH (listener, list, link) {
+		uint16_t port = address_port(&listener->bound);
+		if (listener->protocol != PROTOCOL_UDP || listener->fd == -1)
+			continue;
+		/* Those of one listener stand together. */
+		if (count == 0 || ports[count - 1] != port)
+			ports[count++] = port;
+	}
 	return count;
 }
 
@@ -95,16 +100,22 @@ roster_set(struct roster *roster, const struct config *config)
 	return rc == 0 ? 0 : -1;
 }
 
+/* Of those that share an address, the first speaks for all. */
 static void
 announce(const struct listener *listener)
 {
 	struct log_about about = { .listener = listener->name };
 
-	if (is_datagram(listener))
-		log_about(LOG_INFO, &about, "listening on %s", listener->name);
-	else
+	if (listener->number > 0)
+		return;
+	if (!is_datagram(listener))
 		log_about(LOG_INFO, &about, "listening on %s, %s framing",
 		    listener->name, framing_name(listener->framing));
+	else if (listener->threads > 1)
+		log_about(LOG_INFO, &about, "listening on %s, %d threads",
+		    listener->name, listener->threads);
+	else
+		log_about(LOG_INFO, &about, "listening on %s", listener->name);
 }
 
 /* All that config asks for, not open yet. */
@@ -186,6 +197,19 @@ is_served(const struct roster *roster, const struct listener *wanted)
 	return false;
 }
 
+/* One that is open and shares its address with wanted, or NULL. */
+static struct listener *
+find_sibling(struct listener_list *list, const struct listener *wanted)
+{
+	struct listener *listener;
+
+	TAILQ_FOREACH (listener, list, link)
+		if (listener->fd != -1 && !listener->passed &&
+		    listener_is_sibling(listener, wanted))
+			return listener;
+	return NULL;
+}
+
 /* Whether wanted, TCP or UDP, can't be bound while own is. */
 static bool
 overlap(const struct listener *own, const struct listener *wanted)
@@ -242,7 +266,10 @@ open_one(struct roster *roster, struct listener_list *wanted,
 		errno = EADDRINUSE;
 		return -1;
 	}
-	if (listener_open(listener, error) == 0)
+	struct listener *sibling = find_sibling(&roster->listeners, listener);
+	if (sibling == NULL)
+		sibling = find_sibling(wanted, listener);
+	if (listener_open(listener, sibling, error) == 0)
 		return 0;
 	int problem = errno;
 	if (problem == EADDRINUSE && is_in_our_way(roster, wanted, listener))
@@ -269,7 +296,13 @@ open_all(struct roster *roster, struct listener_list *wanted, FILE *errors)
 	int problem = 0;
 
 	TAILQ_FOREACH (listener, wanted, link)
-		if (open_one(roster, wanted, listener, errors) == -1)
+		if (listener->number == 0 &&
+		    open_one(roster, wanted, listener, errors) == -1)
+			problem = errno;
+	/* Part of what comes is theirs at once: only when all else is well. */
+	TAILQ_FOREACH (listener, wanted, link)
+		if (problem == 0 && listener->number > 0 &&
+		    open_one(roster, wanted, listener, errors) == -1)
 			problem = errno;
 	errno = problem;
 	return problem == 0 ? 0 : -1;
@@ -320,6 +353,9 @@ static void
 drop_listener(struct roster *roster, struct listener_list *list,
     struct listener *listener)
 {
+	/* One that the manager keeps goes on getting its part. */
+	if (listener->number > 0 && !listener->stored)
+		listener_gather(listener);
 	if (listener->udp != NULL)
 		udp_stop(listener->udp, roster->counters);
 	else if (listener->served)
@@ -351,8 +387,9 @@ retire_unwanted(struct roster *roster, struct listener *listener)
 {
 	struct log_about about = { .listener = listener->name };
 
-	log_about(LOG_INFO, &about, "no longer listening on %s",
-	    listener->name);
+	if (listener->number == 0)
+		log_about(LOG_INFO, &about, "no longer listening on %s",
+		    listener->name);
 	retire(roster, listener);
 }
 
@@ -370,27 +407,65 @@ roster_drop_drained(struct roster *roster)
 	}
 }
 
-/* Keeps the listeners that are wanted still or were passed; retires others. */
+static void
+update(struct listener *listener, const struct listener *settings)
+{
+	struct log_about about = { .listener = listener->name };
+
+	if (listener->served && !listener->passed && listener->number == 0 &&
+	    listener->threads != settings->threads)
+		log_about(LOG_INFO, &about, "%s: threads = %d from now on",
+		    listener->name, settings->threads);
+	if (listener_update(listener, settings) != 0)
+		log_about(LOG_WARNING, &about,
+		    "%s: not all of its new settings hold: %s", listener->name,
+		    strerror(errno));
+}
+
+/* New settings for the listeners that are wanted still or were passed. */
 static void
 update_listeners(struct roster *roster, struct listener_list *wanted)
+{
+	struct listener *listener;
+
+	TAILQ_FOREACH (listener, &roster->listeners, link) {
+		const struct listener *settings = find_settings(wanted,
+		    listener);
+		if (listener->refusing)
+			continue;
+		if (settings != NULL)
+			update(listener, settings);
+		else if (listener->passed)
+			listener_reset(listener);
+	}
+}
+
+/* Those that are not wanted any more and were not passed. */
+static void
+retire_others(struct roster *roster, struct listener_list *wanted)
 {
 	struct listener *listener, *next;
 
 	for (listener = TAILQ_FIRST(&roster->listeners); listener != NULL;
 	     listener = next) {
 		next = TAILQ_NEXT(listener, link);
-		if (listener->refusing)
+		if (listener->refusing || listener->passed ||
+		    find_settings(wanted, listener) != NULL)
 			continue;
-		const struct listener *settings = find_settings(wanted,
-		    listener);
-		if (settings == NULL && listener->passed) {
-			listener_reset(listener);
-		} else if (settings == NULL) {
-			retire_unwanted(roster, listener);
-		} else if (listener_update(listener, settings) != 0) {
-			log_warning("%s: not all of its new settings hold: %s",
-			    listener->name, strerror(errno));
-		}
+		retire_unwanted(roster, listener);
+	}
+}
+
+/* Each thread that is left gets its part; no one else may have any. */
+static void
+settle_sharing(struct roster *roster)
+{
+	struct listener *listener;
+
+	TAILQ_FOREACH (listener, &roster->listeners, link) {
+		listener_limit_sharing(listener);
+		if (listener->threads > 1)
+			listener_spread(listener);
 	}
 }
 
@@ -423,6 +498,19 @@ has_passed(const struct roster *roster)
 	return false;
 }
 
+/* Whether the address is still wanted, but with fewer threads. */
+static bool
+is_one_too_many(const struct listener_list *wanted,
+    const struct listener *listener)
+{
+	const struct listener *at;
+
+	TAILQ_FOREACH (at, wanted, link)
+		if (listener_is_sibling(at, listener))
+			return true;
+	return false;
+}
+
 /*
  * Stored ones that are not wanted any more make way, after the clients that
  * wait there have been let in.
@@ -437,7 +525,8 @@ retire_adopted(struct roster *roster, struct listener_list *wanted)
 	     listener = next) {
 		next = TAILQ_NEXT(listener, link);
 		if (listener->served || listener->passed ||
-		    find_settings(wanted, listener) != NULL)
+		    find_settings(wanted, listener) != NULL ||
+		    is_one_too_many(wanted, listener))
 			continue;
 		any = true;
 		bool has_clients = !is_datagram(listener);
@@ -479,12 +568,16 @@ roster_change(struct roster *roster, const struct config *config, FILE *errors)
 		goto fail;
 	update_listeners(roster, &wanted);
 	int rc = serve_adopted(roster, config, errors);
+	/* Also of what an adopted one has got already nothing is lost. */
+	retire_others(roster, &wanted);
 	take_in(roster, &wanted);
+	settle_sharing(roster);
 	roster_drop_drained(roster);
 	return rc;
 fail:;
 	int saved_errno = errno;
 	drop_all(roster, &wanted);
+	settle_sharing(roster);
 	errno = saved_errno;
 	return -1;
 }

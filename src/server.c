@@ -26,6 +26,7 @@
 
 #define EVENTS_MAX 64
 #define FDS_A_WORKER 2
+#define FDS_A_THREAD 2
 #define FDS_RESERVED 48 /* standard streams, epoll, signals, files read ... */
 
 enum phase { RUNNING, STOPPING, ENDED };
@@ -66,6 +67,17 @@ exit_status(int problem)
 	}
 }
 
+/* Those of datagram listeners that have more than one. */
+static rlim_t
+more_threads(const struct config *config)
+{
+	rlim_t count = 0;
+
+	for (size_t i = 0; i < config->listener_count; i++)
+		count += (rlim_t)config->listeners[i].threads - 1;
+	return count;
+}
+
 /*
  * As many connections as file descriptors allow, at most max_connections.
  */
@@ -73,7 +85,8 @@ static int
 fit_connections(const struct config *config)
 {
 	rlim_t others = FDS_RESERVED + config->listener_count +
-	                (rlim_t)pool_size(config) * FDS_A_WORKER;
+	                (rlim_t)pool_size(config) * FDS_A_WORKER +
+	                more_threads(config) * FDS_A_THREAD;
 	rlim_t wanted = (rlim_t)config->max_connections + others;
 	struct rlimit limit;
 

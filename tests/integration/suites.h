@@ -18,5 +18,6 @@ Suite *passed_suite(void);
 Suite *reload_suite(void);
 Suite *stop_suite(void);
 Suite *stream_suite(void);
+Suite *threads_suite(void);
 
 #endif

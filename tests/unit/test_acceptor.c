@@ -36,7 +36,7 @@ start(void)
 	ck_assert_int_eq(pool_start(&pool, config, ROOM), 0);
 	ck_assert_int_eq(listener_resolve(&wanted, &listeners, error), 0);
 	listener = TAILQ_FIRST(&listeners);
-	ck_assert_int_eq(listener_open(listener, error), 0);
+	ck_assert_int_eq(listener_open(listener, NULL, error), 0);
 	port = address_port(&listener->bound);
 	acceptor = (struct acceptor){
 		.epoll_fd = epoll_create1(EPOLL_CLOEXEC),

@@ -61,7 +61,7 @@ START_TEST(shipped_file_is_the_default)
 		"max_connections", "idle_timeout", "send_timeout",
 		"drain_timeout", "format", "timezone", "source", "rate_limit",
 		"rate_burst", "protocol", "address", "port", "backlog",
-		"framing", "max_datagram" };
+		"framing", "max_datagram", "threads" };
 	char text[8192] = "";
 
 	ck_assert_msg(shipped != NULL, "%s", complaints);
@@ -92,7 +92,8 @@ START_TEST(reads_every_setting)
 	    "listeners = (\n"
 	    "{ protocol = \"tcp\"; address = \"::1\"; port = \"daytime\";\n"
 	    "  backlog = 13; framing = \"line\"; },\n"
-	    "{ protocol = \"udp\"; port = 0; max_datagram = 65480; },\n"
+	    "{ protocol = \"udp\"; port = 0; max_datagram = 65480; threads = "
+	    "2; },\n"
 	    "{ protocol = \"unix\"; path = \"/run/a\"; mode = \"0640\"; },\n"
 	    "{ protocol = \"unix-dgram\"; path = \"/run/b\"; },\n"
 	    "{ protocol = \"unix-seqpacket\"; path = \"/run/c\"; });\n");
@@ -118,6 +119,7 @@ START_TEST(reads_every_setting)
 	ck_assert_str_eq(tcp->where, "main:7");
 	ck_assert_int_eq(config->listeners[1].port, 0);
 	ck_assert_int_eq(config->listeners[1].max_datagram, 65480);
+	ck_assert_int_eq(config->listeners[1].threads, 2);
 	ck_assert_str_eq(config->listeners[2].path, "/run/a");
 	ck_assert_uint_eq(config->listeners[2].mode, 0640);
 	ck_assert_int_eq(config->listeners[4].protocol,
@@ -211,6 +213,11 @@ static const struct {
 	{ LISTENER("protocol = \"udp\"; max_datagram = 65481;"),
 	    "main:1: listeners[0].max_datagram: 65481 is out of range: 1 to "
 	    "65480 are allowed\n" },
+	{ LISTENER("protocol = \"udp\"; threads = 65;"),
+	    "main:1: listeners[0].threads: 65 is out of range: 1 to 64 are "
+	    "allowed\n" },
+	{ LISTENER("protocol = \"unix-dgram\"; path = \"/a\"; threads = 2;"),
+	    "main:1: listeners[0].threads: a unix-dgram listener has none\n" },
 	{ LISTENER("protocol = \"unix\";"),
 	    "main:1: listeners[0]: wants a path\n" },
 	{ LISTENER("protocol = \"unix\"; path = \"a\";"),

@@ -19,6 +19,7 @@ configured(enum protocol protocol, const char *address, int port)
 		.backlog = 5,
 		.mode = 0640,
 		.max_datagram = 1400,
+		.threads = 1,
 		.where = "file:3",
 	};
 
@@ -47,14 +48,14 @@ open_one(enum protocol protocol, const char *address, int port)
 {
 	struct listener *listener = resolve_one(protocol, address, port);
 
-	ck_assert_msg(listener_open(listener, error) == 0, "%s", error);
+	ck_assert_msg(listener_open(listener, NULL, error) == 0, "%s", error);
 	return listener;
 }
 
 static void
 assert_refused(struct listener *listener, int problem, const char *message)
 {
-	ck_assert_int_eq(listener_open(listener, error), -1);
+	ck_assert_int_eq(listener_open(listener, NULL, error), -1);
 	ck_assert_int_eq(errno, problem);
 	ck_assert_str_eq(error, message);
 	listener_free(listener);
@@ -227,6 +228,38 @@ START_TEST(refusing_keeps_who_is_in)
 }
 END_TEST
 
+START_TEST(siblings_share_the_address_that_the_first_got)
+{
+	struct config_listener config = configured(PROTOCOL_UDP, "127.0.0.1",
+	    0);
+	struct listener_list list = TAILQ_HEAD_INITIALIZER(list);
+	struct listener *listener, *first = NULL;
+	int count = 0;
+
+	config.threads = 3;
+	ck_assert_int_eq(listener_resolve(&config, &list, error), 0);
+	TAILQ_FOREACH (listener, &list, link) {
+		ck_assert_int_eq(listener->number, count++);
+		ck_assert_msg(listener_open(listener, first, error) == 0, "%s",
+		    error);
+		if (first == NULL)
+			first = listener;
+		else
+			ck_assert(listener_is_sibling(listener, first));
+		ck_assert(!listener_is_sibling(listener, listener));
+		ck_assert_str_eq(listener->name, first->name);
+	}
+	ck_assert_int_eq(count, 3);
+	/* No one else's: neither a sibling of theirs nor one that shares. */
+	struct listener *other = resolve_one(PROTOCOL_UDP, "127.0.0.1",
+	    address_port(&first->bound));
+	ck_assert_int_eq(listener_open(other, NULL, error), -1);
+	ck_assert_int_eq(errno, EADDRINUSE);
+	listener_free(other);
+	listener_free_all(&list);
+}
+END_TEST
+
 START_TEST(same_or_not)
 {
 	struct listener *a = resolve_one(PROTOCOL_TCP, "127.0.0.1", 9);
@@ -264,6 +297,7 @@ listener_suite(void)
 	tcase_add_test(tests, a_file_is_not_replaced);
 	tcase_add_test(tests, a_successors_path_stays);
 	tcase_add_loop_test(tests, refusing_keeps_who_is_in, 0, 2);
+	tcase_add_test(tests, siblings_share_the_address_that_the_first_got);
 	tcase_add_test(tests, same_or_not);
 	suite_add_tcase(suite, tests);
 	return suite;

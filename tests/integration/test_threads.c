@@ -1,0 +1,367 @@
+#include <dirent.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "client.h"
+#include "daemon.h"
+#include "manager.h"
+#include "scratch.h"
+#include "suites.h"
+
+#define THREADS_MAX 16
+#define CLIENTS 60 /* by chance, none of three threads is without any */
+#define UDP(threads)                                                           \
+	"{ protocol = \"udp\"; address = \"127.0.0.1\"; port = 0;"             \
+	" threads = " threads "; }"
+#define LISTENERS(list) "listeners = ( " list " );"
+
+static struct daemon server;
+static int port, clients[CLIENTS];
+
+static void
+start(const char *config)
+{
+	daemon_start_config(&server, config);
+	port = daemon_port(&server, "udp 127.0.0.1");
+}
+
+/* How often the thread task has waited; -1 when it serves no datagrams. */
+static long
+count_waits(const char *task)
+{
+	static const char waits[] = "voluntary_ctxt_switches:";
+	char path[300], line[128];
+	long count = -1;
+	bool is_udp = false;
+
+	snprintf(path, sizeof(path), "/proc/%d/task/%s/status", server.pid,
+	    task);
+	FILE *file = fopen(path, "r");
+	if (file == NULL)
+		return -1;
+	while (fgets(line, sizeof(line), file) != NULL) {
+		is_udp |= strncmp(line, "Name:\tudp-", 10) == 0;
+		if (strncmp(line, waits, strlen(waits)) == 0)
+			count = atol(line + strlen(waits));
+	}
+	fclose(file);
+	return is_udp ? count : -1;
+}
+
+/* How many threads serve datagrams, and what each has for count_waits. */
+static int
+list_threads(long waits[THREADS_MAX])
+{
+	char path[64];
+	int count = 0;
+	const struct dirent *entry;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", server.pid);
+	DIR *folder = opendir(path);
+	ck_assert_ptr_nonnull(folder);
+	while ((entry = readdir(folder)) != NULL) {
+		long waited = count_waits(entry->d_name);
+		if (waited != -1 && count < THREADS_MAX)
+			waits[count++] = waited;
+	}
+	closedir(folder);
+	return count;
+}
+
+/* A thread may have its name a little after it runs. */
+static void
+await_threads(int count)
+{
+	long waits[THREADS_MAX];
+
+	while (list_threads(waits) != count)
+		;
+}
+
+static void
+open_clients(void)
+{
+	for (int i = 0; i < CLIENTS; i++)
+		clients[i] = client_udp(port);
+}
+
+static void
+close_clients(void)
+{
+	for (int i = 0; i < CLIENTS; i++)
+		close(clients[i]);
+}
+
+static void
+send_all(void)
+{
+	for (int i = 0; i < CLIENTS; i++)
+		client_send(clients[i], "hello", 5);
+}
+
+static void
+expect_all(void)
+{
+	for (int i = 0; i < CLIENTS; i++)
+		client_expect_datagram(clients[i], "hello", 5);
+}
+
+/* Until each of the threads has had something to do. */
+static void
+keep_all_busy(int count)
+{
+	long before[THREADS_MAX], now[THREADS_MAX];
+	int busy;
+
+	await_threads(count);
+	list_threads(before);
+	do {
+		send_all();
+		expect_all();
+		ck_assert_int_eq(list_threads(now), count);
+		busy = 0;
+		for (int i = 0; i < count; i++)
+			busy += now[i] > before[i];
+	} while (busy < count);
+}
+
+/* 0 where another process could share the server's port, else errno. */
+static int
+try_to_share(void)
+{
+	struct sockaddr_in address = {
+		.sin_family = AF_INET,
+		.sin_port = htons((uint16_t)port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+	int on = 1, fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+	int rc = bind(fd, (struct sockaddr *)&address, sizeof(address));
+	int problem = rc == 0 ? 0 : errno;
+	close(fd);
+	return problem;
+}
+
+START_TEST(threads_share_the_clients)
+{
+	start(LISTENERS(UDP("3")));
+	await_threads(3);
+	ck_assert_ptr_nonnull(strstr(server.log, ", 3 threads\n"));
+	/* One line for all. */
+	const char *line = strstr(server.log, "listening on");
+	ck_assert_ptr_null(strstr(line + 1, "listening on"));
+	open_clients();
+	for (int round = 0; round < 10; round++) {
+		send_all();
+		expect_all();
+	}
+	ck_assert_uint_eq(daemon_counter(&server, "udp_messages_out"),
+	    10 * CLIENTS);
+	keep_all_busy(3);
+	close_clients();
+	daemon_stop(&server);
+}
+END_TEST
+
+START_TEST(one_thread_has_the_port_to_itself)
+{
+	start(LISTENERS(UDP("1")));
+	await_threads(1);
+	ck_assert_int_eq(try_to_share(), EADDRINUSE);
+	daemon_reload(&server, LISTENERS(UDP("3")), "reloaded");
+	daemon_reload(&server, LISTENERS(UDP("1")), "reloaded");
+	ck_assert_int_eq(try_to_share(), EADDRINUSE);
+	daemon_stop(&server);
+}
+END_TEST
+
+START_TEST(threads_start_on_no_one_elses_port)
+{
+	struct sockaddr_in address = {
+		.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+	socklen_t len = sizeof(address);
+	int on = 1, fd = socket(AF_INET, SOCK_DGRAM, 0);
+	const char *const arguments[] = { "-c", "conf", NULL };
+	char config[256];
+
+	setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, len), 0);
+	getsockname(fd, (struct sockaddr *)&address, &len);
+	snprintf(config, sizeof(config),
+	    "listeners = ( { protocol = \"udp\"; address = \"127.0.0.1\";"
+	    " port = %d; threads = 3; } );",
+	    ntohs(address.sin_port));
+	scratch_write("conf", config);
+	ck_assert_int_eq(daemon_run(&server, arguments), 69);
+	/* Once for all three. */
+	const char *line = strstr(server.log, "Address already in use");
+	ck_assert_ptr_nonnull(line);
+	ck_assert_ptr_null(strstr(line + 1, "Address already in use"));
+	free(server.log);
+	close(fd);
+}
+END_TEST
+
+/* What waits for a thread that goes is answered. */
+START_TEST(a_reload_changes_their_number)
+{
+	static const char *const configs[] = {
+		LISTENERS(UDP("3")),
+		LISTENERS(UDP("1")),
+		LISTENERS(UDP("2")),
+		LISTENERS(UDP("1")),
+	};
+	static const int numbers[] = { 3, 1, 2, 1 };
+
+	start(LISTENERS(UDP("1")));
+	open_clients();
+	for (int round = 0; round < 12; round++) {
+		send_all();
+		expect_all();
+		daemon_pause(&server);
+		send_all();
+		scratch_write("conf", configs[round % 4]);
+		daemon_signal(&server, SIGHUP);
+		daemon_signal(&server, SIGCONT);
+		send_all();
+		daemon_await(&server, "reloaded");
+		expect_all();
+		expect_all();
+		await_threads(numbers[round % 4]);
+	}
+	daemon_reload(&server, configs[0], "reloaded");
+	keep_all_busy(3);
+	ck_assert_ptr_nonnull(
+	    strstr(server.log, ": threads = 3 from now on\n"));
+	ck_assert_uint_eq(daemon_counter(&server, "udp_messages_in"),
+	    daemon_counter(&server, "udp_messages_out"));
+	ck_assert_uint_ge(daemon_counter(&server, "udp_messages_in"),
+	    37 * CLIENTS);
+	close_clients();
+	daemon_stop(&server);
+}
+END_TEST
+
+START_TEST(a_refused_reload_leaves_them)
+{
+	start(LISTENERS(UDP("1")));
+	open_clients();
+	daemon_reload(&server,
+	    LISTENERS(UDP("3") ", { protocol = \"tcp\"; "
+			       "address = \"198.51.100.1\"; }"),
+	    "reload refused");
+	await_threads(1);
+	ck_assert_int_eq(try_to_share(), EADDRINUSE);
+	send_all();
+	expect_all();
+	close_clients();
+	daemon_stop(&server);
+}
+END_TEST
+
+START_TEST(a_removed_listener_takes_all_of_them_along)
+{
+	start(LISTENERS(UDP("3") ", { protocol = \"tcp\"; port = 0; }"));
+	daemon_reload(&server, LISTENERS("{ protocol = \"tcp\"; port = 0; }"),
+	    "reloaded");
+	await_threads(0);
+	const char *line = strstr(server.log, "no longer listening");
+	ck_assert_ptr_nonnull(line);
+	ck_assert_ptr_null(strstr(line + 1, "no longer listening"));
+	daemon_stop(&server);
+}
+END_TEST
+
+/* Though meanwhile fewer or more are wanted. */
+START_TEST(they_live_through_a_restart)
+{
+	static const char *const later[] = {
+		LISTENERS(UDP("3")),
+		LISTENERS(UDP("1")),
+		LISTENERS(UDP("4")),
+	};
+	static const int numbers[] = { 3, 1, 4 };
+
+	manager_open(20);
+	manager_start(&server, LISTENERS(UDP("3")));
+	port = daemon_port(&server, "udp 127.0.0.1");
+	manager_await_kept(".listener", 3);
+	open_clients();
+	send_all();
+	expect_all();
+	manager_end(&server);
+	send_all();
+	manager_start(&server, later[_i]);
+	ck_assert_int_eq(daemon_port(&server, "udp 127.0.0.1"), port);
+	await_threads(numbers[_i]);
+	expect_all();
+	keep_all_busy(numbers[_i]);
+	manager_await_kept(".listener", (size_t)numbers[_i]);
+	close_clients();
+	daemon_stop(&server);
+}
+END_TEST
+
+/* Whoever passes sockets decides how many there are. */
+START_TEST(a_passed_one_has_one)
+{
+	struct sockaddr_in address = {
+		.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+	socklen_t len = sizeof(address);
+	char config[256];
+	int on = 1;
+
+	manager_open(0);
+	for (int i = 0; i < 2; i++) {
+		int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+		ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, len), 0);
+		getsockname(fd, (struct sockaddr *)&address, &len);
+		manager_pass(fd, "s");
+	}
+	port = ntohs(address.sin_port);
+	snprintf(config, sizeof(config),
+	    "listeners = ( { protocol = \"udp\"; address = \"127.0.0.1\";"
+	    " port = %d; threads = 3; } );",
+	    port);
+	manager_start(&server, config);
+	await_threads(2);
+	open_clients();
+	send_all();
+	expect_all();
+	close_clients();
+	daemon_stop(&server);
+}
+END_TEST
+
+Suite *
+threads_suite(void)
+{
+	Suite *suite = suite_create("threads");
+	TCase *tests = tcase_create("all");
+
+	tcase_set_timeout(tests, 120);
+	tcase_add_checked_fixture(tests, scratch_enter, scratch_leave);
+	tcase_add_test(tests, threads_share_the_clients);
+	tcase_add_test(tests, one_thread_has_the_port_to_itself);
+	tcase_add_test(tests, threads_start_on_no_one_elses_port);
+	tcase_add_test(tests, a_reload_changes_their_number);
+	tcase_add_test(tests, a_refused_reload_leaves_them);
+	tcase_add_test(tests, a_removed_listener_takes_all_of_them_along);
+	tcase_add_loop_test(tests, they_live_through_a_restart, 0, 3);
+	tcase_add_test(tests, a_passed_one_has_one);
+	suite_add_tcase(suite, tests);
+	return suite;
+}
