@@ -28,6 +28,20 @@ framing_chunk(char *data, const char *stamp, size_t stamp_len)
 	return memcpy(data - stamp_len, stamp, stamp_len);
 }
 
+/*
+ * As mempcpy(3), but where len is small, and to and from have room for more, a
+ * copy of a fixed length spares the call.  What is too much of it is written
+ * over by what follows.
+ */
+static char *
+put(char *to, const char *from, size_t len, bool has_room)
+{
+	if (len > FRAMING_SHORT || !has_room)
+		return mempcpy(to, from, len);
+	memcpy(to, from, FRAMING_SHORT);
+	return to + len;
+}
+
 struct framing_run
 framing_lines(bool *line_start, const char *data, size_t data_len,
     const char *stamp, size_t stamp_len, size_t max_stamps, char *out)
@@ -37,15 +51,18 @@ framing_lines(bool *line_start, const char *data, size_t data_len,
 	size_t stamps = 0;
 
 	while (in < end) {
+		/* As much as is left of data has room in out, too. */
+		bool has_room = end - in >= FRAMING_SHORT;
+
 		if (*line_start) {
 			if (stamps == max_stamps)
 				break;
-			to = mempcpy(to, stamp, stamp_len);
+			to = put(to, stamp, stamp_len, has_room);
 			stamps++;
 		}
 		const char *newline = memchr(in, '\n', (size_t)(end - in));
 		size_t len = (size_t)((newline ? newline + 1 : end) - in);
-		to = mempcpy(to, in, len);
+		to = put(to, in, len, has_room);
 		in += len;
 		*line_start = newline != NULL;
 	}

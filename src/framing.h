@@ -4,6 +4,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#define FRAMING_SHORT 64 /* bytes; what is shorter is copied faster */
+
 /*
  * Where stamps go in a run of bytes.  Pure: no I/O and no clock; any thread may
  * call any function on memory of its own.
@@ -33,7 +35,8 @@ struct framing_run {
 /*
  * Copies data to out with a stamp at the start of each line, and stops in front
  * of the line that would need stamp number max_stamps + 1.  out has room for
- * data_len + max_stamps * stamp_len bytes.  *line_start says whether the next
+ * data_len + max_stamps * stamp_len bytes; of stamp at least FRAMING_SHORT bytes
+ * can be read.  *line_start says whether the next
  * byte begins a line, and is kept for the next run of the same stream.
  */
 struct framing_run framing_lines(bool *line_start, const char *data,

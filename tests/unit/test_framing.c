@@ -4,8 +4,9 @@
 #include "framing.h"
 #include "suites.h"
 
-#define STAMP "[T] "
 #define ROOM 4096
+
+static const char STAMP[FRAMING_SHORT] = "[T] ";
 
 START_TEST(chunk_puts_the_stamp_in_front)
 {
@@ -127,6 +128,39 @@ START_TEST(random_input_cut_at_random_places)
 }
 END_TEST
 
+/* Not a byte beyond what was asked for is touched: sanitizers see it. */
+START_TEST(memory_is_as_long_as_it_says)
+{
+	size_t stamp_len = _i == 0 ? 4 : 100;
+	char long_stamp[100];
+
+	memset(long_stamp, '*', sizeof(long_stamp));
+	for (size_t line = 0; line < 150; line++) {
+		size_t len = 2 * line + 1, out_len = len + 2 * stamp_len;
+		char *in = malloc(len), *out = malloc(out_len);
+		const char *stamp = _i == 0 ? STAMP : long_stamp;
+		bool line_start = true;
+
+		ck_assert(in != NULL && out != NULL);
+		memset(in, 'x', len);
+		in[line] = '\n';
+		struct framing_run run = framing_lines(&line_start, in, len,
+		    stamp, stamp_len, 2, out);
+		size_t stamps = line == 0 ? 1 : 2;
+		ck_assert_uint_eq(run.stamps, stamps);
+		ck_assert_uint_eq(run.len, len + stamps * stamp_len);
+		ck_assert_mem_eq(out, stamp, stamp_len);
+		ck_assert_mem_eq(out + stamp_len, in, line + 1);
+		if (stamps == 2)
+			ck_assert_mem_eq(out + stamp_len + line + 1, stamp,
+			    stamp_len);
+		ck_assert_mem_eq(out + run.len - line, in + line + 1, line);
+		free(in);
+		free(out);
+	}
+}
+END_TEST
+
 START_TEST(names_are_parsed)
 {
 	ck_assert_int_eq(framing_parse("chunk"), FRAMING_CHUNK);
@@ -148,6 +182,7 @@ framing_suite(void)
 	tcase_add_test(tests, line_passes_nul_bytes);
 	tcase_add_test(tests, line_stops_before_a_stamp_too_many);
 	tcase_add_loop_test(tests, random_input_cut_at_random_places, 0, 5);
+	tcase_add_loop_test(tests, memory_is_as_long_as_it_says, 0, 2);
 	tcase_add_test(tests, names_are_parsed);
 	suite_add_tcase(suite, tests);
 	return suite;
