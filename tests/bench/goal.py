@@ -50,6 +50,8 @@ GOALS = [
          "cost_ns", PLAIN, ("udp-256", "bare datagram"),
          ("window 16", "cost_ns", ("udp-16", OURS),
           ("udp-16", "bare datagram"))),
+    Goal("UDP, CPU / bare echo from the address asked", True, 1.05,
+         "cost_ns", PLAIN, ("udp-256", "bare addressed")),
     Goal("UDP bursts, datagrams a second / plain UDP", False, 20,
          "rate", ("burst-64", OURS), PLAIN,
          ("CPU each", "cost_ns", ("burst-64", OURS), PLAIN)),

@@ -67,6 +67,10 @@ def limit(name):
     return Candidate(f"bare {name}", server.limit(name))
 
 
+def addressed():
+    return Candidate("bare addressed", server.limit("datagram", "addressed"))
+
+
 def memcached():
     return Candidate("memcached", server.memcached, MEMCACHED)
 
@@ -124,7 +128,7 @@ def datagrams(window):
         peers = [Candidate("xinetd echo", server.xinetd("echo", "dgram"),
                            datagrams=True)]
     if window == 256:
-        peers = [limit("group")]
+        peers = [addressed(), limit("group")]
     return Workload(
         f"udp-{window}", "UDP ping-pong", "datagram", ["--window", window],
         [udp(), limit("datagram"), *peers], "bare datagram")
