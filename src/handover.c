@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "endpoint.h"
 #include "log.h"
 
 /* To be changed with anything in what follows it. */
@@ -22,14 +23,6 @@
 #define SECONDS_MAX 253402300799 /* of the year 9999 */
 #define NANOSECONDS_MAX 999999999
 #define FIELDS 9
-
-static int
-cookie_of(int fd, uint64_t *cookie)
-{
-	socklen_t len = sizeof(*cookie);
-
-	return getsockopt(fd, SOL_SOCKET, SO_COOKIE, cookie, &len);
-}
 
 static int
 put(int fd, const char *text, size_t len)
@@ -52,7 +45,7 @@ put_record(int fd, const struct conn *conn)
 	char line[LINE_MAX_LEN];
 	uint64_t cookie;
 
-	if (cookie_of(conn->fd, &cookie) == -1)
+	if (endpoint_cookie(conn->fd, &cookie) == -1)
 		return -1;
 	conn_save(conn, &state);
 	int len = snprintf(line, sizeof(line),
@@ -429,7 +422,7 @@ restore(int fd, const struct handover_record *records, size_t record_count)
 {
 	struct handover_record key, *found = NULL;
 
-	if (record_count > 0 && cookie_of(fd, &key.cookie) == 0)
+	if (record_count > 0 && endpoint_cookie(fd, &key.cookie) == 0)
 		found = bsearch(&key, records, record_count, sizeof(key),
 		    compare);
 	return found == NULL ? NULL

@@ -1,23 +1,16 @@
 #include "listener.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <linux/filter.h>
-#include <linux/membarrier.h>
 #include <netdb.h>
-#include <netinet/tcp.h>
-#include <netinet/udp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "endpoint.h"
 #include "fdstore.h"
-
-#define UNSENT_MAX (64 * 1024)
 
 /* What a stored socket is called: with what it can't tell itself, and a number
  * of its own. */
@@ -243,52 +236,6 @@ listener_serves(const struct listener *open, const struct listener *wanted)
 	       address_port(&open->bound) == address_port(&wanted->wanted);
 }
 
-static int
-set_option(int fd, int level, int name, int value)
-{
-	return setsockopt(fd, level, name, &value, sizeof(value));
-}
-
-/* Accepted sockets inherit these, which spares a system call for each. */
-static int
-set_tcp_options(const struct listener *listener)
-{
-	int fd = listener->fd;
-
-	if (set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1) == -1 ||
-	    set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1) == -1)
-		return -1;
-	/* What a client doesn't read is not to pile up in the kernel either. */
-	if (set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT_MAX) == -1)
-		return -1;
-	return set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-}
-
-static int
-set_udp_options(const struct listener *listener)
-{
-	/* A burst comes as one; singly where the kernel is older than that. */
-	set_option(listener->fd, IPPROTO_UDP, UDP_GRO, 1);
-	/* The reply is to come from the very address that was asked. */
-	if (listener->bound.any.sa_family == AF_INET6)
-		return set_option(listener->fd, IPPROTO_IPV6, IPV6_RECVPKTINFO,
-		    1);
-	return set_option(listener->fd, IPPROTO_IP, IP_PKTINFO, 1);
-}
-
-static int
-set_options(const struct listener *listener)
-{
-	if (listener->protocol == PROTOCOL_TCP)
-		return set_tcp_options(listener);
-	if (listener->protocol == PROTOCOL_UDP)
-		return set_udp_options(listener);
-	/* Tells an empty record from the end; see receive_record. */
-	if (listener->protocol == PROTOCOL_UNIX_SEQPACKET)
-		return set_option(listener->fd, SOL_SOCKET, SO_PASSCRED, 1);
-	return 0;
-}
-
 /*
  * 1 when a server answers at the path, 0 when the socket there is a dead one's,
  * -1 with errno when that can't be told.
@@ -438,9 +385,9 @@ share_address(struct listener *listener, struct listener *sibling)
 {
 	if (sibling == NULL)
 		return 0;
-	if (set_option(sibling->fd, SOL_SOCKET, SO_REUSEPORT, 1) == -1)
+	if (endpoint_set_shared(sibling->fd, true) == -1)
 		return -1;
-	return set_option(listener->fd, SOL_SOCKET, SO_REUSEPORT, 1);
+	return endpoint_set_shared(listener->fd, true);
 }
 
 static int
@@ -450,9 +397,10 @@ open_bound(struct listener *listener, struct listener *sibling, char *error)
 	if (listener->fd == -1)
 		return fail(listener, error, "socket: %s", strerror(errno));
 	if ((listener->bound.any.sa_family == AF_INET6 &&
-		set_option(listener->fd, IPPROTO_IPV6, IPV6_V6ONLY,
-		    !listener->dual_stack) == -1) ||
-	    set_options(listener) == -1 ||
+		endpoint_set_v6_only(listener->fd, !listener->dual_stack) ==
+		    -1) ||
+	    endpoint_set_up(listener->fd, listener->protocol,
+		listener->bound.any.sa_family) == -1 ||
 	    share_address(listener, sibling) == -1)
 		return fail(listener, error, "setsockopt: %s", strerror(errno));
 	if (protocol_is_unix(listener->protocol)
@@ -495,62 +443,6 @@ listener_open(struct listener *listener, struct listener *sibling,
 	return rc;
 }
 
-static int
-get_option(int fd, int name)
-{
-	int value;
-	socklen_t len = sizeof(value);
-
-	return getsockopt(fd, SOL_SOCKET, name, &value, &len) == -1 ? -1
-	                                                            : value;
-}
-
-/* -1 for a socket of a kind that is not served, or is not listening. */
-static int
-protocol_of(int fd)
-{
-	int domain = get_option(fd, SO_DOMAIN), type = get_option(fd, SO_TYPE);
-	int transport = get_option(fd, SO_PROTOCOL);
-	bool is_inet = domain == AF_INET || domain == AF_INET6;
-
-	for (int i = 0; i < PROTOCOL_COUNT; i++) {
-		enum protocol protocol = (enum protocol)i;
-		if (type != protocol_socket_type(protocol) ||
-		    (protocol_is_unix(protocol) ? domain != AF_UNIX : !is_inet))
-			continue;
-		if (get_option(fd, SO_ACCEPTCONN) ==
-		    protocol_is_datagram(protocol))
-			return -1;
-		return is_inet && transport != IPPROTO_TCP &&
-		               transport != IPPROTO_UDP
-		         ? -1
-		         : i;
-	}
-	return -1;
-}
-
-static int
-set_blocking(int fd, bool blocking)
-{
-	int flags = fcntl(fd, F_GETFL);
-
-	if (flags == -1)
-		return -1;
-	return fcntl(fd, F_SETFL,
-	    blocking ? flags & ~O_NONBLOCK : flags | O_NONBLOCK);
-}
-
-static bool
-is_dual_stack(int fd, const struct address *bound)
-{
-	int v6_only;
-	socklen_t len = sizeof(v6_only);
-
-	return bound->any.sa_family == AF_INET6 && address_is_any(bound) &&
-	       getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &v6_only, &len) == 0 &&
-	       !v6_only;
-}
-
 /*
  * What it was configured as: a port that the kernel chose says nothing of it,
  * nor does an IPv4 socket on a host without IPv6.
@@ -584,7 +476,9 @@ set_up_adopted(struct listener *listener, const char *name)
 	bound->len = sizeof(bound->storage);
 	if (getsockname(listener->fd, &bound->any, &bound->len) == -1)
 		return -1;
-	listener->dual_stack = is_dual_stack(listener->fd, bound);
+	listener->dual_stack = bound->any.sa_family == AF_INET6 &&
+	                       address_is_any(bound) &&
+	                       !endpoint_is_v6_only(listener->fd);
 	listener->stored = strncmp(name, STORED_NAME, strlen(STORED_NAME)) == 0;
 	if (listener->stored)
 		traits = strtoul(name + strlen(STORED_NAME), NULL, 10);
@@ -600,10 +494,11 @@ set_up_adopted(struct listener *listener, const char *name)
 	}
 	if (protocol_is_unix(listener->protocol))
 		note_path(listener);
-	if (set_blocking(listener->fd,
+	if (endpoint_set_blocking(listener->fd,
 		protocol_is_datagram(listener->protocol)) == -1)
 		return -1;
-	return set_options(listener);
+	return endpoint_set_up(listener->fd, listener->protocol,
+	    bound->any.sa_family);
 }
 
 /* With errno: clients of a stored Unix socket can't reach it any more. */
@@ -624,7 +519,7 @@ int
 listener_adopt(int fd, const char *name, struct listener_list *list,
     char error[LISTENER_ERROR_MAX])
 {
-	int protocol = protocol_of(fd);
+	int protocol = endpoint_protocol(fd);
 	struct config_listener config;
 	struct sockaddr none = { .sa_family = AF_UNSPEC };
 
@@ -661,14 +556,12 @@ listener_store(struct listener *listener)
 {
 	unsigned traits = listener->dual_stack ? STORED_DUAL_STACK : 0;
 	uint64_t cookie;
-	socklen_t len = sizeof(cookie);
 
 	traits |= (unsigned)listener->number << STORED_NUMBER_SHIFT;
 	if (address_port(&listener->wanted) != address_port(&listener->bound))
 		traits |= STORED_ANY_PORT;
 	if (listener->passed || listener->stored || fdstore_size() == 0 ||
-	    getsockopt(listener->fd, SOL_SOCKET, SO_COOKIE, &cookie, &len) ==
-		-1)
+	    endpoint_cookie(listener->fd, &cookie) == -1)
 		return;
 	snprintf(listener->fd_name, sizeof(listener->fd_name),
 	    STORED_NAME "%u-%" PRIx64, traits, cookie);
@@ -688,27 +581,7 @@ listener_limit_sharing(struct listener *listener)
 {
 	if (listener->protocol != PROTOCOL_UDP || listener->passed)
 		return 0;
-	return set_option(listener->fd, SOL_SOCKET, SO_REUSEPORT,
-	    listener->threads > 1);
-}
-
-void
-listener_gather(struct listener *listener)
-{
-	struct sock_filter code[] = { BPF_STMT(BPF_RET | BPF_K, 0) };
-	struct sock_fprog first = { .len = 1, .filter = code };
-
-	setsockopt(listener->fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &first,
-	    sizeof(first));
-	/* The kernel may just be putting something in by the old rule: this
-	 * waits for it. */
-	syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
-}
-
-void
-listener_spread(struct listener *listener)
-{
-	set_option(listener->fd, SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, 0);
+	return endpoint_set_shared(listener->fd, listener->threads > 1);
 }
 
 int
@@ -746,37 +619,13 @@ listener_reset(struct listener *listener)
 	    listener->fd_name);
 }
 
-/*
- * A TCP listener that is closed resets the connections that wait in its
- * backlog, and would reset those too that arrive between the last accept and
- * the close.  So drop every SYN from now on; a client who is early enough tries
- * again and meets our successor.
- */
-static void
-drop_syn(int fd)
-{
-	enum { FLAGS_AT = 13, SYN = 0x02 };
-	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, FLAGS_AT),
-		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, SYN, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, 0),
-		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
-	};
-	struct sock_fprog filter = {
-		.len = sizeof(code) / sizeof(code[0]),
-		.filter = code,
-	};
-
-	setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter));
-}
-
 void
 listener_refuse(struct listener *listener)
 {
 	listener->refusing = true;
 	/* A Unix listener that is shut down refuses; its backlog stays. */
 	if (listener->protocol == PROTOCOL_TCP)
-		drop_syn(listener->fd);
+		endpoint_drop_syn(listener->fd);
 	else
 		shutdown(listener->fd, SHUT_RDWR);
 }

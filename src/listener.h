@@ -98,13 +98,6 @@ int listener_open(struct listener *listener, struct listener *sibling,
 int listener_limit_sharing(struct listener *listener);
 
 /*
- * The first of those that share listener's address gets all that comes, so that
- * another can be closed after it was emptied; or each its part again.
- */
-void listener_gather(struct listener *listener);
-void listener_spread(struct listener *listener);
-
-/*
  * Takes over from wanted the settings that an open socket can change.  -1 with
  * errno where the kernel didn't.
  */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "arrival.h"
+#include "endpoint.h"
 #include "log.h"
 #include "udp.h"
 
@@ -355,7 +356,7 @@ drop_listener(struct roster *roster, struct listener_list *list,
 {
 	/* One that the manager keeps goes on getting its part. */
 	if (listener->number > 0 && !listener->stored)
-		listener_gather(listener);
+		endpoint_gather(listener->fd);
 	if (listener->udp != NULL)
 		udp_stop(listener->udp, roster->counters);
 	else if (listener->served)
@@ -465,7 +466,7 @@ settle_sharing(struct roster *roster)
 	TAILQ_FOREACH (listener, &roster->listeners, link) {
 		listener_limit_sharing(listener);
 		if (listener->threads > 1)
-			listener_spread(listener);
+			endpoint_spread(listener->fd);
 	}
 }
 

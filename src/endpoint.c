@@ -1,0 +1,161 @@
+#include "endpoint.h"
+
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/membarrier.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <netinet/udp.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define UNSENT_MAX (64 * 1024)
+
+static int
+set(int fd, int level, int name, int value)
+{
+	return setsockopt(fd, level, name, &value, sizeof(value));
+}
+
+static int
+get(int fd, int level, int name)
+{
+	int value;
+	socklen_t len = sizeof(value);
+
+	return getsockopt(fd, level, name, &value, &len) == -1 ? -1 : value;
+}
+
+/* Accepted sockets inherit these, which spares a system call for each. */
+static int
+set_up_tcp(int fd)
+{
+	if (set(fd, SOL_SOCKET, SO_REUSEADDR, 1) == -1 ||
+	    set(fd, SOL_SOCKET, SO_KEEPALIVE, 1) == -1)
+		return -1;
+	/* What a client doesn't read is not to pile up in the kernel either. */
+	if (set(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT_MAX) == -1)
+		return -1;
+	return set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+}
+
+static int
+set_up_udp(int fd, sa_family_t family)
+{
+	/* A burst comes as one; singly where the kernel is older than that. */
+	set(fd, IPPROTO_UDP, UDP_GRO, 1);
+	/* The reply is to come from the very address that was asked. */
+	if (family == AF_INET6)
+		return set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+	return set(fd, IPPROTO_IP, IP_PKTINFO, 1);
+}
+
+int
+endpoint_set_up(int fd, enum protocol protocol, sa_family_t family)
+{
+	if (protocol == PROTOCOL_TCP)
+		return set_up_tcp(fd);
+	if (protocol == PROTOCOL_UDP)
+		return set_up_udp(fd, family);
+	/* Tells an empty record from the end of a connection. */
+	if (protocol == PROTOCOL_UNIX_SEQPACKET)
+		return set(fd, SOL_SOCKET, SO_PASSCRED, 1);
+	return 0;
+}
+
+int
+endpoint_set_v6_only(int fd, bool v6_only)
+{
+	return set(fd, IPPROTO_IPV6, IPV6_V6ONLY, v6_only);
+}
+
+bool
+endpoint_is_v6_only(int fd)
+{
+	return get(fd, IPPROTO_IPV6, IPV6_V6ONLY) != 0;
+}
+
+int
+endpoint_set_blocking(int fd, bool blocking)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	if (flags == -1)
+		return -1;
+	return fcntl(fd, F_SETFL,
+	    blocking ? flags & ~O_NONBLOCK : flags | O_NONBLOCK);
+}
+
+int
+endpoint_protocol(int fd)
+{
+	int domain = get(fd, SOL_SOCKET, SO_DOMAIN);
+	int type = get(fd, SOL_SOCKET, SO_TYPE);
+	int transport = get(fd, SOL_SOCKET, SO_PROTOCOL);
+	bool listens = get(fd, SOL_SOCKET, SO_ACCEPTCONN) == 1;
+	bool is_inet = domain == AF_INET || domain == AF_INET6;
+
+	if (is_inet && transport != IPPROTO_TCP && transport != IPPROTO_UDP)
+		return -1;
+	for (int i = 0; i < PROTOCOL_COUNT; i++) {
+		enum protocol protocol = (enum protocol)i;
+		bool is_of_domain = protocol_is_unix(protocol)
+		                      ? domain == AF_UNIX
+		                      : is_inet;
+		if (is_of_domain && type == protocol_socket_type(protocol))
+			return listens != protocol_is_datagram(protocol) ? i
+			                                                 : -1;
+	}
+	return -1;
+}
+
+int
+endpoint_cookie(int fd, uint64_t *cookie)
+{
+	socklen_t len = sizeof(*cookie);
+
+	return getsockopt(fd, SOL_SOCKET, SO_COOKIE, cookie, &len);
+}
+
+int
+endpoint_set_shared(int fd, bool shared)
+{
+	return set(fd, SOL_SOCKET, SO_REUSEPORT, shared);
+}
+
+void
+endpoint_gather(int fd)
+{
+	struct sock_filter code[] = { BPF_STMT(BPF_RET | BPF_K, 0) };
+	struct sock_fprog first = { .len = 1, .filter = code };
+
+	setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &first,
+	    sizeof(first));
+	/* The kernel may just be putting something in by the old rule: this
+	 * waits for it. */
+	syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+}
+
+void
+endpoint_spread(int fd)
+{
+	set(fd, SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, 0);
+}
+
+void
+endpoint_drop_syn(int fd)
+{
+	enum { FLAGS_AT = 13, SYN = 0x02 };
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, FLAGS_AT),
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, SYN, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+	};
+	struct sock_fprog filter = {
+		.len = sizeof(code) / sizeof(code[0]),
+		.filter = code,
+	};
+
+	setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter));
+}

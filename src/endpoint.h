@@ -1,0 +1,49 @@
+#ifndef ENDPOINT_H
+#define ENDPOINT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "protocol.h"
+
+/*
+ * The socket that clients reach us at, as a bare fd: what of it is set and asked
+ * by setsockopt(2), getsockopt(2) and fcntl(2).  -1 with errno where that fails.
+ * The main thread.
+ */
+
+/* What every socket of protocol needs in order to be served. */
+int endpoint_set_up(int fd, enum protocol protocol, sa_family_t family);
+
+/* Before bind(2): whether an IPv6 socket is for IPv6 alone. */
+int endpoint_set_v6_only(int fd, bool v6_only);
+bool endpoint_is_v6_only(int fd);
+
+int endpoint_set_blocking(int fd, bool blocking);
+
+/* What it is: -1 when it is of a kind that is not served, or does not listen. */
+int endpoint_protocol(int fd);
+
+/* A number that no other socket has had since the host started. */
+int endpoint_cookie(int fd, uint64_t *cookie);
+
+/* Whether others of the same user may be bound to its address as well. */
+int endpoint_set_shared(int fd, bool shared);
+
+/*
+ * Of the sockets that share an address only the first gets anything from now
+ * on; nothing more is on its way to the others.  Or each its part again.
+ */
+void endpoint_gather(int fd);
+void endpoint_spread(int fd);
+
+/*
+ * Has a TCP socket that listens let no one in any more.  Closed, it resets the
+ * connections that wait in its backlog, and would reset those too that arrive
+ * between the last accept and the close.  So every SYN is dropped: a client who
+ * is early enough tries again and meets our successor.
+ */
+void endpoint_drop_syn(int fd);
+
+#endif
