@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -127,8 +128,11 @@ void
 endpoint_gather(int fd)
 {
 	struct sock_filter code[] = { BPF_STMT(BPF_RET | BPF_K, 0) };
-	struct sock_fprog first = { .len = 1, .filter = code };
+	struct sock_fprog first;
 
+	memset(&first, 0, sizeof(first));
+	first.len = 1;
+	first.filter = code;
 	setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &first,
 	    sizeof(first));
 	/* The kernel may just be putting something in by the old rule: this
@@ -152,10 +156,10 @@ endpoint_drop_syn(int fd)
 		BPF_STMT(BPF_RET | BPF_K, 0),
 		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
 	};
-	struct sock_fprog filter = {
-		.len = sizeof(code) / sizeof(code[0]),
-		.filter = code,
-	};
+	struct sock_fprog filter;
 
+	memset(&filter, 0, sizeof(filter));
+	filter.len = sizeof(code) / sizeof(code[0]);
+	filter.filter = code;
 	setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter));
 }

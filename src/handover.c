@@ -113,6 +113,7 @@ send_fds(int carrier, const int *fds, size_t count)
 	};
 	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
 
+	memset(control, 0, sizeof(control));
 	header->cmsg_level = SOL_SOCKET;
 	header->cmsg_type = SCM_RIGHTS;
 	header->cmsg_len = CMSG_LEN(count * sizeof(int));

@@ -601,7 +601,8 @@ listener_update(struct listener *listener, const struct listener *wanted)
 	listener->threads = wanted->threads;
 	rc |= listener_limit_sharing(listener);
 	/* listen(2) on a listening socket sets its backlog anew. */
-	if (listener->backlog != wanted->backlog)
+	if (listener->backlog != wanted->backlog &&
+	    !protocol_is_datagram(listener->protocol))
 		rc |= listen(listener->fd, wanted->backlog);
 	listener->backlog = wanted->backlog;
 	return rc;

@@ -69,6 +69,7 @@ START_TEST(connections_live_through_restarts)
 		client_send(late, "late", 4);
 		client_send(udp, "datagram", 8);
 		manager_start(&server, config);
+		ck_assert_ptr_null(strstr(server.log, "warning"));
 		client_expect(clients[0], "between", 7);
 		client_expect(late, "late", 4);
 		client_expect_datagram(udp, "datagram", 8);
