@@ -202,7 +202,8 @@ check-tsan:
 	TSAN_OPTIONS=halt_on_error=1 setarch -R $(MAKE) VARIANT=tsan check
 
 VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full \
-	--errors-for-leak-kinds=definite,possible --fair-sched=yes
+	--errors-for-leak-kinds=definite,possible --fair-sched=yes \
+	--suppressions=$(CURDIR)/tests/fuzz/memcheck.supp
 check-valgrind:
 	$(MAKE) WRAPPER="$(VALGRIND)" check
 

@@ -135,8 +135,12 @@ endpoint_gather(int fd)
 	first.filter = code;
 	setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &first,
 	    sizeof(first));
-	/* The kernel may just be putting something in by the old rule: this
-	 * waits for it. */
+}
+
+void
+endpoint_wait(void)
+{
+	/* The kernel puts nothing in by an old rule beyond a grace period. */
 	syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
 }
 

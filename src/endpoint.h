@@ -32,11 +32,13 @@ int endpoint_cookie(int fd, uint64_t *cookie);
 int endpoint_set_shared(int fd, bool shared);
 
 /*
- * Of the sockets that share an address only the first gets anything from now
- * on; nothing more is on its way to the others.  Or each its part again.
+ * Of the sockets that share fd's address only the oldest gets anything from now
+ * on, or each its part again.  After endpoint_wait nothing is on its way to
+ * another any more.
  */
 void endpoint_gather(int fd);
 void endpoint_spread(int fd);
+void endpoint_wait(void);
 
 /*
  * Has a TCP socket that listens let no one in any more.  Closed, it resets the

@@ -33,6 +33,15 @@ read_segment(const struct cmsghdr *control)
 	return len > 0 ? (size_t)len : 0;
 }
 
+static bool
+is_address(const struct cmsghdr *control)
+{
+	return (control->cmsg_level == IPPROTO_IP &&
+		   control->cmsg_type == IP_PKTINFO) ||
+	       (control->cmsg_level == IPPROTO_IPV6 &&
+		   control->cmsg_type == IPV6_PKTINFO);
+}
+
 void
 envelope_open(struct msghdr *header, struct envelope *envelope)
 {
@@ -45,8 +54,7 @@ envelope_open(struct msghdr *header, struct envelope *envelope)
 		next = CMSG_NXTHDR(header, at);
 		if (at->cmsg_level == IPPROTO_UDP && at->cmsg_type == UDP_GRO) {
 			envelope->segment_len = read_segment(at);
-		} else if (at->cmsg_level == IPPROTO_IP ||
-			   at->cmsg_level == IPPROTO_IPV6) {
+		} else if (is_address(at)) {
 			size_t len = CMSG_ALIGN(at->cmsg_len);
 			clear_interface(at);
 			if (kept != (char *)at)

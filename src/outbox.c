@@ -77,16 +77,11 @@ concerns_bursts(int problem)
 static void
 note_failure(struct outbox *outbox, int row, int problem)
 {
-	int off = 0;
-
 	if (outbox->segment_len[row] == 0 || !concerns_bursts(problem)) {
 		counters_add(outbox->counters, COUNTER_DROPPED_SEND,
 		    row_messages(outbox, row));
 		return;
 	}
-	/* Not a matter of size: then bursts need not come in as such. */
-	if (problem == EIO || problem == EOPNOTSUPP)
-		setsockopt(outbox->fd, IPPROTO_UDP, UDP_GRO, &off, sizeof(off));
 	send_singly(outbox, row);
 }
 

@@ -300,11 +300,15 @@ open_all(struct roster *roster, struct listener_list *wanted, FILE *errors)
 		if (listener->number == 0 &&
 		    open_one(roster, wanted, listener, errors) == -1)
 			problem = errno;
-	/* Part of what comes is theirs at once: only when all else is well. */
-	TAILQ_FOREACH (listener, wanted, link)
-		if (problem == 0 && listener->number > 0 &&
-		    open_one(roster, wanted, listener, errors) == -1)
+	/* Nothing is to come to them before they are served. */
+	TAILQ_FOREACH (listener, wanted, link) {
+		if (problem != 0 || listener->number == 0)
+			continue;
+		if (open_one(roster, wanted, listener, errors) == -1)
 			problem = errno;
+		else if (listener->fd != -1)
+			endpoint_gather(listener->fd);
+	}
 	errno = problem;
 	return problem == 0 ? 0 : -1;
 }
@@ -354,9 +358,6 @@ static void
 drop_listener(struct roster *roster, struct listener_list *list,
     struct listener *listener)
 {
-	/* One that the manager keeps goes on getting its part. */
-	if (listener->number > 0 && !listener->stored)
-		endpoint_gather(listener->fd);
 	if (listener->udp != NULL)
 		udp_stop(listener->udp, roster->counters);
 	else if (listener->served)
@@ -423,6 +424,19 @@ update(struct listener *listener, const struct listener *settings)
 		    strerror(errno));
 }
 
+/* One at the same address, if that is wanted still; be it with fewer threads. */
+static const struct listener *
+find_wanted_sibling(const struct listener_list *wanted,
+    const struct listener *listener)
+{
+	const struct listener *at;
+
+	TAILQ_FOREACH (at, wanted, link)
+		if (listener_is_sibling(at, listener))
+			return at;
+	return NULL;
+}
+
 /* New settings for the listeners that are wanted still or were passed. */
 static void
 update_listeners(struct roster *roster, struct listener_list *wanted)
@@ -434,11 +448,33 @@ update_listeners(struct roster *roster, struct listener_list *wanted)
 		    listener);
 		if (listener->refusing)
 			continue;
+		const struct listener *sibling = find_wanted_sibling(wanted,
+		    listener);
 		if (settings != NULL)
 			update(listener, settings);
 		else if (listener->passed)
 			listener_reset(listener);
+		else if (sibling != NULL)
+			listener->max_datagram = sibling->max_datagram;
 	}
+}
+
+/* Has nothing come any more to those whose siblings stay. */
+static void
+gather_others(struct roster *roster, struct listener_list *wanted)
+{
+	const struct listener *listener;
+	bool any = false;
+
+	TAILQ_FOREACH (listener, &roster->listeners, link)
+		if (listener->number > 0 && !listener->passed &&
+		    find_settings(wanted, listener) == NULL &&
+		    find_wanted_sibling(wanted, listener) != NULL) {
+			endpoint_gather(listener->fd);
+			any = true;
+		}
+	if (any)
+		endpoint_wait();
 }
 
 /* Those that are not wanted any more and were not passed. */
@@ -499,19 +535,6 @@ has_passed(const struct roster *roster)
 	return false;
 }
 
-/* Whether the address is still wanted, but with fewer threads. */
-static bool
-is_one_too_many(const struct listener_list *wanted,
-    const struct listener *listener)
-{
-	const struct listener *at;
-
-	TAILQ_FOREACH (at, wanted, link)
-		if (listener_is_sibling(at, listener))
-			return true;
-	return false;
-}
-
 /*
  * Stored ones that are not wanted any more make way, after the clients that
  * wait there have been let in.
@@ -527,7 +550,7 @@ retire_adopted(struct roster *roster, struct listener_list *wanted)
 		next = TAILQ_NEXT(listener, link);
 		if (listener->served || listener->passed ||
 		    find_settings(wanted, listener) != NULL ||
-		    is_one_too_many(wanted, listener))
+		    find_wanted_sibling(wanted, listener) != NULL)
 			continue;
 		any = true;
 		bool has_clients = !is_datagram(listener);
@@ -568,13 +591,15 @@ roster_change(struct roster *roster, const struct config *config, FILE *errors)
 	    serve_all(roster, &wanted, config, errors) == -1)
 		goto fail;
 	update_listeners(roster, &wanted);
-	int rc = serve_adopted(roster, config, errors);
+	int problem = serve_adopted(roster, config, errors) == -1 ? errno : 0;
 	/* Also of what an adopted one has got already nothing is lost. */
+	gather_others(roster, &wanted);
 	retire_others(roster, &wanted);
 	take_in(roster, &wanted);
 	settle_sharing(roster);
 	roster_drop_drained(roster);
-	return rc;
+	errno = problem;
+	return problem == 0 ? 0 : -1;
 fail:;
 	int saved_errno = errno;
 	drop_all(roster, &wanted);

@@ -246,7 +246,13 @@ begin_restart(struct server *server)
 {
 	size_t places = handover_places((size_t)server->pool.slots.taken);
 
-	if (fdstore_size() < roster_stored(&server->roster) + places) {
+	places += roster_stored(&server->roster);
+	if (fdstore_size() < places) {
+		if (fdstore_size() > 0)
+			log_warning("a restart wants %zu places of the service "
+				    "manager's store, which has %zu: "
+			            "connections end",
+			    places, fdstore_size());
 		begin_stop(server);
 		return;
 	}

@@ -106,12 +106,14 @@ take_parcel(struct udp *udp)
 
 	if (parcel == NULL)
 		return;
+	/* The socket may have been another's, who wanted it otherwise. */
+	bool is_first = udp->parcel == NULL;
 	free(udp->parcel);
 	udp->parcel = parcel;
 	stamp_init(&udp->stamp, &parcel->settings.stamp);
 	ratelimit_set(&udp->limit, parcel->settings.rate_limit,
 	    parcel->settings.rate_burst);
-	if (udp->timed != parcel->settings.arrival &&
+	if ((is_first || udp->timed != parcel->settings.arrival) &&
 	    arrival_set(udp->fd, parcel->settings.arrival) == 0)
 		udp->timed = parcel->settings.arrival;
 }

@@ -19,11 +19,13 @@
 #define CLIENTS 60 /* by chance, none of three threads is without any */
 #define UDP(threads)                                                           \
 	"{ protocol = \"udp\"; address = \"127.0.0.1\"; port = 0;"             \
-	" threads = " threads "; }"
+	" max_datagram = 8000; threads = " threads "; }"
 #define LISTENERS(list) "listeners = ( " list " );"
 
 static struct daemon server;
 static int port, clients[CLIENTS];
+static char message[1500];
+static size_t message_len = 5;
 
 static void
 start(const char *config)
@@ -103,14 +105,14 @@ static void
 send_all(void)
 {
 	for (int i = 0; i < CLIENTS; i++)
-		client_send(clients[i], "hello", 5);
+		client_send(clients[i], message, message_len);
 }
 
 static void
 expect_all(void)
 {
 	for (int i = 0; i < CLIENTS; i++)
-		client_expect_datagram(clients[i], "hello", 5);
+		client_expect_datagram(clients[i], message, message_len);
 }
 
 /* Until each of the threads has had something to do. */
@@ -292,6 +294,8 @@ START_TEST(they_live_through_a_restart)
 	};
 	static const int numbers[] = { 3, 1, 4 };
 
+	/* More than is allowed where nothing is configured. */
+	message_len = sizeof(message);
 	manager_open(20);
 	manager_start(&server, LISTENERS(UDP("3")));
 	port = daemon_port(&server, "udp 127.0.0.1");
