@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -89,6 +90,50 @@ START_TEST(clients_over_the_limit_wait_their_turn)
 	daemon_await_counter(&server, "open", 0);
 	ck_assert_uint_gt(daemon_counter(&server, "accept_pauses"), 0);
 	ck_assert_ptr_nonnull(strstr(server.log, "max_connections (10)"));
+	daemon_stop(&server);
+}
+END_TEST
+
+/* All connect, in a network where a backlog may be so long. */
+START_TEST(nine_thousand_wait_behind_ten_thousand)
+{
+	enum { ALL = 19000, PLACES = 10000 };
+	static int fds[ALL];
+	struct rlimit limit = { 20000, 20000 };
+	char byte;
+
+	if (!daemon_is_bare())
+		return;
+	if (unshare(CLONE_NEWNET) == -1 ||
+	    setrlimit(RLIMIT_NOFILE, &limit) == -1) {
+		ck_assert_int_eq(errno, EPERM);
+		puts("skipped: no network of its own for this user");
+		return;
+	}
+	ck_assert_int_eq(system("ip link set lo up && "
+				"echo 65535 >/proc/sys/net/core/somaxconn"),
+	    0);
+	daemon_start_config(&server,
+	    "limits: { max_connections = 10000; };\n"
+	    "listeners = ( { protocol = \"tcp\"; port = 0; "
+	    "backlog = 10000; } );\n");
+	int port = daemon_port(&server, "tcp *");
+	for (int i = 0; i < ALL; i++) {
+		fds[i] = client_tcp(port);
+		client_send(fds[i], "hello", 5);
+	}
+	for (int i = 0; i < PLACES; i++)
+		client_expect(fds[i], "hello", 5);
+	ck_assert_uint_eq(daemon_counter(&server, "open"), PLACES);
+	for (int i = PLACES; i < ALL; i++)
+		ck_assert_int_eq(recv(fds[i], &byte, 1, MSG_DONTWAIT), -1);
+	for (int i = 0; i < ALL - PLACES; i++)
+		close(fds[i]);
+	for (int i = PLACES; i < ALL; i++)
+		client_expect(fds[i], "hello", 5);
+	for (int i = ALL - PLACES; i < ALL; i++)
+		close(fds[i]);
+	daemon_await_counter(&server, "open", 0);
 	daemon_stop(&server);
 }
 END_TEST
@@ -293,6 +338,7 @@ limits_suite(void)
 	tcase_add_checked_fixture(tests, scratch_enter, scratch_leave);
 	tcase_add_test(tests, many_idle_connections_cost_little);
 	tcase_add_test(tests, clients_over_the_limit_wait_their_turn);
+	tcase_add_test(tests, nine_thousand_wait_behind_ten_thousand);
 	tcase_add_test(tests, a_stop_takes_in_who_waits_for_room);
 	tcase_add_test(tests, max_connections_is_held_against_the_file_limit);
 	tcase_add_test(tests,
