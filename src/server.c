@@ -251,7 +251,7 @@ begin_restart(struct server *server)
 		if (fdstore_size() > 0)
 			log_warning("a restart wants %zu places of the service "
 				    "manager's store, which has %zu: "
-			            "connections end",
+				    "connections end",
 			    places, fdstore_size());
 		begin_stop(server);
 		return;
