@@ -155,7 +155,9 @@ $(SHIM): tests/fault/shim.c tests/fault/shim.h $(BUILD)/flags
 run: all
 	$(PROGRAM) -d -c conf/timestampd.conf
 
-# WRAPPER is a program to run the server and the unit tests under.
+# WRAPPER is a program to run the server and the unit tests under; SUITES=unit
+# leaves the integration tests out.
+SUITES ?= unit integration
 check: all $(UNIT) $(INTEGRATION) $(REPLAYS)
 	TIMESTAMPD_WRAPPER="$(WRAPPER)" $(WRAPPER) $(UNIT)
 	for target in $(FUZZ_TARGETS); do \
@@ -163,7 +165,8 @@ check: all $(UNIT) $(INTEGRATION) $(REPLAYS)
 			tests/fuzz/corpus/$$target >$(BUILD)/fuzz/replayed || \
 			{ tail -n 1 $(BUILD)/fuzz/replayed; exit 1; }; \
 	done
-	TIMESTAMPD=$(PROGRAM) TIMESTAMPD_WRAPPER="$(WRAPPER)" $(INTEGRATION)
+	$(if $(filter integration,$(SUITES)),TIMESTAMPD=$(PROGRAM) \
+		TIMESTAMPD_WRAPPER="$(WRAPPER)" $(INTEGRATION))
 ifeq ($(VARIANT)$(WRAPPER),none)
 	$(MAKE) check-hardening check-calls check-fault check-systemd
 endif
