@@ -151,7 +151,10 @@ class Server:
         return int(found.group(1)) if found else None
 
     def descriptors(self):
-        return len(os.listdir(f"/proc/{self.child.pid}/fd"))
+        """What is open, by descriptor."""
+        folder = f"/proc/{self.child.pid}/fd"
+        return {name: os.readlink(os.path.join(folder, name))
+                for name in os.listdir(folder)}
 
     def signal(self, number):
         self.child.send_signal(number)

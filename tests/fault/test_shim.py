@@ -250,8 +250,9 @@ def complaining_close(folder):
         server.await_log("reloaded", since=since)
         control.set("close_errno", 0)
         check(control.get("meddled") > 0, "nothing was meddled with")
-        check(server.descriptors() == before, "it had", before,
-              "descriptors and has", server.descriptors())
+        after = server.descriptors()
+        check(len(after) == len(before), "it had", before, "open and has",
+              after)
         server.stop()
     finally:
         server.kill()
