@@ -102,9 +102,9 @@ class Serving:
 
     def run(self, case):
         """A case that fails costs this server; the next gets a new one."""
-        if self.server is None:
-            self.begin()
         try:
+            if self.server is None:
+                self.begin()
             case(self)
             self.server.check_alive()
         except BaseException:
