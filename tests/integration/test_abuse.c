@@ -41,27 +41,13 @@ start(void)
 	client_talk(normal, "before");
 }
 
-/* Lines that nobody asked for, after those of the start. */
-static int
-log_lines(void)
-{
-	const char *at = strstr(server.log, "ready: ");
-	int lines = 0;
-
-	while ((at = strchr(at, '\n')) != NULL && *++at != '\0')
-		if (strstr(at, "counters: ") == NULL ||
-		    strstr(at, "counters: ") > strchrnul(at, '\n'))
-			lines++;
-	return lines;
-}
-
 /* All is as it was before the abuse, and the log tells of it in few lines. */
 static void
 stop(void)
 {
 	client_talk(normal, "after");
 	daemon_await_counter(&server, "open", 1);
-	ck_assert_int_le(log_lines(), LOG_LINES_MAX);
+	ck_assert_int_le(daemon_log_lines(&server), LOG_LINES_MAX);
 	close(normal);
 	daemon_stop(&server);
 	scratch_leave();
@@ -201,6 +187,46 @@ START_TEST(a_flood_of_datagrams_costs_datagrams)
 }
 END_TEST
 
+/* The table in timestampd(8), of UDP over IPv4. */
+START_TEST(a_datagram_is_amplified_as_the_manual_says)
+{
+	static const struct {
+		size_t request, reply;
+		int percent; /* of what was received, with headers, is sent */
+	} table[] = { { 0, 27, 197 }, { 1, 28, 194 }, { 64, 91, 130 },
+		{ 512, 539, 105 }, { 1400, 1427, 102 }, { 1401, 0, 0 } };
+	enum { HEADERS = 20 + 8, TIMES = 10 };
+	char data[1401], reply[2048];
+	int fd = client_udp(udp_port);
+
+	memset(data, 'x', sizeof(data));
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		size_t sent = 0, received = 0;
+		for (int j = 0; j < TIMES; j++) {
+			client_send(fd, data, table[i].request);
+			sent += HEADERS + table[i].request;
+		}
+		/* Its reply is the last that may come. */
+		client_send(fd, "end", 3);
+		for (;;) {
+			ssize_t n = recv(fd, reply, sizeof(reply), 0);
+			if (n == STAMP_LEN + 3)
+				break;
+			ck_assert_int_eq(n, (ssize_t)table[i].reply);
+			received += HEADERS + (size_t)n;
+		}
+		ck_assert_int_eq(recv(fd, reply, sizeof(reply), MSG_DONTWAIT),
+		    -1);
+		ck_assert_uint_le(received * 100,
+		    sent * (size_t)table[i].percent);
+		if (table[i].reply != 0)
+			ck_assert_uint_eq(received,
+			    TIMES * (HEADERS + table[i].reply));
+	}
+	close(fd);
+}
+END_TEST
+
 static int
 connect_deaf(void)
 {
@@ -261,6 +287,7 @@ abuse_suite(void)
 	tcase_add_test(tests,
 	    no_cpu_time_goes_into_waiting_for_file_descriptors);
 	tcase_add_test(tests, a_flood_of_datagrams_costs_datagrams);
+	tcase_add_test(tests, a_datagram_is_amplified_as_the_manual_says);
 	tcase_add_test(tests,
 	    thousands_that_do_not_read_leave_the_others_alone);
 	suite_add_tcase(suite, tests);

@@ -134,6 +134,7 @@ START_TEST(nine_thousand_wait_behind_ten_thousand)
 	for (int i = ALL - PLACES; i < ALL; i++)
 		close(fds[i]);
 	daemon_await_counter(&server, "open", 0);
+	ck_assert_int_le(daemon_log_lines(&server), 5);
 	daemon_stop(&server);
 }
 END_TEST

@@ -77,6 +77,14 @@ start_udp(struct daemon *daemon, const char *address)
 	daemon_start(daemon, arguments);
 }
 
+/* Nothing that came from the network is worth more than this in the log. */
+static void
+stop_silent(struct daemon *daemon)
+{
+	ck_assert_int_le(daemon_log_lines(daemon), 2);
+	daemon_stop(daemon);
+}
+
 START_TEST(a_loop_between_equal_ports_ends_at_once)
 {
 	struct daemon a, b;
@@ -89,8 +97,8 @@ START_TEST(a_loop_between_equal_ports_ends_at_once)
 	daemon_await_counter(&a, "dropped_port", 1);
 	ck_assert_uint_eq(daemon_counter(&a, "udp_messages_out"), 0);
 	ck_assert_uint_eq(daemon_counter(&b, "udp_messages_in"), 0);
-	daemon_stop(&a);
-	daemon_stop(&b);
+	stop_silent(&a);
+	stop_silent(&b);
 }
 END_TEST
 
@@ -111,42 +119,83 @@ START_TEST(a_loop_between_unequal_ports_ends_by_growth)
 	unsigned long long turns = daemon_counter(&a, "udp_messages_out") +
 	                           daemon_counter(&b, "udp_messages_out");
 	ck_assert_uint_eq(turns, 52);
-	daemon_stop(&a);
-	daemon_stop(&b);
+	stop_silent(&a);
+	stop_silent(&b);
 }
 END_TEST
 
-static void *
-answer_constantly(void *arg)
-{
-	int fd = *(int *)arg;
-	struct sockaddr_in from;
-	socklen_t len = sizeof(from);
-	char data[2048];
+/* Another service on the network that answers whatever comes. */
+struct peer {
+	int fd;
+	pthread_t thread;
+	bool echoes; /* what it got; else always the same */
+};
 
-	while (recvfrom(fd, data, sizeof(data), 0, (struct sockaddr *)&from,
-		   &len) > 0) {
-		sendto(fd, "error", 5, 0, (struct sockaddr *)&from, len);
-		len = sizeof(from);
+static void *
+peer_answer(void *arg)
+{
+	const struct peer *peer = arg;
+	struct sockaddr_in from;
+	socklen_t from_len = sizeof(from);
+	char data[2048] = "error";
+	ssize_t len;
+
+	while ((len = recvfrom(peer->fd, peer->echoes ? data : data + 5,
+		    sizeof(data) - 5, 0, (struct sockaddr *)&from, &from_len)) >
+	       0) {
+		sendto(peer->fd, data, peer->echoes ? (size_t)len : 5, 0,
+		    (struct sockaddr *)&from, from_len);
+		from_len = sizeof(from);
 	}
 	return NULL;
 }
 
-/* A peer that answers everything with the same, as in CVE-2024-2169. */
-START_TEST(a_loop_with_a_constant_answerer_ends_by_the_rate)
+static void
+peer_start(struct peer *peer, const char *ip, int port)
 {
+	struct sockaddr_in address = inet(ip, port);
+
+	peer->fd = socket(AF_INET, SOCK_DGRAM, 0);
+	ck_assert_int_eq(bind(peer->fd, (struct sockaddr *)&address,
+			     sizeof(address)),
+	    0);
+	pthread_create(&peer->thread, NULL, peer_answer, peer);
+}
+
+static void
+peer_stop(struct peer *peer)
+{
+	shutdown(peer->fd, SHUT_RD);
+	pthread_join(peer->thread, NULL);
+	close(peer->fd);
+}
+
+START_TEST(a_loop_with_an_echo_ends_by_growth)
+{
+	struct peer echo = { .echoes = true };
 	struct daemon server;
-	pthread_t thread;
-	struct sockaddr_in address;
-	int fd = -1;
 
 	if (!enter_own_network())
 		return;
-	address = inet("10.99.0.2", 5000);
-	fd = socket(AF_INET, SOCK_DGRAM, 0);
-	ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof(address)),
-	    0);
-	pthread_create(&thread, NULL, answer_constantly, &fd);
+	peer_start(&echo, "127.0.0.2", 5000);
+	start_udp(&server, "127.0.0.1:21567");
+	send_forged("127.0.0.2", 5000, "127.0.0.1", 21567);
+	daemon_await_counter(&server, "dropped_oversize", 1);
+	ck_assert_uint_eq(daemon_counter(&server, "udp_messages_out"), 52);
+	stop_silent(&server);
+	peer_stop(&echo);
+}
+END_TEST
+
+/* A peer that answers everything with the same, as in CVE-2024-2169. */
+START_TEST(a_loop_with_a_constant_answerer_ends_by_the_rate)
+{
+	struct peer constant = { .echoes = false };
+	struct daemon server;
+
+	if (!enter_own_network())
+		return;
+	peer_start(&constant, "10.99.0.2", 5000);
 	daemon_start_config(&server,
 	    "udp: { rate_limit = 1; rate_burst = 100; };\n"
 	    "listeners = ( { protocol = \"udp\"; address = \"10.99.0.1\";\n"
@@ -158,10 +207,8 @@ START_TEST(a_loop_with_a_constant_answerer_ends_by_the_rate)
 	ck_assert_uint_lt(turns, 1000);
 	ck_assert_uint_eq(daemon_counter(&server, "udp_messages_in"),
 	    turns + 1);
-	daemon_stop(&server);
-	shutdown(fd, SHUT_RD);
-	pthread_join(thread, NULL);
-	close(fd);
+	stop_silent(&server);
+	peer_stop(&constant);
 }
 END_TEST
 
@@ -240,6 +287,7 @@ network_suite(void)
 	tcase_add_checked_fixture(tests, scratch_enter, scratch_leave);
 	tcase_add_test(tests, a_loop_between_equal_ports_ends_at_once);
 	tcase_add_test(tests, a_loop_between_unequal_ports_ends_by_growth);
+	tcase_add_test(tests, a_loop_with_an_echo_ends_by_growth);
 	tcase_add_test(tests, a_loop_with_a_constant_answerer_ends_by_the_rate);
 	tcase_add_test(tests, two_addresses_answer_for_themselves);
 	tcase_add_test(tests, a_host_without_ipv6_is_served);

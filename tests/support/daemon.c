@@ -235,6 +235,20 @@ daemon_await_counter(struct daemon *daemon, const char *name,
 		;
 }
 
+int
+daemon_log_lines(const struct daemon *daemon)
+{
+	const char *at = strstr(daemon->log, "ready: ");
+	int lines = 0;
+
+	while ((at = strchr(at, '\n')) != NULL && *++at != '\0') {
+		const char *counters = strstr(at, "counters: ");
+		if (counters == NULL || counters > strchrnul(at, '\n'))
+			lines++;
+	}
+	return lines;
+}
+
 static long
 proc_number(const struct daemon *daemon, const char *file, const char *start)
 {

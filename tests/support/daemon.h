@@ -52,6 +52,9 @@ unsigned long long daemon_counter(struct daemon *daemon, const char *name);
 void daemon_await_counter(struct daemon *daemon, const char *name,
     unsigned long long value);
 
+/* Lines in its log since it was ready, but for counters. */
+int daemon_log_lines(const struct daemon *daemon);
+
 /* A line of /proc/PID/status, in KiB or as it is. */
 long daemon_status(const struct daemon *daemon, const char *name);
 
