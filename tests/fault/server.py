@@ -1,5 +1,6 @@
 """The real server as a child process, and strace as its tormentor."""
 
+import contextlib
 import ctypes
 import mmap
 import os
@@ -151,10 +152,17 @@ class Server:
         return int(found.group(1)) if found else None
 
     def descriptors(self):
-        """What is open, by descriptor."""
-        folder = f"/proc/{self.child.pid}/fd"
-        return {name: os.readlink(os.path.join(folder, name))
-                for name in os.listdir(folder)}
+        """{(number, what it is)} but of those open for a moment only, as the
+        main thread does to tell its status: not while it counts."""
+        folder, looks = f"/proc/{self.child.pid}/fd", []
+        for _ in range(2):
+            look = set()
+            for number in os.listdir(folder):
+                with contextlib.suppress(FileNotFoundError):
+                    look.add((number, os.readlink(f"{folder}/{number}")))
+            looks.append(look)
+            self.counters()
+        return looks[0] & looks[1]
 
     def signal(self, number):
         self.child.send_signal(number)
