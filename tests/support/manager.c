@@ -14,13 +14,14 @@
 #define KEPT_MAX 1024
 #define BATCH_MAX 253
 #define MESSAGES_MAX 1024
+#define MARK "X_MARK=1" /* the test's own message */
 
 /* The thread that hears fills it in; the test looks on. */
 static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t heard;
 	int fd;
-	size_t size, count, message_count, seen;
+	size_t size, count, message_count, seen, marks;
 	int fds[KEPT_MAX];
 	char *names[KEPT_MAX];
 	char *messages[MESSAGES_MAX];
@@ -85,7 +86,9 @@ hear(const char *message, const int *fds, size_t count)
 		else
 			close(fds[i]);
 	}
-	if (begins(message, "FDSTOREREMOVE=1"))
+	if (begins(message, MARK))
+		manager.marks++;
+	else if (begins(message, "FDSTOREREMOVE=1"))
 		drop(name);
 	else if (manager.message_count < MESSAGES_MAX)
 		manager.messages[manager.message_count++] = strdup(message);
@@ -209,6 +212,24 @@ manager_drop(const char *start)
 	pthread_mutex_unlock(&manager.lock);
 }
 
+/* Until all that a process that has ended said is heard. */
+static void
+await_mark(void)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	socklen_t len = sizeof(address);
+	size_t before = manager.marks;
+
+	ck_assert_int_eq(getsockname(manager.fd, (struct sockaddr *)&address,
+			     &len),
+	    0);
+	ck_assert_int_eq(sendto(manager.fd, MARK, strlen(MARK), 0,
+			     (struct sockaddr *)&address, len),
+	    (ssize_t)strlen(MARK));
+	while (manager.marks == before)
+		pthread_cond_wait(&manager.heard, &manager.lock);
+}
+
 /* Copies, as a service manager that is told to close its own can. */
 static void
 pass_all(void)
@@ -217,6 +238,7 @@ pass_all(void)
 	char *names[KEPT_MAX];
 
 	pthread_mutex_lock(&manager.lock);
+	await_mark();
 	size_t count = manager.count;
 	for (size_t i = 0; i < count; i++) {
 		fds[i] = fcntl(manager.fds[i], F_DUPFD_CLOEXEC, 0);
