@@ -126,8 +126,7 @@ own_private_bytes(pid_t pid)
 	if (file == NULL)
 		return 0;
 	while (fgets(line, sizeof(line), file) != NULL)
-		if (sscanf(line, "Private_Clean: %lu", &kib) == 1 ||
-		    sscanf(line, "Private_Dirty: %lu", &kib) == 1)
+		if (sscanf(line, "Private_Dirty: %lu", &kib) == 1)
 			sum += kib * 1024;
 	fclose(file);
 	return sum;

@@ -274,8 +274,7 @@ daemon_status(const struct daemon *daemon, const char *name)
 long
 daemon_private_memory(const struct daemon *daemon)
 {
-	return proc_number(daemon, "smaps_rollup", "Private_Clean:") +
-	       proc_number(daemon, "smaps_rollup", "Private_Dirty:");
+	return proc_number(daemon, "smaps_rollup", "Private_Dirty:");
 }
 
 int

@@ -58,7 +58,10 @@ int daemon_log_lines(const struct daemon *daemon);
 /* A line of /proc/PID/status, in KiB or as it is. */
 long daemon_status(const struct daemon *daemon, const char *name);
 
-/* Private memory, in KiB. */
+/*
+ * Private memory, in KiB: what it has written.  Whether a clean page of a
+ * library is private depends on who else runs.
+ */
 long daemon_private_memory(const struct daemon *daemon);
 
 /* How many file descriptors it has. */
