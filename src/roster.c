@@ -669,6 +669,18 @@ roster_count(const struct roster *roster, struct counters *sum)
 			counters_sum(sum, udp_counters(listener->udp));
 }
 
+size_t
+roster_fds(const struct roster *roster)
+{
+	const struct listener *listener;
+	size_t count = 0;
+
+	/* A datagram thread has an eventfd besides. */
+	TAILQ_FOREACH (listener, &roster->listeners, link)
+		count += is_datagram(listener) ? 2 : 1;
+	return count;
+}
+
 void
 roster_ping(struct roster *roster)
 {

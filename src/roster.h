@@ -66,6 +66,9 @@ bool roster_is_empty(const struct roster *roster);
 /* Adds the counters of the datagram threads that run. */
 void roster_count(const struct roster *roster, struct counters *sum);
 
+/* How many file descriptors the listeners and their threads take. */
+size_t roster_fds(const struct roster *roster);
+
 /* As udp_ping and udp_turns, of all. */
 void roster_ping(struct roster *roster);
 bool roster_turns(const struct roster *roster);

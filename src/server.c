@@ -26,7 +26,6 @@
 
 #define EVENTS_MAX 64
 #define FDS_A_WORKER 2
-#define FDS_A_THREAD 2
 #define FDS_RESERVED 48 /* standard streams, epoll, signals, files read ... */
 
 enum phase { RUNNING, STOPPING, ENDED };
@@ -67,42 +66,39 @@ exit_status(int problem)
 	}
 }
 
-/* Those of datagram listeners that have more than one. */
-static rlim_t
-more_threads(const struct config *config)
+/* As many file descriptors as may be: the soft limit is for select(2). */
+static void
+raise_file_limit(void)
 {
-	rlim_t count = 0;
+	struct rlimit limit;
 
-	for (size_t i = 0; i < config->listener_count; i++)
-		count += (rlim_t)config->listeners[i].threads - 1;
-	return count;
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
 }
 
 /*
- * As many connections as file descriptors allow, at most max_connections.
+ * As many connections as file descriptors allow beside the listeners that are
+ * open, at most max_connections.
  */
 static int
-fit_connections(const struct config *config)
+fit_connections(const struct server *server)
 {
-	rlim_t others = FDS_RESERVED + config->listener_count +
-	                (rlim_t)pool_size(config) * FDS_A_WORKER +
-	                more_threads(config) * FDS_A_THREAD;
-	rlim_t wanted = (rlim_t)config->max_connections + others;
+	rlim_t others = FDS_RESERVED + roster_fds(&server->roster) +
+	                (rlim_t)server->pool.count * FDS_A_WORKER;
+	rlim_t wanted = (rlim_t)server->config->max_connections + others;
 	struct rlimit limit;
 
+	raise_file_limit();
 	if (getrlimit(RLIMIT_NOFILE, &limit) == -1 || limit.rlim_cur >= wanted)
-		return config->max_connections;
-	limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
-	if (setrlimit(RLIMIT_NOFILE, &limit) == -1)
-		getrlimit(RLIMIT_NOFILE, &limit);
-	if (limit.rlim_cur >= wanted)
-		return config->max_connections;
+		return server->config->max_connections;
 	int fitting = limit.rlim_cur > others ? (int)(limit.rlim_cur - others)
 	                                      : 1;
 	log_warning("max_connections = %d wants %llu file descriptors, but the "
 		    "limit is %llu: clamped to %d; raise LimitNOFILE= or "
 		    "ulimit -Hn",
-	    config->max_connections, (unsigned long long)wanted,
+	    server->config->max_connections, (unsigned long long)wanted,
 	    (unsigned long long)limit.rlim_cur, fitting);
 	return fitting;
 }
@@ -158,7 +154,7 @@ apply_config(struct server *server, struct config *config)
 		log_warning("workers: %d run until a restart",
 		    server->pool.count);
 	use_config(server, config);
-	slots_set_max(&server->pool.slots, fit_connections(config));
+	slots_set_max(&server->pool.slots, fit_connections(server));
 	int rc = roster_set(&server->roster, config);
 	rc |= pool_set(&server->pool, config);
 	if (rc != 0)
@@ -425,7 +421,7 @@ start_pool(struct server *server)
 	struct pool *pool = &server->pool;
 	const struct config *config = server->config;
 
-	if (pool_start(pool, config, fit_connections(config)) == -1)
+	if (pool_start(pool, config, config->max_connections) == -1)
 		return -1;
 	if (watch(server, pool->slots.room_fd, &pool->slots) == -1 ||
 	    watch(server, pool->done_fd, pool) == -1)
@@ -515,6 +511,7 @@ server_run(struct config *config, const struct options *options)
 	int status = 0;
 
 	use_config(&server, config);
+	raise_file_limit();
 	server.passed = fdstore_receive(&server.passed_count);
 	roster_init(&server.roster, -1, &server.pool, &server.counters);
 	if (server.passed == NULL || open_fds(&server) == -1 ||
@@ -525,6 +522,7 @@ server_run(struct config *config, const struct options *options)
 	}
 	if ((status = open_listeners(&server)) != 0)
 		goto out;
+	slots_set_max(&server.pool.slots, fit_connections(&server));
 	take_over(&server);
 	log_about(LOG_INFO, &(struct log_about){ .message_id = LOG_ID_START },
 	    "ready: %d workers, at most %d connections", server.pool.count,
