@@ -9,6 +9,7 @@
 
 #include "client.h"
 #include "daemon.h"
+#include "manager.h"
 #include "scratch.h"
 #include "suites.h"
 
@@ -201,6 +202,30 @@ START_TEST(a_reload_changes_the_source)
 }
 END_TEST
 
+/* So does a restart, on the sockets that it keeps; in either direction. */
+START_TEST(a_restart_changes_the_source)
+{
+	/* A tracer has what is passed to its child as well. */
+	if (!daemon_is_bare())
+		return;
+	daemon_stop(&server);
+	manager_open(100);
+	manager_start(&server, config_of("clock"));
+	int fd = timed[_i]();
+	client_send(fd, "x\n", 2);
+	read_stamp(fd);
+	manager_end(&server);
+	manager_start(&server, config_of("arrival"));
+	await_arrival(fd);
+	manager_end(&server);
+	manager_start(&server, config_of("clock"));
+	client_send(fd, "x\n", 2);
+	read_stamp(fd);
+	ck_assert(!is_stamped_by_arrival(fd));
+	close(fd);
+}
+END_TEST
+
 /* The room for the time is none for descriptors. */
 START_TEST(descriptors_of_a_unix_client_are_not_taken)
 {
@@ -232,6 +257,8 @@ arrival_suite(void)
 	tcase_add_test(tests, the_first_data_of_a_connection_is_timed);
 	tcase_add_test(tests, a_unix_stream_has_the_clock);
 	tcase_add_loop_test(tests, a_reload_changes_the_source, 0, TIMED_COUNT);
+	tcase_add_loop_test(tests, a_restart_changes_the_source, 0,
+	    TIMED_COUNT);
 	tcase_add_loop_test(tests, descriptors_of_a_unix_client_are_not_taken,
 	    0, 2);
 	suite_add_tcase(suite, tests);
