@@ -34,6 +34,7 @@ class Workload:
     cost: str = "cost_ns"  # by which they are compared; see result.py
     seconds: float = 0  # 0: as long as all
     rounds: int = 0  # 0: as many as all
+    files: int = 0  # that the server, and the load, have open at once
 
 
 @dataclass
@@ -96,7 +97,8 @@ def pingpong(connections, size):
     return Workload(
         f"tcp-{connections}-{size}", "TCP ping-pong", "pingpong",
         ["--connections", connections, "--size", size],
-        [tcp("backlog = 4096;"), limit("echo"), *peers], "bare echo")
+        [tcp("backlog = 4096;"), limit("echo"), *peers], "bare echo",
+        files=connections)
 
 
 def churn():
@@ -144,7 +146,7 @@ def idle():
     return Workload(
         f"idle-{IDLE}", "idle connections", "idle", ["--connections", IDLE],
         [tcp("backlog = 4096;"), limit("echo"), memcached(), redis()],
-        seconds=2, rounds=1)
+        seconds=2, rounds=1, files=IDLE)
 
 
 def latency(neighbour):
