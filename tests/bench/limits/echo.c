@@ -1,6 +1,10 @@
-/* The least that answers many TCP clients: epoll, receive, send. */
+/*
+ * The least that answers many TCP clients: epoll, receive, send.  What a client
+ * does not take in time it does not get.
+ */
 
 #include <err.h>
+#include <errno.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -24,7 +28,8 @@ serve(int fd)
 	static char buffer[64 * 1024];
 	ssize_t n = recv(fd, buffer, sizeof(buffer), 0);
 
-	if (n <= 0 || send(fd, buffer, (size_t)n, MSG_NOSIGNAL) != n)
+	if (n <= 0 || (send(fd, buffer, (size_t)n, MSG_NOSIGNAL) == -1 &&
+			  errno != EAGAIN))
 		close(fd);
 }
 
