@@ -5,12 +5,15 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "crowd.h"
 #include "dialogue.h"
 #include "endpoint.h"
 #include "stream.h"
+#include "usage.h"
 
 /* A step of the neighbour takes no longer than a few round trips. */
 #define STREAM_STEP (32 * 1024)
+#define LAP_NS 1000000000U /* in which each slow one of a crowd speaks once */
 
 struct probe {
 	int fd;
@@ -89,4 +92,34 @@ latency_stream_run(const struct plan *plan, struct meter *meter)
 		stream_step(&stream, 0);
 		probe_poll(&probe, meter);
 	}
+}
+
+/* The CPU time that the server takes for the crowd alone. */
+static uint64_t
+lap(struct crowd *crowd, pid_t server)
+{
+	uint64_t before_ns = usage_cpu_ns(server);
+	uint64_t end_ns = meter_now_ns() + LAP_NS;
+
+	while (meter_now_ns() < end_ns)
+		crowd_step(crowd);
+	return usage_cpu_ns(server) - before_ns;
+}
+
+void
+latency_crowd_run(const struct plan *plan, struct meter *meter)
+{
+	static struct crowd crowd;
+	struct probe probe;
+
+	crowd_open(&crowd, plan);
+	uint64_t cpu_ns = lap(&crowd, plan->server);
+	probe_open(&probe, plan);
+	meter_start(meter, plan);
+	while (meter_goes_on(meter)) {
+		crowd_step(&crowd);
+		probe_poll(&probe, meter);
+	}
+	meter->crowd_cpu_ns = cpu_ns;
+	meter->crowd_bytes = usage_private_bytes(plan->server);
 }

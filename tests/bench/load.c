@@ -34,6 +34,7 @@ static const struct {
 	{ "idle", idle_run },
 	{ "latency-alone", latency_alone_run },
 	{ "latency-stream", latency_stream_run },
+	{ "latency-crowd", latency_crowd_run },
 };
 
 int

@@ -85,5 +85,9 @@ meter_print(const struct meter *meter)
 		    latency->max_ns);
 	if (meter->private_bytes != -1)
 		printf(", \"private_bytes\": %" PRId64, meter->private_bytes);
+	if (meter->crowd_bytes != 0)
+		printf(", \"crowd_bytes\": %" PRIu64
+		       ", \"crowd_cpu_ns\": %" PRIu64,
+		    meter->crowd_bytes, meter->crowd_cpu_ns);
 	puts("}");
 }

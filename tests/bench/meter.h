@@ -21,6 +21,11 @@ struct meter {
 	uint64_t messages, bytes, lost; /* answered; received */
 	struct histogram latency;
 	int64_t private_bytes; /* for each connection; -1: not measured */
+	/*
+	 * The server's private memory in all, with a crowd; 0: not measured.
+	 * The CPU time that it took for nobody but the crowd, for a second.
+	 */
+	uint64_t crowd_bytes, crowd_cpu_ns;
 };
 
 uint64_t meter_now_ns(void);

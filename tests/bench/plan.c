@@ -9,6 +9,7 @@ static const struct option options[] = {
 	{ "port", required_argument, NULL, 'p' },
 	{ "server", required_argument, NULL, 'S' },
 	{ "connections", required_argument, NULL, 'c' },
+	{ "deaf", required_argument, NULL, 'd' },
 	{ "window", required_argument, NULL, 'w' },
 	{ "size", required_argument, NULL, 's' },
 	{ "warm-ms", required_argument, NULL, 'W' },
@@ -42,6 +43,9 @@ set(struct plan *plan, int option, const char *value)
 		break;
 	case 'c':
 		plan->connections = number(value);
+		break;
+	case 'd':
+		plan->deaf = number(value);
 		break;
 	case 'w':
 		plan->window = number(value);

@@ -14,6 +14,7 @@ struct plan {
 	int port;     /* of the server, on 127.0.0.1 */
 	pid_t server; /* whose CPU time is read */
 	int connections;
+	int deaf;   /* connections besides, which never read */
 	int window; /* datagrams, bursts or connections on their way at once */
 	int size;   /* bytes of a message, or of a line */
 	uint64_t warm_ns, run_ns;

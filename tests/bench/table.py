@@ -38,6 +38,11 @@ def remarks(results, key):
         texts.append(f"{private[0]:.0f} bytes each; "
                      f"{results.spread(key, 'cpu_ns')[0] / 1e6:.2f} ms "
                      "of CPU in 2 s")
+    crowd = results.spread(key, "crowd_bytes")
+    if crowd:
+        texts.append(f"{crowd[0] / 2**20:.0f} MiB; "
+                     f"{results.spread(key, 'crowd_cpu_ns')[0] / 1e7:.1f} % "
+                     "of the CPU for the crowd alone")
     if key in results.notes:
         texts.append(results.notes[key])
     return "; ".join(texts)

@@ -13,6 +13,7 @@ DAYTIME = ["--request", "", "--reply", ""]
 
 LINES = 'framing = "line";'
 IDLE = 15000
+SLOW, DEAF = 10000, 5000  # of a crowd
 
 
 @dataclass
@@ -149,9 +150,16 @@ def idle():
         seconds=2, rounds=1, files=IDLE)
 
 
-def latency(neighbour):
+def latency(neighbour, *peers):
     return Workload(f"latency-{neighbour}", "latency of one client",
-                    f"latency-{neighbour}", [], [tcp(LINES)])
+                    f"latency-{neighbour}", [],
+                    [tcp("backlog = 4096; " + LINES), *peers])
+
+
+def crowd():
+    return replace(latency("crowd", limit("echo")),
+                   options=["--connections", SLOW, "--deaf", DEAF],
+                   files=SLOW + DEAF)
 
 
 WORKLOADS = [
@@ -161,7 +169,8 @@ WORKLOADS = [
     *(lines(size, streams) for streams in (1, 16) for size in (16, 64, 256)),
     *(datagrams(window) for window in (1, 16, 256)),
     bursts(),
-    latency("alone"),
     latency("stream"),
+    latency("alone", limit("echo")),
+    crowd(),
     idle(),
 ]
