@@ -58,8 +58,12 @@ endpoint_set_up(int fd, enum protocol protocol, sa_family_t family)
 		return set_up_tcp(fd);
 	if (protocol == PROTOCOL_UDP)
 		return set_up_udp(fd, family);
-	/* Tells an empty record from the end of a connection. */
-	if (protocol == PROTOCOL_UNIX_SEQPACKET)
+	/*
+	 * Tells an empty record from the end of a connection, and whose socket
+	 * a datagram may be answered at.
+	 */
+	if (protocol == PROTOCOL_UNIX_SEQPACKET ||
+	    protocol == PROTOCOL_UNIX_DGRAM)
 		return set(fd, SOL_SOCKET, SO_PASSCRED, 1);
 	return 0;
 }

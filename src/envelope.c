@@ -33,6 +33,18 @@ read_segment(const struct cmsghdr *control)
 	return len > 0 ? (size_t)len : 0;
 }
 
+static void
+read_sender(const struct cmsghdr *control, uid_t *sender)
+{
+	struct ucred credentials;
+
+	if (control->cmsg_level == SOL_SOCKET &&
+	    control->cmsg_type == SCM_CREDENTIALS) {
+		memcpy(&credentials, CMSG_DATA(control), sizeof(credentials));
+		*sender = credentials.uid;
+	}
+}
+
 static bool
 is_address(const struct cmsghdr *control)
 {
@@ -50,6 +62,7 @@ envelope_open(struct msghdr *header, struct envelope *envelope)
 
 	envelope->segment_len = 0;
 	envelope->is_timed = false;
+	envelope->sender = (uid_t)-1; /* owns no file */
 	for (at = CMSG_FIRSTHDR(header); at != NULL; at = next) {
 		next = CMSG_NXTHDR(header, at);
 		if (at->cmsg_level == IPPROTO_UDP && at->cmsg_type == UDP_GRO) {
@@ -62,6 +75,8 @@ envelope_open(struct msghdr *header, struct envelope *envelope)
 			kept += len;
 		} else if (arrival_read(at, &envelope->arrived)) {
 			envelope->is_timed = true;
+		} else {
+			read_sender(at, &envelope->sender);
 		}
 	}
 	header->msg_controllen = (size_t)(kept - (char *)header->msg_control);

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
+#include <sys/types.h>
 #include <time.h>
 
 #include "arrival.h"
@@ -18,6 +19,7 @@ struct envelope {
 	size_t segment_len; /* of a burst; 0: the datagram came alone */
 	bool is_timed;
 	struct timespec arrived; /* where it is */
+	uid_t sender;            /* who sent it, of a Unix client */
 };
 
 /* Room for the control data of a datagram, and of its reply. */
@@ -25,6 +27,12 @@ struct envelope {
 	(CMSG_SPACE(sizeof(struct in6_pktinfo)) +                              \
 	    CMSG_SPACE(sizeof(struct in_pktinfo)) + CMSG_SPACE(sizeof(int)) +  \
 	    ARRIVAL_SPACE)
+
+/*
+ * What a Unix datagram takes of it: no more, for a client could send descriptors,
+ * and for those there is to be no room.
+ */
+#define ENVELOPE_UNIX CMSG_SPACE(sizeof(struct ucred))
 
 /*
  * Reads the control data of a datagram that was received, and makes it that of

@@ -23,10 +23,11 @@
 #include "envelope.h"
 #include "framing.h"
 #include "log.h"
+#include "mailbox.h"
 #include "outbox.h"
 #include "ratelimit.h"
 
-#define BATCH 64
+#define BATCH MAILBOX_MAX
 #define RECEIVED_MAX 65536       /* more than a datagram or a burst can have */
 #define PRIVILEGED_PORT_END 1024 /* echo, daytime, chargen, DNS, NTP ... */
 #define DRAIN_BATCHES_MAX 1024
@@ -40,6 +41,7 @@
 /* One datagram, or a burst of them, on its way in and out again. */
 struct datagram {
 	struct address source;
+	uid_t sender; /* of a Unix client */
 	struct iovec piece;
 	_Alignas(struct cmsghdr) char control[ENVELOPE_MAX];
 	char bytes[STAMP_TEXT_MAX + RECEIVED_MAX];
@@ -73,6 +75,7 @@ struct udp {
 	uint64_t logged_ms; /* when an error last was; 0: never */
 	struct mmsghdr in[BATCH];
 	struct datagram datagrams[BATCH];
+	struct mailbox mailbox;
 	struct outbox outbox;
 };
 
@@ -118,13 +121,12 @@ take_parcel(struct udp *udp)
 		udp->timed = parcel->settings.arrival;
 }
 
-/* A Unix client could send descriptors: for those there is to be no room. */
 static size_t
 control_room(const struct udp *udp)
 {
 	if (udp->protocol == PROTOCOL_UDP)
 		return ENVELOPE_MAX;
-	return udp->timed ? ARRIVAL_SPACE : 0;
+	return ENVELOPE_UNIX + (udp->timed ? ARRIVAL_SPACE : 0);
 }
 
 static void
@@ -170,25 +172,38 @@ is_own_port(const struct udp *udp, uint16_t port)
 	return false;
 }
 
+/* A reply goes to a socket that is the sender's own. */
+static enum counter
+guard_unix(struct udp *udp, struct datagram *datagram)
+{
+	if (datagram->source.len <= offsetof(struct sockaddr_un, sun_path))
+		return COUNTER_DROPPED_UNNAMED;
+	if (mailbox_hold(&udp->mailbox, &datagram->source, datagram->sender) ==
+	    0)
+		return COUNTER_EVENTS;
+	return errno == ENOTSOCK ? COUNTER_DROPPED_PORT : COUNTER_DROPPED_SEND;
+}
+
 /* Why a datagram gets no reply; COUNTER_EVENTS when it gets one. */
 static enum counter
-guard(struct udp *udp, const struct address *source, size_t len,
-    size_t reply_len, uint64_t now_ms)
+guard(struct udp *udp, struct datagram *datagram, size_t len,
+    const struct turn *turn)
 {
+	const struct address *source = &datagram->source;
+
 	if (len > (size_t)udp->parcel->settings.max_datagram)
 		return COUNTER_DROPPED_OVERSIZE;
 	if (udp->protocol == PROTOCOL_UNIX_DGRAM)
-		return source->len > offsetof(struct sockaddr_un, sun_path)
-		         ? COUNTER_EVENTS
-		         : COUNTER_DROPPED_UNNAMED;
-	if (reply_len > BURST_BYTES_MAX)
+		return guard_unix(udp, datagram);
+	if (turn->stamp_len + len > BURST_BYTES_MAX)
 		return COUNTER_DROPPED_OVERSIZE;
 	if (address_port(source) < PRIVILEGED_PORT_END ||
 	    is_own_port(udp, address_port(source)) ||
 	    address_is_multicast(source))
 		return COUNTER_DROPPED_PORT;
 	if (!address_is_loopback(source) &&
-	    !ratelimit_allow(&udp->limit, address_network(source), now_ms))
+	    !ratelimit_allow(&udp->limit, address_network(source),
+		turn->now_ms))
 		return COUNTER_DROPPED_RATE;
 	return COUNTER_EVENTS;
 }
@@ -199,6 +214,7 @@ log_datagram(const struct udp *udp, const struct address *source, size_t len,
 {
 	static const char *const verdicts[] = {
 		[COUNTER_DROPPED_PORT] = "dropped: a port never answered",
+		[COUNTER_DROPPED_SEND] = "dropped: can't be answered",
 		[COUNTER_DROPPED_UNNAMED] = "dropped: no address to answer to",
 		[COUNTER_DROPPED_RATE] = "dropped: over the rate limit",
 		[COUNTER_DROPPED_OVERSIZE] = "dropped: over max_datagram",
@@ -214,16 +230,21 @@ log_datagram(const struct udp *udp, const struct address *source, size_t len,
 	    about.listener, about.peer, len, verdicts[verdict]);
 }
 
-/* Whether a datagram of len bytes is answered; counts those that are not. */
+/*
+ * Whether a datagram of len bytes is answered, at its source as that is
+ * afterwards; counts those that are not.
+ */
 static bool
-admit(struct udp *udp, const struct address *source, size_t len,
+admit(struct udp *udp, struct datagram *datagram, size_t len,
     const struct turn *turn)
 {
-	enum counter verdict = guard(udp, source, len, turn->stamp_len + len,
-	    turn->now_ms);
+	struct address source;
 
 	if (log_enabled(LOG_DEBUG))
-		log_datagram(udp, source, len, verdict);
+		source = datagram->source;
+	enum counter verdict = guard(udp, datagram, len, turn);
+	if (log_enabled(LOG_DEBUG))
+		log_datagram(udp, &source, len, verdict);
 	if (verdict == COUNTER_EVENTS)
 		return true;
 	counters_add(&udp->counters, verdict, 1);
@@ -248,7 +269,7 @@ answer_burst(struct udp *udp, int i, size_t segment_len,
 	outbox_begin_burst(&udp->outbox, reply_len);
 	for (size_t at = 0, len; at < all; at += len) {
 		len = burst_segment(all, segment_len, at);
-		if (admit(udp, &datagram->source, len, turn))
+		if (admit(udp, datagram, len, turn))
 			outbox_add_segment(&udp->outbox, header, turn->stamp,
 			    turn->stamp_len, data + at, len);
 	}
@@ -273,11 +294,14 @@ answer_one(struct udp *udp, int i, struct turn *turn)
 	if (envelope.segment_len != 0 && envelope.segment_len < len &&
 	    (header->msg_flags & MSG_TRUNC) == 0)
 		return answer_burst(udp, i, envelope.segment_len, turn);
-	if (admit(udp, &datagram->source, len, turn))
-		outbox_add(&udp->outbox, header,
-		    framing_chunk(datagram->piece.iov_base, turn->stamp,
-			turn->stamp_len),
-		    turn->stamp_len + len);
+	datagram->sender = envelope.sender;
+	if (!admit(udp, datagram, len, turn))
+		return 1;
+	header->msg_namelen = datagram->source.len;
+	outbox_add(&udp->outbox, header,
+	    framing_chunk(datagram->piece.iov_base, turn->stamp,
+		turn->stamp_len),
+	    turn->stamp_len + len);
 	return 1;
 }
 
@@ -298,6 +322,7 @@ answer(struct udp *udp, int received)
 	counters_add_traffic(&udp->counters, udp->protocol, TRAFFIC_MESSAGES_IN,
 	    messages);
 	outbox_flush(&udp->outbox);
+	mailbox_release(&udp->mailbox);
 	for (int i = 0; i < received; i++)
 		prepare(udp, i);
 }
@@ -393,6 +418,7 @@ set_up(struct udp *udp, const struct udp_settings *settings)
 	ratelimit_init(&udp->limit, seed);
 	take_parcel(udp);
 	prepare_all(udp);
+	mailbox_init(&udp->mailbox);
 	outbox_init(&udp->outbox, udp->fd, udp->protocol, &udp->counters);
 	return sigaction(KICK_SIGNAL, &action, NULL);
 }

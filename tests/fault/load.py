@@ -52,12 +52,13 @@ class Client:
     def __init__(self, family, kind, address):
         self.socket = socket.socket(family, kind)
         self.socket.settimeout(LIMIT_S)
-        self.kind, self.broken = kind, False
-        if family == socket.AF_UNIX and kind == socket.SOCK_DGRAM:
-            self.socket.bind("")
-        self.socket.connect(address)
+        self.kind, self.broken, self.path = kind, False, None
         Client.count += 1
         self.name, self.sent, self.waiting = Client.count, 0, b""
+        if family == socket.AF_UNIX and kind == socket.SOCK_DGRAM:
+            self.path = f"{address}-client-{self.name}"
+            self.socket.bind(self.path)
+        self.socket.connect(address)
 
     def say(self):
         self.sent += 1
@@ -96,6 +97,8 @@ class Client:
 
     def close(self):
         self.socket.close()
+        if self.path is not None:
+            os.unlink(self.path)
 
 
 class Datagrams:

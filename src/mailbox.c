@@ -1,0 +1,76 @@
+#include "mailbox.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+void
+mailbox_init(struct mailbox *mailbox)
+{
+	mailbox->count = 0;
+}
+
+/* A descriptor of the socket file; -1 with errno. */
+static int
+open_own(const char *path, uid_t owner)
+{
+	struct stat status;
+
+	if (path[0] != '/') {
+		errno = ENOTSOCK;
+		return -1;
+	}
+	int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd == -1)
+		return -1;
+	int rc = fstat(fd, &status);
+	if (rc == 0 && S_ISSOCK(status.st_mode) && status.st_uid == owner)
+		return fd;
+	int problem = rc == -1 ? errno : ENOTSOCK;
+	close(fd);
+	errno = problem;
+	return -1;
+}
+
+static bool
+is_held(const struct mailbox *mailbox, const struct address *source,
+    uid_t owner)
+{
+	return mailbox->count > 0 && mailbox->owner == owner &&
+	       address_equal(&mailbox->name, source);
+}
+
+int
+mailbox_hold(struct mailbox *mailbox, struct address *source, uid_t owner)
+{
+	size_t begin = offsetof(struct sockaddr_un, sun_path);
+	char path[sizeof(source->un.sun_path) + 1] = "";
+
+	/* An abstract name is no file: nobody else can have it. */
+	if (source->len > begin && source->un.sun_path[0] == '\0')
+		return 0;
+	if (!is_held(mailbox, source, owner)) {
+		memcpy(path, source->un.sun_path, source->len - begin);
+		int fd = open_own(path, owner);
+		if (fd == -1)
+			return -1;
+		mailbox->name = *source;
+		mailbox->owner = owner;
+		mailbox->fds[mailbox->count++] = fd;
+	}
+	int n = snprintf(source->un.sun_path, sizeof(source->un.sun_path),
+	    "/proc/self/fd/%d", mailbox->fds[mailbox->count - 1]);
+	source->len = (socklen_t)(begin + (size_t)n + 1);
+	return 0;
+}
+
+void
+mailbox_release(struct mailbox *mailbox)
+{
+	while (mailbox->count > 0)
+		close(mailbox->fds[--mailbox->count]);
+}

@@ -1,0 +1,190 @@
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "client.h"
+#include "daemon.h"
+#include "scratch.h"
+#include "suites.h"
+
+#define NOBODY 65534
+
+static struct daemon server;
+static char folder[64];
+
+static void
+start(void)
+{
+	char config[256];
+
+	ck_assert_ptr_nonnull(getcwd(folder, sizeof(folder)));
+	snprintf(config, sizeof(config),
+	    "listeners = ( { protocol = \"unix-dgram\"; path = \"%s/dgram\"; } "
+	    ");\n",
+	    folder);
+	daemon_start_config(&server, config);
+}
+
+static void
+stop(void)
+{
+	daemon_stop(&server);
+}
+
+/* Of the scratch folder. */
+static struct sockaddr_un
+path_of(const char *name)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	size_t len = (size_t)snprintf(address.sun_path,
+	    sizeof(address.sun_path), "%s/%s", folder, name);
+
+	ck_assert_uint_lt(len, sizeof(address.sun_path));
+	return address;
+}
+
+static int
+bound_at(const struct sockaddr_un *address)
+{
+	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+	ck_assert_int_eq(bind(fd, (const struct sockaddr *)address,
+			     sizeof(*address)),
+	    0);
+	return fd;
+}
+
+static int
+client_at(const struct sockaddr_un *address)
+{
+	struct sockaddr_un to = path_of("dgram");
+	int fd = bound_at(address);
+
+	ck_assert_int_eq(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+	return fd;
+}
+
+static void
+assert_not_answered(int victim)
+{
+	char byte;
+
+	daemon_await_counter(&server, "dropped_port", 1);
+	ck_assert_uint_eq(daemon_counter(&server, "unix-dgram_messages_out"),
+	    0);
+	ck_assert_int_eq(recv(victim, &byte, 1, MSG_DONTWAIT), -1);
+}
+
+/* Several at once, for the server to take in together. */
+START_TEST(clients_with_a_path_are_answered)
+{
+	char longest[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	struct sockaddr_un addresses[2] = { path_of("client") };
+	int fds[2];
+
+	memset(longest, 'x', sizeof(longest));
+	longest[sizeof(longest) - strlen(folder) - 2] = '\0';
+	addresses[1] = path_of(longest);
+	for (int i = 0; i < 2; i++)
+		fds[i] = client_at(&addresses[i]);
+	int before = daemon_open_files(&server);
+	daemon_pause(&server);
+	for (int i = 0; i < 8; i++)
+		client_send(fds[i / 2 % 2], "hello", 5);
+	daemon_signal(&server, SIGCONT);
+	for (int i = 0; i < 8; i++)
+		client_expect_datagram(fds[i / 2 % 2], "hello", 5);
+	daemon_await_counter(&server, "unix-dgram_messages_out", 8);
+	ck_assert_int_eq(daemon_open_files(&server), before);
+	close(fds[0]);
+	close(fds[1]);
+}
+END_TEST
+
+/* It would be looked up in the folder of the server. */
+START_TEST(a_relative_name_is_not_answered)
+{
+	struct sockaddr_un address = { AF_UNIX, "client" };
+	int fd = client_at(&address);
+
+	client_send(fd, "hello", 5);
+	assert_not_answered(fd);
+	close(fd);
+}
+END_TEST
+
+START_TEST(a_link_is_not_followed)
+{
+	struct sockaddr_un theirs = path_of("victim"), own = path_of("client");
+	int victim = bound_at(&theirs), fd = client_at(&own);
+
+	ck_assert_int_eq(unlink("client"), 0);
+	ck_assert_int_eq(symlink("victim", "client"), 0);
+	client_send(fd, "hello", 5);
+	assert_not_answered(victim);
+	close(victim);
+	close(fd);
+}
+END_TEST
+
+/* Its name is that of a socket of its own until a folder is replaced. */
+static void
+attack(void)
+{
+	struct sockaddr_un own = path_of("open/door/victim");
+
+	if (setgid(NOBODY) == -1 || setuid(NOBODY) == -1 ||
+	    mkdir("open/door", 0755) == -1)
+		_exit(1);
+	int fd = client_at(&own);
+	if (rename("open/door", "open/moved") == -1 ||
+	    symlink(folder, "open/door") == -1 || send(fd, "x", 1, 0) != 1)
+		_exit(1);
+	_exit(0);
+}
+
+START_TEST(the_socket_of_another_user_is_not_answered)
+{
+	struct sockaddr_un theirs = path_of("victim");
+	int victim, status;
+
+	if (geteuid() != 0) {
+		puts("skipped: no other user for this user");
+		return;
+	}
+	victim = bound_at(&theirs);
+	ck_assert_int_eq(chmod(folder, 0755), 0);
+	ck_assert_int_eq(mkdir("open", 0755), 0);
+	ck_assert_int_eq(chmod("open", 0777), 0);
+	pid_t attacker = fork();
+	if (attacker == 0)
+		attack();
+	ck_assert_int_eq(waitpid(attacker, &status, 0), attacker);
+	ck_assert_int_eq(status, 0);
+	assert_not_answered(victim);
+	close(victim);
+}
+END_TEST
+
+Suite *
+mailbox_suite(void)
+{
+	Suite *suite = suite_create("mailbox");
+	TCase *tests = tcase_create("all");
+
+	tcase_set_timeout(tests, 120);
+	tcase_add_checked_fixture(tests, scratch_enter, scratch_leave);
+	tcase_add_checked_fixture(tests, start, stop);
+	tcase_add_test(tests, clients_with_a_path_are_answered);
+	tcase_add_test(tests, a_relative_name_is_not_answered);
+	tcase_add_test(tests, a_link_is_not_followed);
+	tcase_add_test(tests, the_socket_of_another_user_is_not_answered);
+	suite_add_tcase(suite, tests);
+	return suite;
+}
