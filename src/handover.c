@@ -63,16 +63,12 @@ put_record(int fd, const struct conn *conn)
 	return -1;
 }
 
-static void
-drop(struct conn_list *list, struct conn *conn, struct counters *counters)
-{
-	TAILQ_REMOVE(list, conn, link);
-	conn_close(conn, counters, COUNTER_CLOSED_ERROR, clock_ms());
-}
-
-/* A file with the states of list, less those that don't go in; -1 with errno. */
+/*
+ * A file with the states of list; -1 with errno.  Those that don't go in move
+ * to rest, with *problem.
+ */
 static int
-write_states(struct conn_list *list, struct counters *counters)
+write_states(struct conn_list *list, struct conn_list *rest, int *problem)
 {
 	struct conn *conn, *next;
 	char end[32];
@@ -84,10 +80,13 @@ write_states(struct conn_list *list, struct counters *counters)
 	int rc = put(fd, HEAD, strlen(HEAD));
 	for (conn = TAILQ_FIRST(list); conn != NULL && rc == 0; conn = next) {
 		next = TAILQ_NEXT(conn, link);
-		if (put_record(fd, conn) == 0)
+		if (put_record(fd, conn) == 0) {
 			count++;
-		else
-			drop(list, conn, counters);
+			continue;
+		}
+		*problem = errno;
+		TAILQ_REMOVE(list, conn, link);
+		TAILQ_INSERT_TAIL(rest, conn, link);
 	}
 	int len = snprintf(end, sizeof(end), "end %zu\n", count);
 	if (rc == 0 && put(fd, end, (size_t)len) == 0)
@@ -156,16 +155,19 @@ close_quietly(int fd)
 	errno = saved_errno;
 }
 
-/* Has the manager keep those of list, in one place; -1 with errno: not all. */
-static int
-store(struct conn_list *list, struct counters *counters)
+/*
+ * Has the manager keep those of list, in one place.  Those that it does not get
+ * move to rest, with *problem.
+ */
+static void
+store(struct conn_list *list, struct conn_list *rest, int *problem,
+    struct counters *counters)
 {
 	int ends[2], rc = -1;
-	int states = write_states(list, counters);
+	int states = write_states(list, rest, problem);
 
-	if (states == -1)
-		return -1;
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK,
+	if (states != -1 &&
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK,
 		0, ends) == 0) {
 		if (send_fds(ends[0], &states, 1) == 0 &&
 		    fdstore_put(FDSTORE_CONNECTIONS, ends[1]) == 0)
@@ -173,8 +175,11 @@ store(struct conn_list *list, struct counters *counters)
 		close_quietly(ends[0]);
 		close_quietly(ends[1]);
 	}
-	close_quietly(states);
-	return rc;
+	if (rc == -1)
+		*problem = errno;
+	if (states != -1)
+		close(states);
+	TAILQ_CONCAT(rest, list, link);
 }
 
 /* Moves connections from list to some, as many as have place in one pair. */
@@ -200,17 +205,20 @@ void
 handover_give(struct conn_list *list, struct counters *counters)
 {
 	struct conn_list some = TAILQ_HEAD_INITIALIZER(some);
-	bool any = !TAILQ_EMPTY(list);
+	struct conn_list rest = TAILQ_HEAD_INITIALIZER(rest);
+	int problem = 0;
 
+	if (TAILQ_EMPTY(list))
+		return;
 	while (!TAILQ_EMPTY(list)) {
 		take_some(list, &some);
-		if (store(&some, counters) == -1)
-			log_error("not all connections can be handed over: %s",
-			    strerror(errno));
-		while (!TAILQ_EMPTY(&some))
-			drop(&some, TAILQ_FIRST(&some), counters);
+		store(&some, &rest, &problem, counters);
 	}
-	if (any && fdstore_sync() == -1)
+	TAILQ_CONCAT(list, &rest, link);
+	if (!TAILQ_EMPTY(list))
+		log_error("not all connections can be handed over: %s",
+		    strerror(problem));
+	if (fdstore_sync() == -1)
 		log_error("the service manager does not confirm that it has "
 			  "the connections");
 }

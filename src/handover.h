@@ -21,7 +21,8 @@ size_t handover_places(size_t count);
 
 /*
  * Leaves the connections of list, which no thread serves any more, to the
- * manager and frees them.  Those that can't be left are closed as errors.
+ * manager and frees them.  Those that can't be left stay in list, after a word
+ * in the log.
  */
 void handover_give(struct conn_list *list, struct counters *counters);
 

@@ -221,12 +221,17 @@ log_counters(const struct server *server)
 	log_notice("counters: %s", counters_text(&sum, text, sizeof(text)));
 }
 
+static uint64_t
+stop_deadline_ms(const struct server *server)
+{
+	return clock_ms() + (uint64_t)server->config->drain_timeout * 1000;
+}
+
 static void
 begin_stop(struct server *server)
 {
 	server->phase = STOPPING;
-	server->deadline_ms = clock_ms() +
-	                      (uint64_t)server->config->drain_timeout * 1000;
+	server->deadline_ms = stop_deadline_ms(server);
 	log_event(LOG_INFO, LOG_ID_STOP, "stopping");
 	notify_stopping();
 	roster_retire_all(&server->roster);
@@ -254,8 +259,7 @@ begin_restart(struct server *server)
 	}
 	server->phase = STOPPING;
 	server->leaving = true;
-	server->deadline_ms = clock_ms() +
-	                      (uint64_t)server->config->drain_timeout * 1000;
+	server->deadline_ms = stop_deadline_ms(server);
 	log_event(LOG_INFO, LOG_ID_STOP,
 	    "stopping, for another process to go on");
 	notify_stopping();
@@ -314,6 +318,75 @@ give_up_waiting(struct server *server)
 	server->deadline_ms += (uint64_t)server->config->drain_timeout * 1000;
 }
 
+static int
+watch(const struct server *server, int fd, const void *source)
+{
+	struct epoll_event event = {
+		.events = EPOLLIN,
+		.data.ptr = (void *)source,
+	};
+
+	return epoll_ctl(server->epoll_fd, EPOLL_CTL_ADD, fd, &event);
+}
+
+static int
+start_pool(struct server *server)
+{
+	struct pool *pool = &server->pool;
+	const struct config *config = server->config;
+
+	if (pool_start(pool, config, config->max_connections) == -1)
+		return -1;
+	if (watch(server, pool->slots.room_fd, &pool->slots) == -1 ||
+	    watch(server, pool->done_fd, pool) == -1)
+		return -1;
+	return 0;
+}
+
+/* Gives the connections of list to the workers. */
+static void
+serve_list(struct server *server, struct conn_list *list)
+{
+	struct conn *conn;
+
+	while ((conn = TAILQ_FIRST(list)) != NULL) {
+		TAILQ_REMOVE(list, conn, link);
+		slots_take_anyway(&server->pool.slots);
+		pool_give(&server->pool, conn);
+	}
+}
+
+/*
+ * Leaves the connections, which the workers have set aside, to the next process.
+ * Those that can't be left come to their end here as at a stop; false: there are
+ * none.
+ */
+static bool
+leave(struct server *server)
+{
+	struct conn_list list = TAILQ_HEAD_INITIALIZER(list);
+	struct conn *conn;
+	bool at_once = server->deadline_ms == UINT64_MAX;
+
+	server->leaving = false;
+	pool_join(&server->pool, &server->counters, &list);
+	handover_give(&list, &server->counters);
+	if (TAILQ_EMPTY(&list))
+		return false;
+	if (!at_once && start_pool(server) == 0) {
+		serve_list(server, &list);
+		pool_order(&server->pool, WORKER_FINISH);
+		server->deadline_ms = stop_deadline_ms(server);
+		return true;
+	}
+	while ((conn = TAILQ_FIRST(&list)) != NULL) {
+		TAILQ_REMOVE(&list, conn, link);
+		conn_close(conn, &server->counters, COUNTER_CLOSED_ERROR,
+		    clock_ms());
+	}
+	return false;
+}
+
 static void
 go_on_stopping(struct server *server)
 {
@@ -326,7 +399,7 @@ go_on_stopping(struct server *server)
 		    server->leaving ? WORKER_LEAVE : WORKER_FINISH);
 		server->finishing = true;
 	}
-	if (server->pool.running == 0)
+	if (server->pool.running == 0 && !(server->leaving && leave(server)))
 		server->phase = ENDED;
 }
 
@@ -384,17 +457,6 @@ wait_and_handle(struct server *server)
 }
 
 static int
-watch(const struct server *server, int fd, const void *source)
-{
-	struct epoll_event event = {
-		.events = EPOLLIN,
-		.data.ptr = (void *)source,
-	};
-
-	return epoll_ctl(server->epoll_fd, EPOLL_CTL_ADD, fd, &event);
-}
-
-static int
 open_fds(struct server *server)
 {
 	sigset_t signals;
@@ -415,29 +477,13 @@ open_fds(struct server *server)
 	return watch(server, server->signal_fd, &server->signal_fd);
 }
 
-static int
-start_pool(struct server *server)
-{
-	struct pool *pool = &server->pool;
-	const struct config *config = server->config;
-
-	if (pool_start(pool, config, config->max_connections) == -1)
-		return -1;
-	if (watch(server, pool->slots.room_fd, &pool->slots) == -1 ||
-	    watch(server, pool->done_fd, pool) == -1)
-		return -1;
-	return 0;
-}
-
-/* Nothing but what is left to another process is open after that. */
 static void
 end_pool(struct server *server)
 {
-	struct conn_list left = TAILQ_HEAD_INITIALIZER(left);
+	struct conn_list none = TAILQ_HEAD_INITIALIZER(none);
 
 	stop_at_once(server);
-	pool_join(&server->pool, &server->counters, &left);
-	handover_give(&left, &server->counters);
+	pool_join(&server->pool, &server->counters, &none);
 }
 
 static void
