@@ -535,13 +535,14 @@ take_over(struct server *server)
 
 	handover_take(server->passed, server->passed_count, &list,
 	    &server->counters);
-	while ((conn = TAILQ_FIRST(&list)) != NULL) {
-		TAILQ_REMOVE(&list, conn, link);
-		if (log_enabled(LOG_DEBUG))
+	/* What could not be taken is to be closed for its clients too. */
+	fdstore_free(server->passed, server->passed_count);
+	server->passed = NULL;
+	server->passed_count = 0;
+	if (log_enabled(LOG_DEBUG))
+		TAILQ_FOREACH (conn, &list, link)
 			conn_announce(conn);
-		slots_take_anyway(&server->pool.slots);
-		pool_give(&server->pool, conn);
-	}
+	serve_list(server, &list);
 }
 
 int
