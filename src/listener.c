@@ -466,6 +466,21 @@ set_wanted(struct listener *listener, unsigned long traits)
 		listener->wanted.in6.sin6_port = 0;
 }
 
+static bool
+is_stored_name(const char *name)
+{
+	return strncmp(name, STORED_NAME, strlen(STORED_NAME)) == 0;
+}
+
+/* Clients are not to wait at one that no one will accept them from. */
+static void
+close_passed(int fd, const char *name)
+{
+	if (is_stored_name(name))
+		fdstore_remove(name);
+	close(fd);
+}
+
 /* Sets what an adopted socket is known by, and what it needs to be served. */
 static int
 set_up_adopted(struct listener *listener, const char *name)
@@ -473,19 +488,19 @@ set_up_adopted(struct listener *listener, const char *name)
 	struct address *bound = &listener->bound;
 	unsigned long traits = 0;
 
+	listener->stored = is_stored_name(name);
+	snprintf(listener->fd_name, sizeof(listener->fd_name), "%s", name);
 	bound->len = sizeof(bound->storage);
 	if (getsockname(listener->fd, &bound->any, &bound->len) == -1)
 		return -1;
 	listener->dual_stack = bound->any.sa_family == AF_INET6 &&
 	                       address_is_any(bound) &&
 	                       !endpoint_is_v6_only(listener->fd);
-	listener->stored = strncmp(name, STORED_NAME, strlen(STORED_NAME)) == 0;
 	if (listener->stored)
 		traits = strtoul(name + strlen(STORED_NAME), NULL, 10);
 	listener->passed = !listener->stored;
 	set_wanted(listener, traits);
 	listener->number = (int)(traits >> STORED_NUMBER_SHIFT);
-	snprintf(listener->fd_name, sizeof(listener->fd_name), "%s", name);
 	set_name(listener, bound);
 	if (listener->stored) {
 		/* Not known, so the configured ones are to be set. */
@@ -528,7 +543,7 @@ listener_adopt(int fd, const char *name, struct listener_list *list,
 		    "%s: was passed, but is no socket that can be served: TCP, "
 		    "UDP, or Unix of any type; not MPTCP, not Accept=yes",
 		    name);
-		close(fd);
+		close_passed(fd, name);
 		errno = EPROTONOSUPPORT;
 		return -1;
 	}
@@ -538,7 +553,7 @@ listener_adopt(int fd, const char *name, struct listener_list *list,
 	    sizeof(none));
 	if (listener == NULL) {
 		snprintf(error, LISTENER_ERROR_MAX, "%s: out of memory", name);
-		close(fd);
+		close_passed(fd, name);
 		return -1;
 	}
 	listener->fd = fd;
