@@ -163,17 +163,19 @@ apply_config(struct server *server, struct config *config)
 	log_event(LOG_INFO, LOG_ID_RELOAD, "reloaded");
 }
 
-/* Returns why it was refused, to be freed; empty when it was not. */
-static char *
-reload(struct server *server)
+/*
+ * Whether it was done.  *reasons, to be freed, says why not; it is NULL or empty
+ * when there was no memory for that.
+ */
+static bool
+reload(struct server *server, char **reasons)
 {
-	char *reasons = NULL;
 	size_t len;
-	FILE *errors = open_memstream(&reasons, &len);
+	FILE *errors = open_memstream(reasons, &len);
 
 	if (errors == NULL) {
 		log_error("reload refused: %s", strerror(errno));
-		return strdup("out of memory");
+		return false;
 	}
 	notify_reloading();
 	struct config *config = change_config(server, errors);
@@ -181,23 +183,27 @@ reload(struct server *server)
 	if (config != NULL) {
 		apply_config(server, config);
 	} else {
-		log_lines(reasons);
+		log_lines(*reasons);
 		log_event(LOG_ERROR, LOG_ID_RELOAD_REFUSED,
 		    "reload refused: all stays as it was");
 	}
 	notify_ready();
-	return reasons;
+	return config != NULL;
 }
 
 static void
 take_reload(struct server *server, const struct signalfd_siginfo *info)
 {
-	char *reasons = server->phase == RUNNING ? reload(server)
-	                                         : strdup("stopping");
+	char *reasons = NULL;
+	const char *answer = "stopping";
 
+	if (server->phase == RUNNING && reload(server, &reasons))
+		answer = "";
+	else if (server->phase == RUNNING)
+		answer = reasons != NULL && *reasons != '\0' ? reasons
+		                                             : "out of memory";
 	if (info->ssi_code == SI_QUEUE)
-		control_answer(info->ssi_int,
-		    reasons != NULL ? reasons : "out of memory");
+		control_answer(info->ssi_int, answer);
 	free(reasons);
 }
 
