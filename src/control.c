@@ -73,7 +73,8 @@ control_answer(int value, const char *reason)
 	name.un.sun_family = AF_UNIX;
 	snprintf(digits, sizeof(digits), "%05x", (unsigned)value & 0xfffff);
 	memcpy(name.un.sun_path + 1, digits, NAME_DIGITS);
-	sendto(fd, reason, strlen(reason), MSG_DONTWAIT | MSG_NOSIGNAL,
-	    &name.any, name.len);
+	/* A longer one might not be sent at all. */
+	sendto(fd, reason, strnlen(reason, CONTROL_ANSWER_MAX - 1),
+	    MSG_DONTWAIT | MSG_NOSIGNAL, &name.any, name.len);
 	close(fd);
 }
