@@ -146,7 +146,8 @@ class Datagrams:
 class Clients:
     """Clients of every protocol."""
 
-    def __init__(self, server):
+    def __init__(self, server, places=(), datagram_places=()):
+        """places: (family, kind, address), (family, address) of more."""
         self.server = server
         self.streams, self.datagrams = [], []
         self.broken = 0
@@ -161,11 +162,13 @@ class Clients:
             if port is not None:
                 self.places.append((socket.AF_INET, stream,
                                     ("127.0.0.1", port)))
+        self.places += places
         self.grow()
-        self.datagrams.append(Datagrams(socket.AF_UNIX, f"{folder}/dgram"))
+        datagram_places = [(socket.AF_UNIX, f"{folder}/dgram"),
+                           *datagram_places]
         if udp is not None:
-            self.datagrams.append(Datagrams(socket.AF_INET,
-                                            ("127.0.0.1", udp)))
+            datagram_places.append((socket.AF_INET, ("127.0.0.1", udp)))
+        self.datagrams = [Datagrams(*place) for place in datagram_places]
 
     def grow(self):
         """One client more of each kind."""

@@ -8,10 +8,11 @@ import re
 import resource
 import select
 import signal
-import socket
 import struct
 import subprocess
 import threading
+
+from manager import Manager
 
 PROGRAM = os.path.abspath(os.environ.get("TIMESTAMPD", "timestampd"))
 SHIM = os.path.abspath(os.environ.get("FAULT_SHIM", "shim.so"))
@@ -62,33 +63,50 @@ class Control:
         self.set("fail_at", self.get("allocations") + n)
 
 
+def command(arguments, control=None, held=False):
+    """(words, environment) of the program as a process to be.
+
+    The shell goes first, whose number is that of the program: it may wait to be
+    traced, it says whom passed sockets are for, and has no shim itself.
+    """
+    hold = "kill -STOP $$; " if held else ""
+    environment = {"TZ": "UTC0", "PATH": os.environ["PATH"]}
+    if control is not None:
+        environment |= {"SHIM": SHIM, "FAULT_CONTROL": control.path}
+    return ["sh", "-c", hold + 'LISTEN_PID=$$ LD_PRELOAD=$SHIM exec "$@"',
+            "sh", *arguments], environment
+
+
 class Server:
     """A server in folder, which holds its configuration "conf".
 
     tracer: the words in front of the command line, from the server so far.
+    manager: whose server it is; None: it gets one of its own.
+    held: it doesn't begin before SIGCONT, so that it can be traced.
     """
 
     def __init__(self, folder, control=None, tracer=lambda server: [],
-                 arguments=()):
+                 arguments=(), manager=None, held=False, environment=None):
         self.folder = folder
-        self.log, self.lines_seen, self.ended = b"", 0, False
-        notify = os.path.join(folder, "notify")
-        if os.path.exists(notify):
-            os.unlink(notify)
-        self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self.notify.bind(notify)
-        environment = {"TZ": "UTC0", "NOTIFY_SOCKET": notify,
-                       "PATH": os.environ["PATH"]}
-        if control is not None:
-            environment["LD_PRELOAD"] = SHIM
-            environment["FAULT_CONTROL"] = control.path
+        self.log, self.ended = b"", False
+        self.own_manager = None if manager else Manager(folder)
+        self.manager = manager or self.own_manager
         self.log_fd, write_end = os.pipe()
         self.log_path = os.readlink(f"/proc/self/fd/{write_end}")
+        words, variables = command(
+            [*tracer(self), PROGRAM, "-c", "conf", *arguments], control, held)
         self.child = subprocess.Popen(
-            [*tracer(self), PROGRAM, "-c", "conf", *arguments], cwd=folder,
-            stdin=subprocess.DEVNULL, stdout=write_end, stderr=write_end,
-            env=environment, preexec_fn=prepare_child)
+            words, cwd=folder, stdin=subprocess.DEVNULL, stdout=write_end,
+            stderr=write_end, preexec_fn=self.prepare, close_fds=False,
+            env=variables | self.manager.environment() | (environment or {}))
         os.close(write_end)
+        if held:
+            os.waitid(os.P_PID, self.child.pid,
+                      os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+
+    def prepare(self):
+        prepare_child()
+        self.manager.put_in_place()
 
     def read_log(self):
         data = os.read(self.log_fd, 65536)
@@ -99,18 +117,22 @@ class Server:
         """Reads what has been written so far."""
         while select.select([self.log_fd], [], [], 0)[0] and not self.ended:
             self.read_log()
-        while select.select([self.notify], [], [], 0)[0]:
-            self.notify.recv(4096)
+        while select.select([self.manager], [], [], 0)[0]:
+            self.manager.hear()
 
-    def read_news(self):
-        """Waits for the next of the log or the service manager's socket."""
-        ready, _, _ = select.select([self.log_fd, self.notify], [], [],
-                                    LIMIT_S)
+    def read_news(self, *others):
+        """Waits for the next of the log, of the service manager's socket or of
+        others, which hear it."""
+        ready, _, _ = select.select([self.log_fd, self.manager, *others], [],
+                                    [], LIMIT_S)
         check(ready, "nothing heard of the server for", LIMIT_S, "s:",
               self.log.decode())
         if self.log_fd in ready:
             self.read_log()
-        return self.notify.recv(4096) if self.notify in ready else b""
+        for other in others:
+            if other in ready:
+                other.hear()
+        return self.manager.hear() if self.manager in ready else b""
 
     def await_ready(self):
         """Whether it is up, else it has ended.  One of two signs does."""
@@ -172,6 +194,7 @@ class Server:
         while not self.ended:
             self.read_news()
         status = self.child.wait(LIMIT_S)
+        self.drain()
         self.close()
         return status
 
@@ -186,7 +209,8 @@ class Server:
 
     def close(self):
         os.close(self.log_fd)
-        self.notify.close()
+        if self.own_manager:
+            self.own_manager.close()
 
     def kill(self):
         """The end of one that failed the test already."""

@@ -50,6 +50,7 @@ CALLS = {
     "epoll_wait": {NOTHING: "EBADF EFAULT EINTR EINVAL"},
     "eventfd2": {NOTHING: "EINVAL EMFILE ENFILE ENODEV ENOMEM"},
     "fcntl": {NOTHING: "EACCES EAGAIN EBADF EINTR EINVAL EMFILE"},
+    "ftruncate": {NOTHING: "EBADF EINVAL EIO EPERM"},
     "getpeername": {NOTHING: SOCKET + " ENOTCONN"},
     "getrandom": {NOTHING: "EAGAIN EFAULT EINTR EINVAL ENOSYS"},
     "getsockname": {NOTHING: SOCKET},
@@ -57,13 +58,17 @@ CALLS = {
     "listen": {NOTHING: "EADDRINUSE EBADF ENOTSOCK EOPNOTSUPP"},
     "lseek": {NOTHING: "EBADF EINVAL ENXIO EOVERFLOW ESPIPE"},
     "madvise": {NOTHING: "EACCES EAGAIN EBADF EINVAL EIO ENOMEM EPERM"},
+    "memfd_create": {NOTHING: "EFAULT EINVAL EMFILE ENFILE ENOMEM EPERM"},
     "mmap": {NOTHING: "EACCES EAGAIN EINVAL ENFILE ENODEV ENOMEM EOVERFLOW"
                       " EPERM"},
     "mprotect": {NOTHING: "EACCES EINVAL ENOMEM"},
     "munmap": {NOTHING: "EINVAL ENOMEM"},
     "newfstatat": {"dropped_send": FILES + " EBADF EFAULT EINVAL EOVERFLOW"},
     "openat": {"dropped_send": OPEN},
+    "pipe2": {NOTHING: "EFAULT EINVAL EMFILE ENFILE ENOPKG"},
     "poll": {NOTHING: "EFAULT EINTR EINVAL ENOMEM"},
+    "ppoll": {NOTHING: "EFAULT EINTR EINVAL ENOMEM"},
+    "pread64": {NOTHING: READ + " ENXIO EOVERFLOW ESPIPE"},
     "prctl": {NOTHING: "EFAULT EINVAL"},
     "prlimit64": {NOTHING: "EFAULT EINVAL EPERM ESRCH"},
     "read of a file": {NOTHING: READ},
@@ -72,6 +77,7 @@ CALLS = {
     "recvfrom": {NOTHING: "EAGAIN EINTR", "closed_error": RECEIVE},
     "recvmmsg": {NOTHING: "EAGAIN EINTR", "receive_errors": RECEIVE},
     "recvmsg": {NOTHING: "EAGAIN EINTR", "closed_error": RECEIVE},
+    "rt_sigqueueinfo": {NOTHING: "EAGAIN EINVAL EPERM ESRCH"},
     "sched_getaffinity": {NOTHING: "EFAULT EINVAL EPERM ESRCH"},
     "sendmmsg": {NOTHING: "EINTR", "dropped_send": SEND + " EAGAIN"},
     "sendmsg": {NOTHING: SEND + " EAGAIN EINTR"},
@@ -81,8 +87,11 @@ CALLS = {
     "signalfd4": {NOTHING: "EBADF EINVAL EMFILE ENFILE ENODEV ENOMEM"},
     "socket": {NOTHING: "EACCES EAFNOSUPPORT EINVAL EMFILE ENFILE ENOBUFS"
                         " ENOMEM EPROTONOSUPPORT"},
+    "socketpair": {NOTHING: "EAFNOSUPPORT EFAULT EMFILE ENFILE EOPNOTSUPP"
+                            " EPROTONOSUPPORT"},
     "tgkill": {NOTHING: "EAGAIN EINVAL EPERM ESRCH"},
     "unlink": {NOTHING: FILES + " EBUSY EFAULT EIO EISDIR EPERM EROFS"},
+    "write of a file": {NOTHING: WRITE},
     "write of the log": {NOTHING: WRITE},
 }
 

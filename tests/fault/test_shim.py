@@ -34,6 +34,7 @@ def begin(folder, *arguments):
 
 def start_without(folder, n):
     """A start whose n-th allocation fails; False when it has fewer."""
+    configure(folder)
     control = Control(os.path.join(folder, "control"))
     control.set("fail_at", n)
     server = Server(folder, control)
@@ -58,15 +59,16 @@ def start_without(folder, n):
         server.kill()
 
 
-def starts(part, parts):
-    """A case: every parts-th allocation of the start from part on fails."""
-    def case(folder):
-        configure(folder)
-        n = part + 1
-        while n < ALLOCATIONS_MAX and start_without(folder, n):
-            n += parts
-        check(parts < n < ALLOCATIONS_MAX, "the last was", n)
-    return f"memory: start, {part + 1} of {parts}", case
+def without(name, attempt, parts):
+    """Cases: attempt with every allocation failing once, part by part."""
+    def case_of(part):
+        def case(folder):
+            n = part + 1
+            while n < ALLOCATIONS_MAX and attempt(folder, n):
+                n += parts
+            check(parts < n < ALLOCATIONS_MAX, "the last was", n)
+        return f"memory: {name}, {part + 1} of {parts}", case
+    return [case_of(part) for part in range(parts)]
 
 
 def connections(folder, *arguments):
@@ -259,7 +261,7 @@ def complaining_close(folder):
 
 def groups(run_alone, parts=8):
     """[(how to run them, cases)]"""
-    return [(run_alone, [starts(part, parts) for part in range(parts)] + [
+    return [(run_alone, without("start", start_without, parts) + [
         ("memory: connections", connections),
         ("memory: connections, debug",
          lambda folder: connections(folder, "-d")),

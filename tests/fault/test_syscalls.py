@@ -4,6 +4,7 @@ What is called is found out by tracing a run without faults; a call that
 table.py doesn't know fails the test.
 """
 
+import collections
 import os
 import re
 import signal
@@ -56,11 +57,17 @@ def calls_of(trace, log_path):
     return calls
 
 
+def times_called(trace):
+    return collections.Counter(call for _, call, _ in LINE.findall(trace))
+
+
 def selection(key, server):
     """Options of strace that select key alone."""
     call = key.split(" ")[0]
-    paths = {"read of events": EVENTS, "read of signals": SIGNALS,
+    paths = {"read of events": EVENTS, "write of events": EVENTS,
+             "read of signals": SIGNALS,
              "read of a file": os.path.join(server.folder, "conf"),
+             "write of a file": "/memfd:connections",
              "write of the log": server.log_path}
     path = ["-P", paths[key]] if key in paths else []
     return ["-e", f"trace={call}", *path]
@@ -207,12 +214,18 @@ def once_each(calls, main, full):
 
 
 def reload_once(serving, extra):
-    """Reloads, come what may; waits for one of its two signs."""
+    """Reloads, come what may."""
     server = serving.server
     configure(serving.folder, extra)
     server.drain()
-    since, begun = len(server.log), False
+    since = len(server.log)
     server.signal(signal.SIGHUP)
+    await_reload(server, since)
+
+
+def await_reload(server, since):
+    """Waits for one of the two signs that a reload is over."""
+    begun = False
     while not any(text in server.log[since:]
                   for text in (b"reloaded", b"reload refused")):
         check(not server.ended, "it ended:", server.log[since:].decode())
@@ -353,10 +366,7 @@ def discover_start(folder):
     calls = [line.split("(")[0].split()[-1] for line in lines]
     begin, end = calls.index("fcntl"), calls.index("epoll_wait")
     before, rest = "\n".join(lines[:begin]), "\n".join(lines[begin:end])
-    made = {}
-    for _, call, _ in LINE.findall(before):
-        made[call] = made.get(call, 0) + 1
-    return calls_of(rest, server.log_path), made
+    return calls_of(rest, server.log_path), times_called(before)
 
 
 def start(key, errno, when):
@@ -376,5 +386,5 @@ def start(key, errno, when):
 
 def start_cases(calls, made, full):
     main = calls[0][0]
-    return [start(key, errno, made.get(key, 0) + at)
+    return [start(key, errno, made[key] + at)
             for key, errno, at in once_each(calls, main, full)]
