@@ -1,0 +1,286 @@
+"""Faults in a reload that is waited for, in the process that asks and in the
+one that is asked; and in a server that a watchdog looks after.
+"""
+
+import os
+import re
+import signal
+import subprocess
+import types
+
+from load import configure
+from server import (LIMIT_S, PROGRAM, Control, Server, Strace, check, command,
+                    prepare_child)
+from test_shim import ALLOCATIONS_MAX, LINES_MAX, begin
+from test_syscalls import (NOW_AND_THEN, SELDOM, await_reload, calls_of,
+                           errnos_of, injected, injection, keys_of, once_each,
+                           selection, times_called)
+
+WATCHDOG_US = 80000  # four beats
+BEATS = 4
+FAULTY = 'wrong = "%s";\n'
+MANY = 10000  # errors, more than fit into a datagram
+
+
+class Asker:
+    """A process that has the server reload, with a file that is good."""
+
+    def __init__(self, server, control=None, tracer=lambda asker: []):
+        self.folder = os.path.join(server.folder, "asker")
+        os.makedirs(self.folder, exist_ok=True)
+        configure(self.folder)
+        self.log_path = os.path.join(self.folder, "asker.log")
+        words, environment = command(
+            [*tracer(self), PROGRAM, "-c", "conf", "-r",
+             str(server.child.pid)], control)
+        with open(self.log_path, "wb") as log:
+            self.child = subprocess.Popen(
+                words, cwd=self.folder, env=environment, stderr=log,
+                stdin=subprocess.DEVNULL, preexec_fn=prepare_child)
+
+    def wait(self):
+        """The exit status."""
+        try:
+            return self.child.wait(LIMIT_S)
+        except subprocess.TimeoutExpired:
+            self.child.kill()
+            raise
+
+    def said(self):
+        with open(self.log_path, encoding="utf-8") as log:
+            return log.read()
+
+
+def check_answer(server, since, asker, mute=False):
+    """(its status, whether the server reloaded), which fit.  mute: one of them
+    could not say so."""
+    status = asker.wait()
+    server.drain()
+    done = b"reloaded" in server.log[since:]
+    if status != 0:
+        check(64 <= status <= 78, "it ended with", status)
+        check(mute or asker.said().strip(), "it ended with", status,
+              "and said nothing")
+    check(done or status != 0 or mute, "told of a reload that was not done")
+    return status, done
+
+
+def check_alive(server):
+    since = len(server.log)
+    status, _ = check_answer(server, since, Asker(server))
+    check(status == 0, "no reload any more:", status)
+
+
+def traced(server, choose):
+    """An asker that is traced, and where its trace will be."""
+    path = os.path.join(server.folder, "asker.trace")
+    return Asker(server, tracer=lambda asker: [
+        "strace", "-f", "-y", "-o", path, *choose(asker)]), path
+
+
+def read(path):
+    with open(path, encoding="utf-8", errors="replace") as file:
+        return file.read()
+
+
+def discover_asking(serving):
+    """The calls from main on, whose first is fcntl; and how often each was made
+    before."""
+    asker, path = traced(serving.server, lambda asker: [])
+    check(asker.wait() == 0, asker.said())
+    lines = read(path).splitlines()
+    first = next(n for n, line in enumerate(lines) if " fcntl(" in line)
+    return (calls_of("\n".join(lines[first:]), asker.log_path),
+            times_called("\n".join(lines[:first])))
+
+
+def asking(key, errno, at, before):
+    """A case: a call of the process that asks fails."""
+    def case(serving):
+        server = serving.server
+        server.drain()
+        since = len(server.log)
+        asker, path = traced(server, lambda asker: [
+            *selection(key, asker), *injection(key, errno, before + at)])
+        check_answer(server, since, asker, key == "write of the log")
+        check(injected(read(path), key) > 0 or at > 1 or key in SELDOM,
+              "the fault never happened")
+        check_alive(server)
+    return f"ask: {key}: {errno} at {at}", case
+
+
+def ask_traced(serving, *options):
+    """A server that is asked; the trace and the asker."""
+    server = serving.server
+    server.drain()
+    since = len(server.log)
+    tracer = Strace(server, *options)
+    asker = Asker(server)
+    await_reload(server, since)
+    server.counters()  # come after the answer
+    return tracer.stop(), asker
+
+
+def discover_asked(serving):
+    trace, asker = ask_traced(serving)
+    check(asker.wait() == 0, asker.said())
+    end = trace.index("\n", trace.rindex("sendto("))  # the answer
+    return calls_of(trace[:end], serving.server.log_path)
+
+
+def is_answer_lost(trace, key):
+    """The answer is sent last, with a socket of its own."""
+    calls = re.findall(rf"^\d+ +{key}\(.*", trace, re.M)
+    return key in ("socket", "sendto") and calls[-1].endswith("(INJECTED)")
+
+
+def asked(key, errno, when):
+    """A case: a call of the process that is asked fails."""
+    def case(serving):
+        server = serving.server
+        server.drain()
+        since = len(server.log)
+        trace, asker = ask_traced(serving, *selection(key, server),
+                                  *injection(key, errno, when))
+        check(injected(trace, key) > 0 or when > 1 or key in SELDOM,
+              "the fault never happened")
+        if is_answer_lost(trace, key):
+            asker.child.terminate()  # it would wait for long
+            check(asker.wait() == -signal.SIGTERM, "told of what it can't know")
+        else:
+            status, done = check_answer(server, since, asker,
+                                        key == "write of the log")
+            check(status == 0 or not done, "it reloaded, and said:",
+                  asker.said())
+        check_alive(server)
+    return f"asked: {key}: {errno} at {when}", case
+
+
+def asked_without(folder, faulty):
+    """Each allocation of the process that is asked fails once."""
+    server, control = begin(folder)
+    try:
+        n, failed = 0, True
+        while failed and n < ALLOCATIONS_MAX:
+            n += 1
+            server.drain()
+            since, before = len(server.log), control.get("failed")
+            if faulty:
+                with open(os.path.join(folder, "conf"), "w",
+                          encoding="ascii") as file:
+                    file.write(FAULTY % n)
+            control.fail_next(n)
+            status, done = check_answer(server, since, Asker(server))
+            failed = control.get("failed") > before
+            check((status == 0) == done, "it ended with", status, "at", n)
+            check(len(server.lines(since)) <= LINES_MAX,
+                  len(server.lines(since)), "lines in the log")
+        control.set("fail_at", 0)
+        check(5 < n < ALLOCATIONS_MAX, "the last was", n)
+        configure(folder)
+        check_alive(server)
+        server.stop()
+    finally:
+        server.kill()
+
+
+def asking_without(folder):
+    """Each allocation of the process that asks fails once."""
+    server, _ = begin(folder)
+    try:
+        n, failed = 0, True
+        while failed and n < ALLOCATIONS_MAX:
+            n += 1
+            server.drain()
+            since = len(server.log)
+            control = Control(os.path.join(folder, "asking"))
+            control.set("fail_at", n)
+            check_answer(server, since, Asker(server, control))
+            failed = control.get("failed") > 0
+        check(5 < n < ALLOCATIONS_MAX, "the last was", n)
+        check_alive(server)
+        server.stop()
+    finally:
+        server.kill()
+
+
+def long_refusal(folder):
+    """More reasons than can be sent are no reason to send none."""
+    server, _ = begin(folder)
+    try:
+        with open(os.path.join(folder, "conf"), "w", encoding="ascii") as file:
+            file.write("".join(f"wrong{n} = 1;\n" for n in range(MANY)))
+        asker = Asker(server)
+        server.await_log("reload refused")
+        check(asker.wait() == 78, asker.said())
+        check("wrong0" in asker.said(), asker.said())
+        server.stop()
+    finally:
+        server.kill()
+
+
+def await_beats(server, count):
+    """Until the manager has heard so often that all threads turn."""
+    while count > 0:
+        check(not server.ended, "it ended:", server.log.decode())
+        count -= b"WATCHDOG=1" in server.read_news()
+
+
+def watch(folder, *options):
+    """A watched server; the trace of some beats."""
+    configure(folder)
+    server = Server(folder, environment={"WATCHDOG_USEC": str(WATCHDOG_US)})
+    try:
+        check(server.await_ready(), server.log.decode())
+        since = len(server.log)
+        chosen = options[0](server) if options else []
+        tracer = Strace(server, *chosen)
+        await_beats(server, BEATS)
+        trace = tracer.stop()
+        await_beats(server, 2)
+        check(len(server.lines(since)) <= LINES_MAX,
+              len(server.lines(since)), "lines in the log")
+        server.stop()
+        return trace, server
+    finally:
+        server.kill()
+
+
+def watched(key, errno):
+    """A case: key fails now and then while threads are asked for a sign."""
+    def case(folder):
+        trace, _ = watch(folder, lambda server: [
+            *selection(key, server), *injection(key, errno, NOW_AND_THEN)])
+        check(injected(trace, key) > 0 or key in SELDOM,
+              "the fault never happened")
+    return f"watchdog: {key}: {errno}", case
+
+
+def groups(folder, run_serving, run_alone, serving, full):
+    """[(how to run them, cases)]"""
+    found = types.SimpleNamespace()
+    serving.run(lambda serving: vars(found).update(
+        ask=discover_asking(serving), asked=discover_asked(serving)))
+    main = str(serving.server.child.pid)
+    serving.end()
+    calls, made = found.ask
+    trace, server = watch(folder)
+    beats = [(key, errno) for key in keys_of(calls_of(trace, server.log_path))
+             for _, errno in errnos_of(key)]
+    # A ping that is lost is made up for by the next.
+    beats += [("write of events", errno) for errno in ("EAGAIN", "EINTR")]
+    return [
+        (run_serving, [asking(key, errno, at, made[key]) for
+                       key, errno, at in once_each(calls, calls[0][0], full)]),
+        # The other threads' calls fail in the reloads of test_syscalls.py.
+        (run_serving, [asked(*case) for case in once_each(
+            [call for call in found.asked if call[0] == main], main, full)]),
+        (run_alone, [watched(*beat) for beat in beats] + [
+            ("memory: asked",
+             lambda folder: asked_without(folder, False)),
+            ("memory: asked, with a faulty file",
+             lambda folder: asked_without(folder, True)),
+            ("memory: asking", asking_without),
+            ("asked: a long refusal", long_refusal),
+        ]),
+    ]
