@@ -442,7 +442,7 @@ restore(int fd, const struct handover_record *records, size_t record_count)
 static void
 take_all(int carrier, struct conn_list *list, struct counters *counters)
 {
-	size_t record_count;
+	size_t record_count, received = 0;
 	char *text;
 	struct handover_record *records = receive_records(carrier, &text,
 	    &record_count);
@@ -450,6 +450,7 @@ take_all(int carrier, struct conn_list *list, struct counters *counters)
 
 	while ((n = receive_fds(carrier, fds)) > 0) {
 		counters_add(counters, COUNTER_TAKEN_OVER, (uint64_t)n);
+		received += (size_t)n;
 		for (int i = 0; i < n; i++) {
 			struct conn *conn = restore(fds[i], records,
 			    record_count);
@@ -463,6 +464,9 @@ take_all(int carrier, struct conn_list *list, struct counters *counters)
 	}
 	if (n == -1 && errno != EAGAIN)
 		log_error("taking connections over: %s", strerror(errno));
+	else if (received < record_count)
+		log_warning("taking connections over: %zu of %zu did not come",
+		    record_count - received, record_count);
 	free(records);
 	free(text);
 }
