@@ -4,10 +4,21 @@ import array
 import fcntl
 import os
 import socket
+import threading
 
 FIRST = 3  # SD_LISTEN_FDS_START
 HIGH = 300  # above all that is passed
 BATCH = 253  # SCM_MAX_FD
+
+# Held while a child begins, which until then has all that is open here: what is
+# closed meanwhile would not be gone.
+BEGINNING = threading.Lock()
+
+
+def close_all(fds):
+    with BEGINNING:
+        for fd in fds:
+            os.close(fd)
 
 
 class Manager:
@@ -45,8 +56,7 @@ class Manager:
         if "FDSTOREREMOVE" in said:
             fds += [fd for name, fd in self.kept if name == said["FDNAME"]]
             self.kept = [kept for kept in self.kept if kept[1] not in fds]
-        for fd in fds:
-            os.close(fd)
+        close_all(fds)
         return data
 
     def environment(self):
@@ -76,6 +86,5 @@ class Manager:
         return found
 
     def close(self):
-        for _, fd in self.kept:
-            os.close(fd)
+        close_all(fd for _, fd in self.kept)
         self.socket.close()

@@ -12,7 +12,7 @@ import struct
 import subprocess
 import threading
 
-from manager import Manager
+from manager import BEGINNING, Manager
 
 PROGRAM = os.path.abspath(os.environ.get("TIMESTAMPD", "timestampd"))
 SHIM = os.path.abspath(os.environ.get("FAULT_SHIM", "shim.so"))
@@ -63,6 +63,11 @@ class Control:
         self.set("fail_at", self.get("allocations") + n)
 
 
+def spawn(words, **options):
+    with BEGINNING:
+        return subprocess.Popen(words, **options)
+
+
 def command(arguments, control=None, held=False):
     """(words, environment) of the program as a process to be.
 
@@ -95,7 +100,7 @@ class Server:
         self.log_path = os.readlink(f"/proc/self/fd/{write_end}")
         words, variables = command(
             [*tracer(self), PROGRAM, "-c", "conf", *arguments], control, held)
-        self.child = subprocess.Popen(
+        self.child = spawn(
             words, cwd=folder, stdin=subprocess.DEVNULL, stdout=write_end,
             stderr=write_end, preexec_fn=self.prepare, close_fds=False,
             env=variables | self.manager.environment() | (environment or {}))
@@ -224,7 +229,7 @@ class Strace:
 
     def __init__(self, server, *options):
         self.path = os.path.join(server.folder, "trace")
-        self.tracer = subprocess.Popen(
+        self.tracer = spawn(
             ["strace", "-f", "-y", "-o", self.path, *options, "-p",
              str(server.child.pid)], stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL, text=True)

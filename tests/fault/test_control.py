@@ -10,7 +10,7 @@ import types
 
 from load import configure
 from server import (LIMIT_S, PROGRAM, Control, Server, Strace, check, command,
-                    prepare_child)
+                    prepare_child, spawn)
 from test_shim import ALLOCATIONS_MAX, LINES_MAX, begin
 from test_syscalls import (NOW_AND_THEN, SELDOM, await_reload, calls_of,
                            errnos_of, injected, injection, keys_of, once_each,
@@ -34,7 +34,7 @@ class Asker:
             [*tracer(self), PROGRAM, "-c", "conf", "-r",
              str(server.child.pid)], control)
         with open(self.log_path, "wb") as log:
-            self.child = subprocess.Popen(
+            self.child = spawn(
                 words, cwd=self.folder, env=environment, stderr=log,
                 stdin=subprocess.DEVNULL, preexec_fn=prepare_child)
 
