@@ -99,6 +99,7 @@ class Client:
         self.socket.close()
         if self.path is not None:
             os.unlink(self.path)
+            self.path = None
 
 
 class Datagrams:

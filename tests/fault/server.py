@@ -11,6 +11,7 @@ import signal
 import struct
 import subprocess
 import threading
+import time
 
 from manager import BEGINNING, Manager
 
@@ -190,6 +191,18 @@ class Server:
             looks.append(look)
             self.counters()
         return looks[0] & looks[1]
+
+    def check_descriptors(self, most, least=None):
+        """That so many are open, least: most; returns how many.  What a
+        thread is about to close goes, what is lost never does."""
+        end = time.monotonic() + LIMIT_S
+        least = most if least is None else least
+        while True:
+            now = self.descriptors()
+            if least <= len(now) <= most:
+                return len(now)
+            check(time.monotonic() < end, "not", most, "descriptors are open:",
+                  *sorted(now))
 
     def signal(self, number):
         self.child.send_signal(number)

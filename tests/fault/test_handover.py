@@ -14,6 +14,7 @@ from test_shim import without
 from test_syscalls import (SELDOM, calls_of, injected, injection, once_each,
                            selection, times_called)
 
+DESCRIPTORS_MAX = 1024
 STORE_SIZE = 100
 LINES_MAX = 12  # of the log of a process, besides those of its listeners
 PARTS = 4  # of the allocations of a start
@@ -138,7 +139,7 @@ class Relay:
 
     def missing(self):
         """The places that the next server was to be at, and is not."""
-        held = set(self.server.descriptors().values())
+        held = {what for _, what in self.server.descriptors()}
         return {at for inode, at in self.listeners.items()
                 if f"socket:[{inode}]" not in held}
 
@@ -176,19 +177,17 @@ class Relay:
     def place_of(client):
         return place(client.kind, client.socket.getpeername())
 
-    def finish(self, descriptors=None, spare=0):
+    def finish(self, descriptors=DESCRIPTORS_MAX, spare=0):
         """The end, by which nothing is kept, or one more; returns how much was
         open."""
         self.clients.close()
         self.deaf.client.close()
         await_silence(self.server)
-        now = self.server.descriptors()
-        check(descriptors is None or len(now) <= descriptors,
-              "it has open", now, "instead of", descriptors)
+        now = self.server.check_descriptors(descriptors, 0)
         self.server.stop()
         kept = [name for name, _ in self.manager.kept]
         check(len(kept) - len(PASSED) <= spare, "still kept:", *kept)
-        return len(now)
+        return now
 
     def close(self):
         for clients in self.clients, self.deaf and self.deaf.client:

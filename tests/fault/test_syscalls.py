@@ -105,7 +105,7 @@ class Serving:
         self.server = Server(self.folder)
         check(self.server.await_ready(), self.server.log.decode())
         self.before = await_silence(self.server)
-        self.descriptors = self.server.descriptors()
+        self.descriptors = len(self.server.descriptors())
 
     def run(self, case):
         """A case that fails costs this server; the next gets a new one."""
@@ -122,9 +122,7 @@ class Serving:
     def end(self):
         if self.server is None:
             return
-        now = self.server.descriptors()
-        check(len(now) == len(self.descriptors), "it had", self.descriptors,
-              "open and has", now)
+        self.server.check_descriptors(self.descriptors)
         self.server.stop()
 
     def talk(self):
