@@ -10,6 +10,7 @@
 #include "address.h"
 #include "arrival.h"
 #include "log.h"
+#include "rights.h"
 
 /*
  * What is received at once.  With line framing the output grows by a stamp a
@@ -319,7 +320,7 @@ struct receipt {
 
 /*
  * A record of a sequenced packet socket may be empty: unlike the end of the
- * connection it brings its sender's credentials along.  There is no room for
+ * connection it brings its sender's credentials along, which leave no room for
  * descriptors that a Unix client may send.  -1 with EMSGSIZE for a record that
  * does not fit.
  */
@@ -343,14 +344,16 @@ receive_message(const struct conn *conn, char *data, size_t size,
 
 	if (n == -1)
 		return -1;
+	for (struct cmsghdr *at = CMSG_FIRSTHDR(&message); at != NULL;
+	     at = CMSG_NXTHDR(&message, at)) {
+		receipt->is_timed |= arrival_read(at, &receipt->arrived);
+		rights_close(at);
+	}
 	if (is_record && (message.msg_flags & MSG_TRUNC) != 0) {
 		errno = EMSGSIZE;
 		return -1;
 	}
 	receipt->is_end = n == 0 && (!is_record || message.msg_controllen == 0);
-	for (struct cmsghdr *at = CMSG_FIRSTHDR(&message); at != NULL;
-	     at = CMSG_NXTHDR(&message, at))
-		receipt->is_timed |= arrival_read(at, &receipt->arrived);
 	return n;
 }
 

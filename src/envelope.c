@@ -3,6 +3,8 @@
 #include <netinet/udp.h>
 #include <string.h>
 
+#include "rights.h"
+
 #define SEGMENT_SPACE CMSG_SPACE(sizeof(uint16_t))
 
 /*
@@ -77,6 +79,7 @@ envelope_open(struct msghdr *header, struct envelope *envelope)
 			envelope->is_timed = true;
 		} else {
 			read_sender(at, &envelope->sender);
+			rights_close(at);
 		}
 	}
 	header->msg_controllen = (size_t)(kept - (char *)header->msg_control);

@@ -13,7 +13,7 @@
 
 /*
  * What the kernel tells about a datagram besides its bytes, and is to be told
- * about the reply.  Pure; any thread on memory of its own.
+ * about the reply.  Any thread on memory of its own.
  */
 struct envelope {
 	size_t segment_len; /* of a burst; 0: the datagram came alone */
@@ -36,7 +36,8 @@ struct envelope {
 
 /*
  * Reads the control data of a datagram that was received, and makes it that of
- * the reply: sent from the very address that was asked.
+ * the reply: sent from the very address that was asked.  Closes descriptors
+ * that came along.
  */
 void envelope_open(struct msghdr *header, struct envelope *envelope);
 

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "client.h"
 #include "conn.h"
 #include "suites.h"
 
@@ -101,6 +102,27 @@ START_TEST(a_record_too_long_to_answer_ends_the_connection)
 	    (int)sizeof(record));
 	ck_assert_int_eq(conn_ready(conn, &io, &cause), CONN_WANT_CLOSE);
 	ck_assert_int_eq(cause, COUNTER_CLOSED_ERROR);
+	conn_close(conn, &counters, cause, 1);
+}
+END_TEST
+
+/* As of a socket that does not tell credentials: there is room for others. */
+START_TEST(descriptors_that_come_along_are_closed)
+{
+	struct conn *conn = open_conn(PROTOCOL_UNIX_SEQPACKET, FRAMING_CHUNK);
+	enum counter cause;
+	static char record[CONN_KEPT_MAX];
+	int off = 0, next = dup(client);
+
+	close(next);
+	setsockopt(conn->fd, SOL_SOCKET, SO_PASSCRED, &off, sizeof(off));
+	client_send_descriptor(client, "a");
+	ck_assert_int_eq(conn_ready(conn, &io, &cause), CONN_WANT_READ);
+	ck_assert_int_eq(fcntl(next, F_GETFD), -1);
+	memset(record, 'a', sizeof(record) - 1);
+	client_send_descriptor(client, record);
+	ck_assert_int_eq(conn_ready(conn, &io, &cause), CONN_WANT_CLOSE);
+	ck_assert_int_eq(fcntl(next, F_GETFD), -1);
 	conn_close(conn, &counters, cause, 1);
 }
 END_TEST
@@ -227,6 +249,7 @@ conn_suite(void)
 	tcase_add_test(tests, a_message_is_answered);
 	tcase_add_test(tests, an_empty_record_is_a_message_the_end_is_not);
 	tcase_add_test(tests, a_record_too_long_to_answer_ends_the_connection);
+	tcase_add_test(tests, descriptors_that_come_along_are_closed);
 	tcase_add_loop_test(tests, a_slow_reader_loses_nothing, 0, 5);
 	tcase_add_test(tests, a_reset_ends_the_connection);
 	tcase_add_test(tests, finish_answers_what_has_arrived_first);

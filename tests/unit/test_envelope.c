@@ -1,5 +1,7 @@
+#include <fcntl.h>
 #include <netinet/udp.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "envelope.h"
 #include "suites.h"
@@ -130,6 +132,20 @@ START_TEST(the_time_of_arrival_is_for_us_alone)
 }
 END_TEST
 
+START_TEST(descriptors_that_come_along_are_closed)
+{
+	struct envelope envelope;
+	int ends[2];
+
+	ck_assert_int_eq(pipe(ends), 0);
+	add(SOL_SOCKET, SCM_RIGHTS, ends, sizeof(ends));
+	envelope_open(&header, &envelope);
+	ck_assert_int_eq(fcntl(ends[0], F_GETFD), -1);
+	ck_assert_int_eq(fcntl(ends[1], F_GETFD), -1);
+	ck_assert_uint_eq(header.msg_controllen, 0);
+}
+END_TEST
+
 START_TEST(a_unix_datagram_has_none)
 {
 	struct envelope envelope;
@@ -153,6 +169,7 @@ envelope_suite(void)
 	    0, 2);
 	tcase_add_loop_test(tests, a_burst_is_asked_for_as_it_came, 0, 2);
 	tcase_add_test(tests, the_time_of_arrival_is_for_us_alone);
+	tcase_add_test(tests, descriptors_that_come_along_are_closed);
 	tcase_add_test(tests, a_unix_datagram_has_none);
 	suite_add_tcase(suite, tests);
 	return suite;
