@@ -179,6 +179,7 @@ bool
 acceptor_accept(struct acceptor *acceptor, struct listener *listener)
 {
 	bool more = true;
+	int problem = 0, problems = 0;
 
 	for (int i = 0; i < BATCH && !acceptor_is_paused(acceptor); i++) {
 		if (!slots_take(&acceptor->pool->slots)) {
@@ -191,11 +192,15 @@ acceptor_accept(struct acceptor *acceptor, struct listener *listener)
 			take(acceptor, listener, fd);
 			continue;
 		}
-		int problem = errno;
+		problem = errno;
+		problems++;
 		slots_give(&acceptor->pool->slots);
 		if (!after_error(acceptor, listener, problem, &more))
 			break;
 	}
+	/* It is no client's own, then: another try would go the same way. */
+	if (problems == BATCH)
+		pause_short(acceptor, problem);
 	return more;
 }
 

@@ -8,6 +8,7 @@ import collections
 import os
 import re
 import signal
+import socket
 
 from load import Clients, await_silence, configure
 from server import Server, Strace, check
@@ -15,6 +16,7 @@ from table import CALLS, EVENTS, HARMLESS_IF_TRUE, SIGNALS, UNTOUCHED
 
 ROUNDS = 6
 NOW_AND_THEN = "1..7+3"  # the first, fourth and seventh call of each thread
+ACCEPT_BATCH = 128  # calls until a pause, when each of them fails
 LINES_MAX = 4  # of the log, for the faults of one case
 RELOAD_LINES_MAX = 30
 COUNTERS = ("closed_idle", "closed_send_timeout", "closed_error",
@@ -185,9 +187,31 @@ def serve(key, counter, errno):
     return f"serve: {key}: {errno}", case
 
 
+def fail_every_accept(serving):
+    """A case: what seems to be one client's problem is everyone's."""
+    server, before = serving.server, serving.before
+    tracer = Strace(server, *selection("accept4", server),
+                    *injection("accept4", "EPERM", "1+"))
+    with socket.create_connection(("127.0.0.1",
+                                   server.port("tcp 127.0.0.1"))):
+        errors = pauses = 0
+        while errors < 2 * ACCEPT_BATCH:
+            now = server.counters()
+            errors = now["accept_errors"] - before["accept_errors"]
+            pauses = now["accept_pauses"] - before["accept_pauses"]
+        check(errors <= ACCEPT_BATCH * pauses, errors, "errors, but",
+              pauses, "pauses")
+        tracer.stop()
+    clients = Clients(server)
+    clients.settle()
+    clients.close()
+    serving.before = await_silence(server)
+
+
 def serve_cases(calls):
-    return [serve(key, counter, errno) for key in keys_of(calls)
-            for counter, errno in errnos_of(key)]
+    cases = [serve(key, counter, errno) for key in keys_of(calls)
+             for counter, errno in errnos_of(key)]
+    return [*cases, ("serve: accept4: EPERM for ever", fail_every_accept)]
 
 
 def once_each(calls, main, full):

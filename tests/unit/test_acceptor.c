@@ -157,6 +157,25 @@ START_TEST(pauses_without_file_descriptors)
 }
 END_TEST
 
+/* accept(2) says of a datagram socket what it may say of one client. */
+START_TEST(pauses_when_every_client_fails)
+{
+	int fd = listener->fd, a = client_tcp(port);
+
+	listener->fd = socket(AF_INET, SOCK_DGRAM, 0);
+	ck_assert(acceptor_accept(&acceptor, listener));
+	close(listener->fd);
+	listener->fd = fd;
+	ck_assert_uint_gt(counters_get(&counters, COUNTER_ACCEPT_ERRORS), 1);
+	ck_assert_uint_eq(counters_get(&counters, COUNTER_ACCEPT_PAUSES), 1);
+	ck_assert(acceptor_is_paused(&acceptor));
+	acceptor_note_time(&acceptor, clock_ms() + 1000);
+	ck_assert(!acceptor_accept(&acceptor, listener));
+	client_talk(a, "hello");
+	close(a);
+}
+END_TEST
+
 Suite *
 acceptor_suite(void)
 {
@@ -170,6 +189,7 @@ acceptor_suite(void)
 	tcase_add_test(tests, pauses_when_full_and_goes_on_with_room);
 	tcase_add_test(tests, a_listener_added_in_a_pause_is_watched_after_it);
 	tcase_add_test(tests, pauses_without_file_descriptors);
+	tcase_add_test(tests, pauses_when_every_client_fails);
 	suite_add_tcase(suite, tests);
 	return suite;
 }
