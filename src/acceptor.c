@@ -8,6 +8,7 @@
 
 #include "clock.h"
 #include "conn.h"
+#include "endpoint.h"
 #include "log.h"
 
 #define BATCH 128 /* then signals and other listeners have their turn */
@@ -139,8 +140,8 @@ concerns_client_alone(int problem)
 
 /* Whether to try for another client at once; *more: whether one may wait. */
 static bool
-after_error(struct acceptor *acceptor, const struct listener *listener,
-    int problem, bool *more)
+after_error(struct acceptor *acceptor, struct listener *listener, int problem,
+    bool *more)
 {
 	*more = true;
 	if (concerns_client_alone(problem)) {
@@ -149,6 +150,9 @@ after_error(struct acceptor *acceptor, const struct listener *listener,
 			    1);
 		return true;
 	}
+	/* The first to come are the first to be accepted. */
+	if (problem == EAGAIN)
+		listener->early = false;
 	/* EINVAL: a Unix listener that refuses has no one left. */
 	if (problem == EAGAIN || (problem == EINVAL && listener->refusing))
 		*more = false;
@@ -160,6 +164,9 @@ after_error(struct acceptor *acceptor, const struct listener *listener,
 static void
 take(struct acceptor *acceptor, const struct listener *listener, int fd)
 {
+	/* What the kernel refuses, the client is served without. */
+	if (listener->early)
+		endpoint_set_up_conn(fd, listener->protocol);
 	struct conn *conn = conn_new(fd, listener->protocol, listener->framing,
 	    clock_ms());
 

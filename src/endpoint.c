@@ -27,7 +27,6 @@ get(int fd, int level, int name)
 	return getsockopt(fd, level, name, &value, &len) == -1 ? -1 : value;
 }
 
-/* Accepted sockets inherit these, which spares a system call for each. */
 static int
 set_up_tcp(int fd)
 {
@@ -52,20 +51,26 @@ set_up_udp(int fd, sa_family_t family)
 }
 
 int
-endpoint_set_up(int fd, enum protocol protocol, sa_family_t family)
+endpoint_set_up_conn(int fd, enum protocol protocol)
 {
 	if (protocol == PROTOCOL_TCP)
 		return set_up_tcp(fd);
-	if (protocol == PROTOCOL_UDP)
-		return set_up_udp(fd, family);
-	/*
-	 * Tells an empty record from the end of a connection, and whose socket
-	 * a datagram may be answered at.
-	 */
-	if (protocol == PROTOCOL_UNIX_SEQPACKET ||
-	    protocol == PROTOCOL_UNIX_DGRAM)
+	/* Tells an empty record from the end of a connection. */
+	if (protocol == PROTOCOL_UNIX_SEQPACKET)
 		return set(fd, SOL_SOCKET, SO_PASSCRED, 1);
 	return 0;
+}
+
+int
+endpoint_set_up(int fd, enum protocol protocol, sa_family_t family)
+{
+	if (protocol == PROTOCOL_UDP)
+		return set_up_udp(fd, family);
+	/* Tells whose socket a datagram may be answered at. */
+	if (protocol == PROTOCOL_UNIX_DGRAM)
+		return set(fd, SOL_SOCKET, SO_PASSCRED, 1);
+	/* Inherited, which spares a system call for each connection. */
+	return endpoint_set_up_conn(fd, protocol);
 }
 
 int

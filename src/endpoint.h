@@ -16,6 +16,12 @@
 /* What every socket of protocol needs in order to be served. */
 int endpoint_set_up(int fd, enum protocol protocol, sa_family_t family);
 
+/*
+ * The same for a connection that can't inherit it: it was made before its
+ * listener was set up.
+ */
+int endpoint_set_up_conn(int fd, enum protocol protocol);
+
 /* Before bind(2): whether an IPv6 socket is for IPv6 alone. */
 int endpoint_set_v6_only(int fd, bool v6_only);
 bool endpoint_is_v6_only(int fd);

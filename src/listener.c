@@ -499,6 +499,7 @@ set_up_adopted(struct listener *listener, const char *name)
 	if (listener->stored)
 		traits = strtoul(name + strlen(STORED_NAME), NULL, 10);
 	listener->passed = !listener->stored;
+	listener->early = true;
 	set_wanted(listener, traits);
 	listener->number = (int)(traits >> STORED_NUMBER_SHIFT);
 	set_name(listener, bound);

@@ -37,6 +37,7 @@ struct listener {
 	int fd;        /* -1: not open */
 	bool served;   /* by the acceptor, or by udp */
 	bool refusing; /* lets no one in any more */
+	bool early;    /* clients may wait from before it was set up */
 	bool passed;   /* the service manager's own, and ours only to use */
 	bool stored;   /* the service manager keeps it over a restart */
 	char fd_name[CONFIG_FD_NAME_MAX]; /* what the manager calls it */

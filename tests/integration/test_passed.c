@@ -14,6 +14,8 @@
 #include "scratch.h"
 #include "suites.h"
 
+#define DESCRIPTORS 20
+
 static struct daemon server;
 
 /* Passes a socket on a port of 127.0.0.1 that the kernel chooses. */
@@ -115,6 +117,79 @@ START_TEST(they_wait_for_the_next_process)
 	expect_chunk_framing(b);
 	close(a);
 	close(b);
+	daemon_stop(&server);
+}
+END_TEST
+
+START_TEST(records_that_wait_are_answered_like_all_others)
+{
+	manager_open(0);
+	pass_unix(SOCK_SEQPACKET, "record", "s");
+	int fd = client_unix("record", SOCK_SEQPACKET);
+	client_send(fd, "", 0);
+	client_send(fd, "next", 4);
+	client_send_descriptor(fd, "with a descriptor");
+	manager_start(&server, "workers = 1;");
+	client_expect_datagram(fd, "", 0);
+	client_expect_datagram(fd, "next", 4);
+	client_expect_datagram(fd, "with a descriptor", 17);
+	int files = daemon_open_files(&server);
+	for (int i = 0; i < DESCRIPTORS; i++) {
+		client_send_descriptor(fd, "another");
+		client_expect_datagram(fd, "another", 7);
+	}
+	/* Others may come and go. */
+	ck_assert_int_lt(daemon_open_files(&server), files + DESCRIPTORS);
+	close(fd);
+	daemon_stop(&server);
+}
+END_TEST
+
+static int
+local_port(int fd)
+{
+	struct sockaddr_in address;
+	socklen_t len = sizeof(address);
+
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+	return ntohs(address.sin_port);
+}
+
+/* Of the connection between two ports of this host; see proc_net_tcp. */
+static unsigned
+timer(int port, int peer_port)
+{
+	char ends[64], line[512];
+	unsigned host = htonl(INADDR_LOOPBACK);
+	FILE *file = fopen("/proc/self/net/tcp", "r");
+	unsigned kind = 0;
+
+	ck_assert_ptr_nonnull(file);
+	snprintf(ends, sizeof(ends), ": %08X:%04X %08X:%04X ", host,
+	    (unsigned)port, host, (unsigned)peer_port);
+	while (kind == 0 && fgets(line, sizeof(line), file) != NULL) {
+		const char *at = strstr(line, ends);
+		if (at != NULL)
+			sscanf(at + strlen(ends), "%*x %*x:%*x %x:", &kind);
+	}
+	fclose(file);
+	return kind;
+}
+
+START_TEST(connections_that_wait_are_set_up_like_all_others)
+{
+	enum { KEEPALIVE = 2 };
+
+	manager_open(0);
+	int port = pass_inet(SOCK_STREAM, "s");
+	int early = client_tcp(port);
+	manager_start(&server, "");
+	int late = client_tcp(port);
+	daemon_await_counter(&server, "accepted", 2);
+	ck_assert_uint_eq(timer(port, local_port(late)), KEEPALIVE);
+	ck_assert_uint_eq(timer(port, local_port(early)), KEEPALIVE);
+	close(early);
+	close(late);
 	daemon_stop(&server);
 }
 END_TEST
@@ -239,6 +314,8 @@ passed_suite(void)
 	tcase_add_checked_fixture(tests, scratch_enter, scratch_leave);
 	tcase_add_test(tests, each_kind_is_served);
 	tcase_add_test(tests, they_wait_for_the_next_process);
+	tcase_add_test(tests, records_that_wait_are_answered_like_all_others);
+	tcase_add_test(tests, connections_that_wait_are_set_up_like_all_others);
 	tcase_add_test(tests, settings_come_by_address_or_by_name);
 	tcase_add_test(tests, what_is_configured_besides_is_served_too);
 	tcase_add_test(tests, what_is_no_listener_is_named_and_closed);
