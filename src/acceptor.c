@@ -165,7 +165,7 @@ static void
 take(struct acceptor *acceptor, const struct listener *listener, int fd)
 {
 	/* What the kernel refuses, the client is served without. */
-	if (listener->early)
+	if (listener->early || listener->protocol == PROTOCOL_UNIX)
 		endpoint_set_up_conn(fd, listener->protocol);
 	struct conn *conn = conn_new(fd, listener->protocol, listener->framing,
 	    clock_ms());

@@ -31,7 +31,8 @@ static int
 set_up_tcp(int fd)
 {
 	if (set(fd, SOL_SOCKET, SO_REUSEADDR, 1) == -1 ||
-	    set(fd, SOL_SOCKET, SO_KEEPALIVE, 1) == -1)
+	    set(fd, SOL_SOCKET, SO_KEEPALIVE, 1) == -1 ||
+	    set(fd, SOL_SOCKET, SO_OOBINLINE, 1) == -1)
 		return -1;
 	/* What a client doesn't read is not to pile up in the kernel either. */
 	if (set(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT_MAX) == -1)
@@ -58,7 +59,7 @@ endpoint_set_up_conn(int fd, enum protocol protocol)
 	/* Tells an empty record from the end of a connection. */
 	if (protocol == PROTOCOL_UNIX_SEQPACKET)
 		return set(fd, SOL_SOCKET, SO_PASSCRED, 1);
-	return 0;
+	return set(fd, SOL_SOCKET, SO_OOBINLINE, 1);
 }
 
 int

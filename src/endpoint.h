@@ -17,8 +17,8 @@
 int endpoint_set_up(int fd, enum protocol protocol, sa_family_t family);
 
 /*
- * The same for a connection that can't inherit it: it was made before its
- * listener was set up.
+ * The same for a connection that can't inherit it: that of a Unix stream, and
+ * one that was made before its listener was set up.
  */
 int endpoint_set_up_conn(int fd, enum protocol protocol);
 

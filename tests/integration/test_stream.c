@@ -120,6 +120,49 @@ START_TEST(one_byte_at_a_time)
 }
 END_TEST
 
+static void
+send_urgent(int fd, const char *text)
+{
+	size_t len = strlen(text);
+
+	ck_assert_int_eq(send(fd, text, len, MSG_OOB), (ssize_t)len);
+}
+
+/* The kernel ends a receive before the last byte of what is urgent. */
+START_TEST(urgent_bytes_are_answered_in_their_place)
+{
+	int fds[] = {
+		client_tcp(chunk_port),
+		client_tcp(line_port),
+		client_unix("chunk", SOCK_STREAM),
+		client_unix("line", SOCK_STREAM),
+	};
+	char reply[512], text[512];
+	size_t text_len = 0;
+	int fd = fds[_i];
+
+	send_urgent(fd, "\n");
+	client_expect(fd, "\n", 1);
+	send_urgent(fd, "a\nb");
+	client_send(fd, "c\n", 2);
+	send_urgent(fd, "d");
+	send_urgent(fd, "e\n");
+	shutdown(fd, SHUT_WR);
+	size_t len = client_read_end(fd, reply, sizeof(reply));
+	for (size_t i = 0; i < len; i++)
+		if (reply[i] == '[')
+			i += STAMP_LEN - 1;
+		else
+			text[text_len++] = reply[i];
+	ck_assert_uint_eq(text_len, 8);
+	ck_assert_mem_eq(text, "a\nbc\nde\n", 8);
+	if (_i % 2 == 1)
+		ck_assert_uint_eq(len, text_len + 3 * STAMP_LEN);
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+		close(fds[i]);
+}
+END_TEST
+
 START_TEST(nul_bytes_and_cr_lf_pass)
 {
 	int fd = client_tcp(chunk_port);
@@ -331,6 +374,8 @@ stream_suite(void)
 	tcase_add_test(tests, seqpacket_keeps_records);
 	tcase_add_test(tests, half_close_is_answered_in_full);
 	tcase_add_test(tests, one_byte_at_a_time);
+	tcase_add_loop_test(tests, urgent_bytes_are_answered_in_their_place, 0,
+	    4);
 	tcase_add_test(tests, nul_bytes_and_cr_lf_pass);
 	tcase_add_test(tests, a_hundred_megabytes_without_newline_are_one_line);
 	tcase_add_test(tests, a_reset_costs_one_connection);
