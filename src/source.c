@@ -2,11 +2,13 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define FILES_MAX 64 /* in one configuration, each inclusion counted */
 #define DEPTH_MAX 10
@@ -60,24 +62,38 @@ complain_file(struct reader *reader, const char *path, const char *why)
 	complain(reader, what);
 }
 
+/* Does not wait for who may write to a pipe; NULL with the reason in *why. */
+static FILE *
+open_regular(const char *path, const char **why)
+{
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	FILE *stream = NULL;
+	struct stat status;
+
+	if (fd == -1 || fstat(fd, &status) == -1)
+		*why = strerror(errno);
+	else if (!S_ISREG(status.st_mode))
+		*why = "not a regular file";
+	else if ((stream = fdopen(fd, "r")) == NULL)
+		*why = strerror(errno);
+	if (stream == NULL && fd != -1)
+		close(fd);
+	return stream;
+}
+
 static void
 open_file(struct reader *reader, const char *path)
 {
 	struct source *source = reader->source;
-	struct stat status;
+	const char *why;
 
 	if (reader->depth == DEPTH_MAX || source->file_count == FILES_MAX) {
 		complain(reader, "too many files include one another");
 		return;
 	}
-	FILE *stream = fopen(path, "re");
+	FILE *stream = open_regular(path, &why);
 	if (stream == NULL) {
-		complain_file(reader, path, strerror(errno));
-		return;
-	}
-	if (fstat(fileno(stream), &status) == -1 || !S_ISREG(status.st_mode)) {
-		complain_file(reader, path, "not a regular file");
-		fclose(stream);
+		complain_file(reader, path, why);
 		return;
 	}
 	char *copy = strdup(path);

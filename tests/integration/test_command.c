@@ -53,6 +53,8 @@ START_TEST(configuration)
 	assert_ends(ARGUMENTS("-c", "nowhere"), EX_CONFIG,
 	    "cannot read nowhere: No such file or directory");
 	assert_ends(ARGUMENTS("-c", "."), EX_CONFIG, "not a regular file");
+	ck_assert_int_eq(mkfifo("pipe", 0600), 0);
+	assert_ends(ARGUMENTS("-tc", "pipe"), EX_CONFIG, "not a regular file");
 	assert_ends(ARGUMENTS("-c", "syntax"), EX_CONFIG,
 	    "syntax:3: syntax error");
 	assert_ends(ARGUMENTS("-tc", "bad"), EX_CONFIG, "bad:2: wrokers: ");
