@@ -184,6 +184,18 @@ find_settings(struct listener_list *wanted, const struct listener *listener)
 	return NULL;
 }
 
+/* Whether a socket that was passed has the name that wanted asks for. */
+static bool
+is_passed_by_name(const struct roster *roster, const struct listener *wanted)
+{
+	const struct listener *listener;
+
+	TAILQ_FOREACH (listener, &roster->listeners, link)
+		if (listener_is_named(listener, wanted))
+			return true;
+	return false;
+}
+
 /* Whether clients reach us at wanted by a socket that is open already. */
 static bool
 is_served(const struct roster *roster, const struct listener *wanted)
@@ -259,14 +271,16 @@ open_one(struct roster *roster, struct listener_list *wanted,
 	char error[LISTENER_ERROR_MAX];
 	const struct listener *twin = find_same(wanted, listener, listener);
 
-	if (is_served(roster, listener))
-		return 0;
-	if (twin != NULL && !is_served(roster, twin)) {
+	/* One that goes by its name may leave its address at the default. */
+	if (twin != NULL && !is_passed_by_name(roster, listener) &&
+	    !is_passed_by_name(roster, twin)) {
 		fprintf(errors, "%s: %s: is the same as the one at %s\n",
 		    listener->where, listener->name, twin->where);
 		errno = EADDRINUSE;
 		return -1;
 	}
+	if (is_served(roster, listener))
+		return 0;
 	struct listener *sibling = find_sibling(&roster->listeners, listener);
 	if (sibling == NULL)
 		sibling = find_sibling(wanted, listener);

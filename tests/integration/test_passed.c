@@ -201,12 +201,15 @@ START_TEST(settings_come_by_address_or_by_name)
 	manager_open(0);
 	int by_address = pass_inet(SOCK_STREAM, "nobody's");
 	int by_name = pass_inet(SOCK_STREAM, "lines");
+	int by_other_name = pass_inet(SOCK_STREAM, "more lines");
 	int by_neither = pass_inet(SOCK_STREAM, "others");
 	int udp = pass_inet(SOCK_DGRAM, "lines");
 	snprintf(config, sizeof(config),
 	    "listeners = ( { protocol = \"tcp\"; address = \"127.0.0.1\"; "
 	    "port = %d; framing = \"line\"; },\n"
 	    "{ protocol = \"tcp\"; fd_name = \"lines\"; "
+	    "framing = \"line\"; },\n"
+	    "{ protocol = \"tcp\"; fd_name = \"more lines\"; "
 	    "framing = \"line\"; },\n"
 	    "{ protocol = \"udp\"; fd_name = \"lines\"; "
 	    "max_datagram = 2; } );\n",
@@ -217,6 +220,8 @@ START_TEST(settings_come_by_address_or_by_name)
 	expect_line_framing(fd);
 	close(fd);
 	expect_line_framing(fd = client_tcp(by_name));
+	close(fd);
+	expect_line_framing(fd = client_tcp(by_other_name));
 	close(fd);
 	expect_chunk_framing(fd = client_tcp(by_neither));
 	close(fd);
@@ -229,6 +234,32 @@ START_TEST(settings_come_by_address_or_by_name)
 	daemon_reload(&server, "workers = 1;", "reloaded");
 	expect_chunk_framing(fd = client_tcp(by_name));
 	close(fd);
+	daemon_stop(&server);
+}
+END_TEST
+
+/* Even where it is open already: the next start may have to open it. */
+START_TEST(an_address_is_not_wanted_twice)
+{
+	static const char one[] =
+	    "listeners = ( { protocol = \"tcp\"; address = \"127.0.0.1\"; "
+	    "port = %d; } );\n";
+	static const char two[] =
+	    "listeners = (\n"
+	    "{ protocol = \"tcp\"; address = \"127.0.0.1\"; port = %d; },\n"
+	    "{ protocol = \"tcp\"; address = \"127.000.000.001\"; port = %d; "
+	    "framing = \"line\"; } );\n";
+	char config[512], complaint[128];
+
+	manager_open(0);
+	int port = pass_inet(SOCK_STREAM, "any");
+	snprintf(config, sizeof(config), one, port);
+	manager_start(&server, config);
+	snprintf(config, sizeof(config), two, port, port);
+	snprintf(complaint, sizeof(complaint),
+	    "conf:3: tcp 127.0.0.1:%d: is the same as the one at conf:2", port);
+	daemon_reload(&server, config, complaint);
+	daemon_await(&server, "reload refused");
 	daemon_stop(&server);
 }
 END_TEST
@@ -317,6 +348,7 @@ passed_suite(void)
 	tcase_add_test(tests, records_that_wait_are_answered_like_all_others);
 	tcase_add_test(tests, connections_that_wait_are_set_up_like_all_others);
 	tcase_add_test(tests, settings_come_by_address_or_by_name);
+	tcase_add_test(tests, an_address_is_not_wanted_twice);
 	tcase_add_test(tests, what_is_configured_besides_is_served_too);
 	tcase_add_test(tests, what_is_no_listener_is_named_and_closed);
 	tcase_add_test(tests, one_in_the_way_is_named);
