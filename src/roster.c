@@ -581,15 +581,19 @@ retire_adopted(struct roster *roster, struct listener_list *wanted)
 		fdstore_sync();
 }
 
+/* After a start there are none, so a reload that has come here can't fail. */
 static int
 serve_adopted(struct roster *roster, const struct config *config, FILE *errors)
 {
 	const struct listener *listener;
+	bool any = false;
 
 	TAILQ_FOREACH (listener, &roster->listeners, link)
-		if (!listener->served && !listener->refusing)
+		if (!listener->served && !listener->refusing) {
 			announce(listener);
-	return serve_all(roster, &roster->listeners, config, errors);
+			any = true;
+		}
+	return any ? serve_all(roster, &roster->listeners, config, errors) : 0;
 }
 
 int

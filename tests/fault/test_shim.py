@@ -132,8 +132,32 @@ def deaf_client(folder):
         server.kill()
 
 
-def await_verdict(server, since):
+def reload(server, folder, extra):
+    """The verdict on a configuration with these listeners besides."""
+    since = len(server.log)
+    configure(folder, extra)
+    server.signal(signal.SIGHUP)
     return server.await_log("reloaded", "reload refused", since=since)
+
+
+def reload_without(server, control, extra, n):
+    """A reload that adds the extra listeners, or takes them away, with its n-th
+    allocation failing, and then without; False when it has fewer."""
+    folder = server.folder
+    since, before = len(server.log), control.get("failed")
+    control.fail_next(n)
+    verdict = reload(server, folder, extra)
+    control.set("fail_at", 0)
+    failed = control.get("failed") > before
+    check(len(server.lines(since)) <= LINES_MAX,
+          len(server.lines(since)), "lines in the log")
+    if verdict == "reload refused":
+        check(os.path.exists(os.path.join(folder, "extra")) == (not extra),
+              "without allocation", n, "it was refused, but done:",
+              server.log[since:].decode())
+        check(reload(server, folder, extra) == "reloaded",
+              server.log[since:].decode())
+    return failed
 
 
 def reloads(folder):
@@ -145,23 +169,11 @@ def reloads(folder):
         n, failed = 0, True
         while failed and n < ALLOCATIONS_MAX:
             n += 1
-            since, before = len(server.log), control.get("failed")
-            configure(folder, EXTRA if n % 2 else "")
-            control.fail_next(n)
-            server.signal(signal.SIGHUP)
-            await_verdict(server, since)
-            bystanders.round()
-            failed = control.get("failed") > before
-            check(len(server.lines(since)) <= LINES_MAX,
-                  len(server.lines(since)), "lines in the log")
-        control.set("fail_at", 0)
+            failed = False
+            for extra in EXTRA, "":
+                failed |= reload_without(server, control, extra, n)
+                bystanders.round()
         check(5 < n < ALLOCATIONS_MAX, "the last was", n)
-        for extra in EXTRA, "":
-            since = len(server.log)
-            configure(folder, extra)
-            server.signal(signal.SIGHUP)
-            check(await_verdict(server, since) == "reloaded",
-                  server.log[since:].decode())
         bystanders.settle()
         check(bystanders.broken == 0, bystanders.broken, "clients were lost")
         bystanders.close()
