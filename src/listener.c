@@ -11,6 +11,7 @@
 
 #include "endpoint.h"
 #include "fdstore.h"
+#include "resolver.h"
 
 /* What a stored socket is called: with what it can't tell itself, and a number
  * of its own. */
@@ -118,27 +119,37 @@ is_listed(const struct listener_list *list, const struct listener *before,
 	return false;
 }
 
-static int
-add_resolved(const struct config_listener *config, struct listener_list *list,
-    char *error)
+static void
+complain_host(const struct config_listener *config, int problem,
+    char error[LISTENER_ERROR_MAX])
 {
-	struct addrinfo hints = {
-		.ai_flags = AI_PASSIVE | AI_NUMERICSERV,
-		.ai_socktype = protocol_socket_type(config->protocol),
-	};
-	const struct listener *before = TAILQ_LAST(list, listener_list);
-	struct addrinfo *found = NULL;
-	char port[16];
-	int rc = 0;
-
-	snprintf(port, sizeof(port), "%d", config->port);
-	int problem = getaddrinfo(config->address, port, &hints, &found);
-	if (problem != 0) {
+	if (problem == EAI_SYSTEM && errno == ETIMEDOUT)
+		snprintf(error, LISTENER_ERROR_MAX,
+		    "%s: %s %s: name resolution took too long; see whether the "
+		    "name servers in /etc/resolv.conf answer, or configure "
+		    "addresses",
+		    config->where, protocol_name(config->protocol),
+		    config->address);
+	else
 		snprintf(error, LISTENER_ERROR_MAX,
 		    "%s: %s %s: host not found: %s", config->where,
 		    protocol_name(config->protocol), config->address,
 		    problem == EAI_SYSTEM ? strerror(errno)
 					  : gai_strerror(problem));
+}
+
+static int
+add_resolved(const struct config_listener *config, struct listener_list *list,
+    uint64_t deadline_ms, char *error)
+{
+	const struct listener *before = TAILQ_LAST(list, listener_list);
+	struct addrinfo *found = NULL;
+	int rc = 0;
+	int problem = resolver_find(config->address, config->port,
+	    protocol_socket_type(config->protocol), deadline_ms, &found);
+
+	if (problem != 0) {
+		complain_host(config, problem, error);
 		errno = EADDRNOTAVAIL;
 		return -1;
 	}
@@ -175,7 +186,8 @@ add_siblings(struct listener_list *list, const struct listener *before)
 
 int
 listener_resolve(const struct config_listener *config,
-    struct listener_list *list, char error[LISTENER_ERROR_MAX])
+    struct listener_list *list, uint64_t deadline_ms,
+    char error[LISTENER_ERROR_MAX])
 {
 	const struct listener *before = TAILQ_LAST(list, listener_list);
 	int rc;
@@ -186,7 +198,7 @@ listener_resolve(const struct config_listener *config,
 	else if (strcmp(config->address, "*") == 0)
 		rc = add_any(config, list) ? 0 : -1;
 	else
-		rc = add_resolved(config, list, error);
+		rc = add_resolved(config, list, deadline_ms, error);
 	if (rc == 0)
 		rc = add_siblings(list, before);
 	if (rc == -1 && error[0] == '\0')

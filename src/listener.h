@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/queue.h>
 #include <sys/stat.h>
 
@@ -55,10 +56,12 @@ TAILQ_HEAD(listener_list, listener);
 
 /*
  * Appends to list a listener, not open yet, for each thread of each address that
- * the configured one stands for.  errno is EADDRNOTAVAIL for an unknown host.
+ * the configured one stands for.  errno is EADDRNOTAVAIL for an unknown host,
+ * and for one that is unknown still when clock_ms() has come to deadline_ms.
  */
 int listener_resolve(const struct config_listener *config,
-    struct listener_list *list, char error[LISTENER_ERROR_MAX]);
+    struct listener_list *list, uint64_t deadline_ms,
+    char error[LISTENER_ERROR_MAX]);
 
 /* Whether both are asked for at the same address, and have the same number. */
 bool listener_same(const struct listener *a, const struct listener *b);

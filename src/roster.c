@@ -5,9 +5,16 @@
 #include <string.h>
 
 #include "arrival.h"
+#include "clock.h"
 #include "endpoint.h"
 #include "log.h"
 #include "udp.h"
+
+/*
+ * For all host names of a configuration.  The main thread shows no sign of life
+ * meanwhile: the watchdog's patience is to be more than twice that.
+ */
+#define RESOLVE_MS 10000
 
 void
 roster_init(struct roster *roster, int epoll_fd, struct pool *pool,
@@ -125,11 +132,12 @@ resolve_all(const struct config *config, struct listener_list *list,
     FILE *errors)
 {
 	char error[LISTENER_ERROR_MAX];
+	uint64_t deadline_ms = clock_ms() + RESOLVE_MS;
 	int problem = 0;
 
 	for (size_t i = 0; i < config->listener_count; i++)
-		if (listener_resolve(&config->listeners[i], list, error) ==
-		    -1) {
+		if (listener_resolve(&config->listeners[i], list, deadline_ms,
+			error) == -1) {
 			problem = errno;
 			fprintf(errors, "%s\n", error);
 		}

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -277,6 +278,77 @@ START_TEST(a_host_without_ipv6_is_served)
 }
 END_TEST
 
+/* For this test and its daemons, path holds text.  False where it can't. */
+static bool
+cover_file(const char *name, const char *path, const char *text)
+{
+	scratch_write(name, text);
+	if (unshare(CLONE_NEWNS) == 0 &&
+	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+	    mount(name, path, NULL, MS_BIND, NULL) == 0)
+		return true;
+	printf("skipped: no %s of its own: %s\n", path, strerror(errno));
+	return false;
+}
+
+/* To all questions so far: there is no such name. */
+static void
+answer_questions(int name_server)
+{
+	struct sockaddr_in from;
+	socklen_t from_len = sizeof(from);
+	unsigned char packet[512];
+	ssize_t len;
+
+	while ((len = recvfrom(name_server, packet, sizeof(packet),
+		    MSG_DONTWAIT, (struct sockaddr *)&from, &from_len)) > 3) {
+		packet[2] = 0x81;
+		packet[3] = 0x83;
+		sendto(name_server, packet, (size_t)len, 0,
+		    (struct sockaddr *)&from, from_len);
+		from_len = sizeof(from);
+	}
+}
+
+/* The resolver alone would wait longer than the server does. */
+START_TEST(a_mute_name_server_costs_a_reload_only)
+{
+	struct sockaddr_in address = inet("127.0.0.1", 53);
+	struct daemon server;
+
+	if (!enter_own_network() ||
+	    !cover_file("hosts", "/etc/nsswitch.conf", "hosts: dns\n") ||
+	    !cover_file("servers", "/etc/resolv.conf",
+		"nameserver 127.0.0.1\noptions timeout:30 attempts:1\n"))
+		return;
+	int mute = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	ck_assert_int_eq(bind(mute, (struct sockaddr *)&address,
+			     sizeof(address)),
+	    0);
+	daemon_start_config(&server,
+	    "listeners = ( { protocol = \"tcp\"; port = 0; } );\n");
+	int port = daemon_port(&server, "tcp *");
+	long threads = daemon_status(&server, "Threads:");
+	daemon_reload(&server,
+	    "listeners = (\n"
+	    "{ protocol = \"tcp\"; address = \"a.example\"; },\n"
+	    "{ protocol = \"udp\"; address = \"b.example\"; } );\n",
+	    "conf:2: tcp a.example: name resolution took too long");
+	daemon_await(&server,
+	    "conf:3: udp b.example: name resolution took too long");
+	daemon_await(&server, "reload refused");
+	int fd = client_tcp(port);
+	client_talk(fd, "hello");
+	close(fd);
+	/* Who waits for the answer still needs no one to end. */
+	do
+		answer_questions(mute);
+	while (daemon_status(&server, "Threads:") != threads);
+	close(mute);
+	daemon_stop(&server);
+}
+END_TEST
+
 Suite *
 network_suite(void)
 {
@@ -291,6 +363,7 @@ network_suite(void)
 	tcase_add_test(tests, a_loop_with_a_constant_answerer_ends_by_the_rate);
 	tcase_add_test(tests, two_addresses_answer_for_themselves);
 	tcase_add_test(tests, a_host_without_ipv6_is_served);
+	tcase_add_test(tests, a_mute_name_server_costs_a_reload_only);
 	suite_add_tcase(suite, tests);
 	return suite;
 }

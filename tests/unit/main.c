@@ -12,6 +12,7 @@ main(void)
 	srunner_add_suite(runner, envelope_suite());
 	srunner_add_suite(runner, protocol_suite());
 	srunner_add_suite(runner, address_suite());
+	srunner_add_suite(runner, resolver_suite());
 	srunner_add_suite(runner, log_suite());
 	srunner_add_suite(runner, counters_suite());
 	srunner_add_suite(runner, slots_suite());

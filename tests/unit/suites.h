@@ -19,6 +19,7 @@ Suite *options_suite(void);
 Suite *outbox_suite(void);
 Suite *protocol_suite(void);
 Suite *ratelimit_suite(void);
+Suite *resolver_suite(void);
 Suite *slots_suite(void);
 Suite *source_suite(void);
 Suite *stamp_suite(void);

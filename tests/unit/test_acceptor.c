@@ -34,7 +34,7 @@ start(void)
 
 	config = config_load(NULL, stderr);
 	ck_assert_int_eq(pool_start(&pool, config, ROOM), 0);
-	ck_assert_int_eq(listener_resolve(&wanted, &listeners, error), 0);
+	ck_assert_int_eq(listener_resolve(&wanted, &listeners, 0, error), 0);
 	listener = TAILQ_FIRST(&listeners);
 	ck_assert_int_eq(listener_open(listener, NULL, error), 0);
 	port = address_port(&listener->bound);

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -7,6 +8,8 @@
 #include "listener.h"
 #include "scratch.h"
 #include "suites.h"
+
+#define NO_DEADLINE UINT64_MAX
 
 static char error[LISTENER_ERROR_MAX];
 
@@ -36,8 +39,8 @@ resolve_one(enum protocol protocol, const char *address, int port)
 	struct config_listener config = configured(protocol, address, port);
 	struct listener_list list = TAILQ_HEAD_INITIALIZER(list);
 
-	ck_assert_msg(listener_resolve(&config, &list, error) == 0, "%s",
-	    error);
+	ck_assert_msg(listener_resolve(&config, &list, NO_DEADLINE, error) == 0,
+	    "%s", error);
 	struct listener *listener = TAILQ_FIRST(&list);
 	ck_assert_ptr_null(TAILQ_NEXT(listener, link));
 	return listener;
@@ -120,9 +123,26 @@ START_TEST(an_unknown_host_is_refused)
 	struct listener_list list = TAILQ_HEAD_INITIALIZER(list);
 	const char *start = "file:3: tcp no.such.host.invalid: host not found";
 
-	ck_assert_int_eq(listener_resolve(&config, &list, error), -1);
+	ck_assert_int_eq(listener_resolve(&config, &list, NO_DEADLINE, error),
+	    -1);
 	ck_assert_int_eq(errno, EADDRNOTAVAIL);
 	ck_assert_mem_eq(error, start, strlen(start));
+}
+END_TEST
+
+START_TEST(a_host_that_takes_too_long_is_refused)
+{
+	struct config_listener config = configured(PROTOCOL_UDP, "localhost",
+	    9);
+	struct listener_list list = TAILQ_HEAD_INITIALIZER(list);
+
+	ck_assert_int_eq(listener_resolve(&config, &list, 0, error), -1);
+	ck_assert_int_eq(errno, EADDRNOTAVAIL);
+	ck_assert_str_eq(error,
+	    "file:3: udp localhost: name resolution took too long; see whether "
+	    "the name servers in /etc/resolv.conf answer, or configure "
+	    "addresses");
+	ck_assert(TAILQ_EMPTY(&list));
 }
 END_TEST
 
@@ -237,7 +257,8 @@ START_TEST(siblings_share_the_address_that_the_first_got)
 	int count = 0;
 
 	config.threads = 3;
-	ck_assert_int_eq(listener_resolve(&config, &list, error), 0);
+	ck_assert_int_eq(listener_resolve(&config, &list, NO_DEADLINE, error),
+	    0);
 	TAILQ_FOREACH (listener, &list, link) {
 		ck_assert_int_eq(listener->number, count++);
 		ck_assert_msg(listener_open(listener, first, error) == 0, "%s",
@@ -291,6 +312,7 @@ listener_suite(void)
 	tcase_add_test(tests, an_address_in_use_is_refused);
 	tcase_add_test(tests, a_foreign_address_is_refused);
 	tcase_add_test(tests, an_unknown_host_is_refused);
+	tcase_add_test(tests, a_host_that_takes_too_long_is_refused);
 	tcase_add_test(tests, a_unix_path_has_its_mode_and_goes);
 	tcase_add_loop_test(tests, a_stale_socket_is_replaced_a_live_one_is_not,
 	    0, PROTOCOL_COUNT);
