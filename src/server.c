@@ -302,13 +302,14 @@ take_signal(struct server *server, const struct signalfd_siginfo *info)
 	}
 }
 
+/* One a turn: a reload may take long, and the watchdog waits. */
 static void
-take_signals(struct server *server)
+take_next_signal(struct server *server)
 {
 	struct signalfd_siginfo info;
 
-	while (read(server->signal_fd, &info, sizeof(info)) ==
-	       (ssize_t)sizeof(info))
+	if (read(server->signal_fd, &info, sizeof(info)) ==
+	    (ssize_t)sizeof(info))
 		take_signal(server, &info);
 }
 
@@ -455,7 +456,7 @@ wait_and_handle(struct server *server)
 			acceptor_accept(&server->roster.acceptor, source);
 	}
 	if (signalled)
-		take_signals(server);
+		take_next_signal(server);
 	pulse_beat(&server->pulse, clock_ms(), total_counters, server);
 	roster_drop_drained(&server->roster);
 	if (server->phase == STOPPING)
