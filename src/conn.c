@@ -1,9 +1,12 @@
 #include "conn.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <linux/sockios.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -25,6 +28,7 @@ struct conn_kept {
 	struct timespec arrived;
 	uint64_t messages; /* in the output */
 	size_t out_at, out_len, in_len;
+	int queued;   /* when last looked at: sent, but not taken */
 	char bytes[]; /* the output, then the input */
 };
 
@@ -155,6 +159,24 @@ struct piece {
 	size_t len;
 };
 
+/* Of a failure no progress comes: more than there ever is. */
+static int
+count_queued(const struct conn *conn)
+{
+	int queued;
+
+	return ioctl(conn->fd, SIOCOUTQ, &queued) == 0 ? queued : INT_MAX;
+}
+
+bool
+conn_progressed(struct conn *conn)
+{
+	int before = conn->kept->queued;
+
+	conn->kept->queued = count_queued(conn);
+	return conn->kept->queued < before;
+}
+
 static enum conn_want
 keep(struct conn *conn, const struct timespec *arrived, struct piece out,
     size_t messages, struct piece in, enum counter *cause)
@@ -168,6 +190,7 @@ keep(struct conn *conn, const struct timespec *arrived, struct piece out,
 	kept->out_at = 0;
 	kept->out_len = out.len;
 	kept->in_len = in.len;
+	kept->queued = count_queued(conn);
 	memcpy(kept->bytes, out.data, out.len);
 	memcpy(kept->bytes + out.len, in.data, in.len);
 	conn->kept = kept;
@@ -421,9 +444,13 @@ conn_flush(struct conn *conn, struct conn_io *io, enum counter *cause)
 
 	count_sent(conn, io, sent, rc == 0 ? kept->messages : 0);
 	kept->out_at += sent;
-	if (rc == -1)
-		return errno == EAGAIN ? CONN_WANT_WRITE
-		                       : end(cause, COUNTER_CLOSED_ERROR);
+	if (rc == -1 && errno != EAGAIN)
+		return end(cause, COUNTER_CLOSED_ERROR);
+	if (rc == -1) {
+		if (sent > 0)
+			kept->queued = count_queued(conn);
+		return CONN_WANT_WRITE;
+	}
 	conn->kept = NULL;
 	if (kept->in_len > 0) {
 		char *data = io->in + STAMP_TEXT_MAX;

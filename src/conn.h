@@ -93,6 +93,13 @@ enum conn_want conn_ready(struct conn *conn, struct conn_io *io,
     enum counter *cause);
 
 /*
+ * Whether the client of a connection that wants to write has taken anything of
+ * what was sent to it before, since then or since the last time this was asked.
+ * The kernel has room for more only once it has taken much.
+ */
+bool conn_progressed(struct conn *conn);
+
+/*
  * The server stops: answers what has arrived, tells the client that no more
  * will come, and lingers.  As conn_ready.
  */

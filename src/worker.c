@@ -208,7 +208,10 @@ expire(struct worker *worker, struct conn *conn)
 			    conn_finish(conn, &worker->io, &cause), cause);
 		break;
 	case CONN_WANT_WRITE:
-		worker_close(worker, conn, COUNTER_CLOSED_SEND_TIMEOUT);
+		if (conn_progressed(conn))
+			follow(worker, conn, CONN_WANT_WRITE, cause);
+		else
+			worker_close(worker, conn, COUNTER_CLOSED_SEND_TIMEOUT);
 		break;
 	default:
 		worker_close(worker, conn, COUNTER_CLOSED_STOP);

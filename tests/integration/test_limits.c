@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -248,24 +249,120 @@ START_TEST(what_came_while_the_process_stood_still_is_answered)
 }
 END_TEST
 
+/* Sends until the server, whose replies aren't read, takes no more. */
+static void
+fill(int fd)
+{
+	static char piece[8192];
+	struct pollfd room = { .fd = fd, .events = POLLOUT };
+
+	while (poll(&room, 1, 1500) == 1)
+		if (send(fd, piece, sizeof(piece),
+			MSG_DONTWAIT | MSG_NOSIGNAL) == -1)
+			break;
+}
+
 /* One that doesn't read has a time-out of its own. */
 START_TEST(a_long_send_timeout_does_not_delay_the_idle_one)
 {
-	static char piece[1 << 16];
-
 	daemon_start_config(&server, "workers = 1; limits: { idle_timeout = 1; "
 				     "send_timeout = 3600; };\n" TCP);
 	int port = daemon_port(&server, "tcp *");
 	int deaf = client_tcp(port);
-	struct pollfd room = { .fd = deaf, .events = POLLOUT };
 
-	while (poll(&room, 1, 1500) == 1)
-		if (send(deaf, piece, sizeof(piece),
-			MSG_DONTWAIT | MSG_NOSIGNAL) == -1)
-			break;
+	fill(deaf);
 	int silent = client_tcp(port);
 	client_expect_end(silent);
 	close(silent);
+	close(deaf);
+	daemon_stop(&server);
+}
+END_TEST
+
+/* Of the kind'th pair of listeners, with little room for replies. */
+static int
+connect_tight(int kind, bool second)
+{
+	static const char *const paths[][2] = { { "a", "b" }, { "c", "d" } };
+	struct sockaddr_in address = {
+		.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK + second),
+	};
+	int room = 2048;
+
+	if (kind > 0)
+		return client_unix(paths[kind - 1][second],
+		    kind == 1 ? SOCK_STREAM : SOCK_SEQPACKET);
+	address.sin_port = htons((uint16_t)daemon_port(&server,
+	    second ? "tcp 127.0.0.2" : "tcp 127.0.0.1"));
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
+	ck_assert_int_eq(connect(fd, (struct sockaddr *)&address,
+			     sizeof(address)),
+	    0);
+	return fd;
+}
+
+static const char *
+config_of_pairs(int send_timeout)
+{
+	static char config[1024];
+	char folder[64];
+
+	ck_assert_ptr_nonnull(getcwd(folder, sizeof(folder)));
+	snprintf(config, sizeof(config),
+	    "workers = 1; log_level = \"debug\";\n"
+	    "limits: { send_timeout = %d; };\n"
+	    "listeners = (\n"
+	    "{ protocol = \"tcp\"; address = \"127.0.0.1\"; port = 0; },\n"
+	    "{ protocol = \"tcp\"; address = \"127.0.0.2\"; port = 0; },\n"
+	    "{ protocol = \"unix\"; path = \"%s/a\"; },\n"
+	    "{ protocol = \"unix\"; path = \"%s/b\"; },\n"
+	    "{ protocol = \"unix-seqpacket\"; path = \"%s/c\"; },\n"
+	    "{ protocol = \"unix-seqpacket\"; path = \"%s/d\"; } );\n",
+	    send_timeout, folder, folder, folder, folder);
+	return config;
+}
+
+#define DEAF ": closed, the client does not read"
+
+/* The line that was waited for last is of the listener name. */
+static void
+assert_awaited_of(const char *name)
+{
+	const char *end = server.log + server.log_seen;
+	const char *line = memrchr(server.log, '\n', server.log_seen);
+
+	ck_assert_msg(memmem(line, (size_t)(end - line), name, strlen(name)) !=
+			  NULL,
+	    "not of '%s':%s", name, line);
+}
+
+/*
+ * However little of what was sent to it a client has read: its time begins anew,
+ * and so it ends after one that has read nothing, which came later.
+ */
+START_TEST(a_slow_reader_is_not_taken_for_a_deaf_one)
+{
+	static const char *const names[][2] = {
+		{ " 127.0.0.1:", " 127.0.0.2:" },
+		{ "/a from", "/b from" },
+		{ "/c from", "/d from" },
+	};
+	/* The kernel has room for another reply after much more. */
+	static const size_t enough[] = { 2048, 65536, 1 };
+	static char read[65536];
+
+	daemon_start_config(&server, config_of_pairs(3600));
+	int slow = connect_tight(_i, false), deaf = connect_tight(_i, true);
+	fill(slow);
+	client_read(slow, read, enough[_i]);
+	fill(deaf);
+	daemon_reload(&server, config_of_pairs(1), DEAF);
+	assert_awaited_of(names[_i][1]);
+	daemon_await(&server, DEAF);
+	assert_awaited_of(names[_i][0]);
+	close(slow);
 	close(deaf);
 	daemon_stop(&server);
 }
@@ -348,6 +445,8 @@ limits_suite(void)
 	tcase_add_test(tests,
 	    what_came_while_the_process_stood_still_is_answered);
 	tcase_add_test(tests, a_long_send_timeout_does_not_delay_the_idle_one);
+	tcase_add_loop_test(tests, a_slow_reader_is_not_taken_for_a_deaf_one, 0,
+	    3);
 	tcase_add_test(tests, busy_clients_do_not_keep_an_idle_one_open);
 	tcase_add_test(tests, no_cpu_time_when_nobody_talks);
 	suite_add_tcase(suite, tests);

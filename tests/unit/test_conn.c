@@ -178,6 +178,32 @@ START_TEST(a_slow_reader_loses_nothing)
 }
 END_TEST
 
+/* Each look is at what came since the last one. */
+START_TEST(progress_is_what_the_client_takes)
+{
+	enum protocol protocol = _i == 0 ? PROTOCOL_UNIX
+	                                 : PROTOCOL_UNIX_SEQPACKET;
+	struct conn *conn = open_conn(protocol, FRAMING_CHUNK);
+	enum counter cause;
+	static char data[60000];
+
+	while (conn->want != CONN_WANT_WRITE) {
+		send(client, data, sizeof(data), 0);
+		conn->want = (uint8_t)conn_ready(conn, &io, &cause);
+	}
+	for (int i = 0; i < 2; i++) {
+		ck_assert(!conn_progressed(conn));
+		ck_assert_uint_gt(read_some(data, sizeof(data)), 36 << 10);
+		ck_assert(conn_progressed(conn));
+	}
+	ck_assert(!conn_progressed(conn));
+	close(conn->fd);
+	ck_assert(!conn_progressed(conn));
+	conn_close(conn, &counters, COUNTER_CLOSED_SEND_TIMEOUT, 1);
+	close(client);
+}
+END_TEST
+
 START_TEST(a_reset_ends_the_connection)
 {
 	struct conn *conn = open_conn(PROTOCOL_UNIX, FRAMING_CHUNK);
@@ -251,6 +277,7 @@ conn_suite(void)
 	tcase_add_test(tests, a_record_too_long_to_answer_ends_the_connection);
 	tcase_add_test(tests, descriptors_that_come_along_are_closed);
 	tcase_add_loop_test(tests, a_slow_reader_loses_nothing, 0, 5);
+	tcase_add_loop_test(tests, progress_is_what_the_client_takes, 0, 2);
 	tcase_add_test(tests, a_reset_ends_the_connection);
 	tcase_add_test(tests, finish_answers_what_has_arrived_first);
 	tcase_add_test(tests, sendall_sends_all);
