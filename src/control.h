@@ -11,8 +11,8 @@
 #define CONTROL_ANSWER_MAX 4096
 
 /*
- * Asks the server pid to reload and waits for its answer.  0 when it did, else
- * -1 with the reason in answer.
+ * Asks the server pid to reload and waits for its answer, and for that of no
+ * other process.  0 when it did, else -1 with the reason in answer, printable.
  */
 int control_ask_reload(pid_t pid, char answer[CONTROL_ANSWER_MAX]);
 

@@ -87,8 +87,8 @@ run_program(const char *const *arguments)
 	_exit(127);
 }
 
-static void
-spawn(struct daemon *daemon, const char *const *arguments)
+void
+daemon_spawn(struct daemon *daemon, const char *const *arguments)
 {
 	int ends[2];
 	sigset_t none;
@@ -144,7 +144,7 @@ daemon_await(struct daemon *daemon, const char *text)
 void
 daemon_start(struct daemon *daemon, const char *const *arguments)
 {
-	spawn(daemon, arguments);
+	daemon_spawn(daemon, arguments);
 	daemon_await(daemon, "ready: ");
 }
 
@@ -160,7 +160,7 @@ daemon_start_config(struct daemon *daemon, const char *config)
 int
 daemon_run(struct daemon *daemon, const char *const *arguments)
 {
-	spawn(daemon, arguments);
+	daemon_spawn(daemon, arguments);
 	return daemon_wait(daemon);
 }
 

@@ -27,6 +27,9 @@ bool daemon_is_bare(void);
  */
 void daemon_pass(const int *fds, char *const *names, size_t count);
 
+/* Starts it with these arguments; daemon_wait waits for its end. */
+void daemon_spawn(struct daemon *daemon, const char *const *arguments);
+
 /* Starts it with these arguments, and waits until it is ready. */
 void daemon_start(struct daemon *daemon, const char *const *arguments);
 
