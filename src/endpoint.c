@@ -161,6 +161,22 @@ endpoint_spread(int fd)
 }
 
 void
+endpoint_leave(int fd, const struct address *own)
+{
+	struct sockaddr_in6 mapped = {
+		.sin6_family = AF_INET6,
+		.sin6_port = own->in6.sin6_port,
+		.sin6_addr.s6_addr = { [10] = 0xff, 0xff, 127, 0, 0, 1 },
+	};
+
+	/* From there only a socket of our own could send, and none does. */
+	if (connect(fd, &own->any, own->len) == -1 &&
+	    own->any.sa_family == AF_INET6)
+		/* Of "*" on a host where IPv6 is switched off. */
+		(void)connect(fd, (struct sockaddr *)&mapped, sizeof(mapped));
+}
+
+void
 endpoint_drop_syn(int fd)
 {
 	enum { FLAGS_AT = 13, SYN = 0x02 };

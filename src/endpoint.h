@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "address.h"
 #include "protocol.h"
 
 /*
@@ -45,6 +46,13 @@ int endpoint_set_shared(int fd, bool shared);
 void endpoint_gather(int fd);
 void endpoint_spread(int fd);
 void endpoint_wait(void);
+
+/*
+ * Has a UDP socket that is bound to own get nothing any more.  While one that
+ * others share the address with is closed, the kernel may still find it, and
+ * what it then gets is lost.
+ */
+void endpoint_leave(int fd, const struct address *own);
 
 /*
  * Has a TCP socket that listens let no one in any more.  Closed, it resets the

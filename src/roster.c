@@ -493,6 +493,7 @@ gather_others(struct roster *roster, struct listener_list *wanted)
 		    find_settings(wanted, listener) == NULL &&
 		    find_wanted_sibling(wanted, listener) != NULL) {
 			endpoint_gather(listener->fd);
+			endpoint_leave(listener->fd, &listener->bound);
 			any = true;
 		}
 	if (any)

@@ -316,6 +316,25 @@ START_TEST(they_live_through_a_restart)
 }
 END_TEST
 
+/* Though the manager has its socket for a while longer. */
+START_TEST(one_that_goes_gets_nothing_more)
+{
+	manager_open(20);
+	manager_start(&server, LISTENERS(UDP("3")));
+	port = daemon_port(&server, "udp 127.0.0.1");
+	manager_await_kept(".listener", 3);
+	/* The third, at a port of the kernel's choice. */
+	int kept = manager_fd(".listener-9-");
+	daemon_reload(&server, LISTENERS(UDP("2")), "reloaded");
+	open_clients();
+	send_all();
+	expect_all();
+	close_clients();
+	close(kept);
+	daemon_stop(&server);
+}
+END_TEST
+
 /* Whoever passes sockets decides how many there are. */
 START_TEST(a_passed_one_has_one)
 {
@@ -365,6 +384,7 @@ threads_suite(void)
 	tcase_add_test(tests, a_refused_reload_leaves_them);
 	tcase_add_test(tests, a_removed_listener_takes_all_of_them_along);
 	tcase_add_loop_test(tests, they_live_through_a_restart, 0, 3);
+	tcase_add_test(tests, one_that_goes_gets_nothing_more);
 	tcase_add_test(tests, a_passed_one_has_one);
 	suite_add_tcase(suite, tests);
 	return suite;

@@ -20,6 +20,7 @@ main(void)
 	srunner_add_suite(runner, source_suite());
 	srunner_add_suite(runner, config_suite());
 	srunner_add_suite(runner, options_suite());
+	srunner_add_suite(runner, endpoint_suite());
 	srunner_add_suite(runner, listener_suite());
 	srunner_add_suite(runner, conn_suite());
 	srunner_add_suite(runner, handover_suite());

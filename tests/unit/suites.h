@@ -10,6 +10,7 @@ Suite *burst_suite(void);
 Suite *config_suite(void);
 Suite *conn_suite(void);
 Suite *counters_suite(void);
+Suite *endpoint_suite(void);
 Suite *envelope_suite(void);
 Suite *framing_suite(void);
 Suite *handover_suite(void);
