@@ -31,6 +31,7 @@
 #define RECEIVED_MAX 65536       /* more than a datagram or a burst can have */
 #define PRIVILEGED_PORT_END 1024 /* echo, daytime, chargen, DNS, NTP ... */
 #define DRAIN_BATCHES_MAX 1024
+#define DRAIN_ERRORS_MAX 5 /* in a row */
 #define KICK_MS 20
 #define ERROR_PAUSE_MS 100
 #define LOG_EVERY_MS 60000 /* of errors between which datagrams arrive */
@@ -344,7 +345,7 @@ note_error(struct udp *udp, int problem)
 		clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
 }
 
-/* The number of datagrams answered or dropped. */
+/* 0, or why nothing was received. */
 static int
 receive_and_answer(struct udp *udp, int flags)
 {
@@ -363,7 +364,19 @@ receive_and_answer(struct udp *udp, int flags)
 	}
 	if (udp->timed != was_timed)
 		prepare_all(udp);
-	return n;
+	return n > 0 ? 0 : problem;
+}
+
+/* Answers what has arrived. */
+static void
+drain(struct udp *udp)
+{
+	udp->errors_in_a_row = 0;
+	for (int i = 0;
+	     i < DRAIN_BATCHES_MAX && udp->errors_in_a_row < DRAIN_ERRORS_MAX;
+	     i++)
+		if (receive_and_answer(udp, MSG_DONTWAIT) == EAGAIN)
+			break;
 }
 
 static void *
@@ -380,9 +393,7 @@ udp_run(void *arg)
 	pthread_sigmask(SIG_UNBLOCK, &kick, NULL);
 	while (!udp->stop)
 		receive_and_answer(udp, MSG_WAITFORONE);
-	for (int i = 0; i < DRAIN_BATCHES_MAX; i++)
-		if (receive_and_answer(udp, MSG_DONTWAIT) <= 0)
-			break;
+	drain(udp);
 	eventfd_write(udp->done_fd, 1);
 	return NULL;
 }

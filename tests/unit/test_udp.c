@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -23,17 +24,27 @@ settings_of(const char *format, int max_datagram)
 	return settings;
 }
 
+/* A socket on loopback, and its address. */
+static int
+open_socket(struct address *address)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	*address = (struct address){ .len = sizeof(address->in) };
+	address->in.sin_family = AF_INET;
+	address->in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	ck_assert_int_eq(bind(fd, &address->any, address->len), 0);
+	ck_assert_int_eq(getsockname(fd, &address->any, &address->len), 0);
+	return fd;
+}
+
 static void
 start(void)
 {
-	struct address address = { .len = sizeof(address.in) };
+	struct address address;
 	struct udp_settings settings = settings_of("ctime", 10);
 
-	address.in.sin_family = AF_INET;
-	address.in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	server_fd = socket(AF_INET, SOCK_DGRAM, 0);
-	ck_assert_int_eq(bind(server_fd, &address.any, address.len), 0);
-	ck_assert_int_eq(getsockname(server_fd, &address.any, &address.len), 0);
+	server_fd = open_socket(&address);
 	port = address_port(&address);
 	udp = udp_start(0, server_fd, PROTOCOL_UDP, &settings);
 	ck_assert_ptr_nonnull(udp);
@@ -120,6 +131,48 @@ START_TEST(a_failing_receive_does_not_end_the_thread)
 }
 END_TEST
 
+/* The next receive on fd fails: what it sent to a closed port came back. */
+static void
+have_receive_fail(int fd)
+{
+	struct pollfd failed = { .fd = fd };
+	struct address closed;
+	int on = 1;
+
+	ck_assert_int_eq(setsockopt(fd, IPPROTO_IP, IP_RECVERR, &on,
+			     sizeof(on)),
+	    0);
+	close(open_socket(&closed));
+	ck_assert_int_eq(sendto(fd, "x", 1, 0, &closed.any, closed.len), 1);
+	ck_assert_int_eq(poll(&failed, 1, -1), 1);
+	ck_assert_int_eq(failed.revents, POLLERR);
+}
+
+/* Most often a thread that is stopped at once has not received yet. */
+START_TEST(a_failing_receive_at_a_stop_loses_nothing)
+{
+	struct udp_settings settings = settings_of("ctime", 10);
+
+	for (int i = 0; i < 10; i++) {
+		struct counters sum = { 0 };
+		struct address address;
+		int other_fd = open_socket(&address);
+		have_receive_fail(other_fd);
+		int fd = client_udp(address_port(&address));
+		client_send(fd, "hello", 5);
+		struct udp *other = udp_start(1, other_fd, PROTOCOL_UDP,
+		    &settings);
+		ck_assert_ptr_nonnull(other);
+		udp_stop(other, &sum);
+		client_expect_datagram(fd, "hello", 5);
+		ck_assert_uint_eq(counters_get(&sum, COUNTER_RECEIVE_ERRORS),
+		    1);
+		close(fd);
+		close(other_fd);
+	}
+}
+END_TEST
+
 Suite *
 udp_suite(void)
 {
@@ -132,6 +185,7 @@ udp_suite(void)
 	tcase_add_test(tests, new_settings_hold_at_once);
 	tcase_add_test(tests, a_stop_never_hangs);
 	tcase_add_test(tests, a_failing_receive_does_not_end_the_thread);
+	tcase_add_test(tests, a_failing_receive_at_a_stop_loses_nothing);
 	suite_add_tcase(suite, tests);
 	return suite;
 }
