@@ -274,8 +274,9 @@ next_expiry_ms(const struct worker *worker)
 /*
  * How long to wait for events.  A connection that is handed over meanwhile and
  * says nothing raises no event, so the wait must end before such a one could
- * expire.  Only after an idle time without any connection does the worker wait
- * without end, and then the acceptor wakes it.
+ * expire as idle; for one that waits to send, the acceptor wakes the worker.
+ * Only after an idle time without any connection does it wait without end, and
+ * then the acceptor wakes it.
  */
 static int
 wait_ms(struct worker *worker)
@@ -448,6 +449,8 @@ worker_give(struct worker *worker, struct conn *conn)
 		.data.ptr = conn,
 	};
 	int fd = conn->fd;
+	/* The wait may be longer than its time to send. */
+	bool is_hasty = conn->want == CONN_WANT_WRITE;
 
 	worker->load++;
 	worker->giving = conn;
@@ -463,7 +466,7 @@ worker_give(struct worker *worker, struct conn *conn)
 		worker->lost_some = true;
 	}
 	worker->giving = NULL;
-	if (lost || worker->asleep)
+	if (lost || is_hasty || worker->asleep)
 		wake(worker);
 }
 

@@ -192,6 +192,39 @@ START_TEST(new_settings_reach_a_worker_that_sleeps)
 }
 END_TEST
 
+/* One taken over, with output kept, whose client has its buffers full. */
+START_TEST(who_does_not_read_is_not_waited_for_longer)
+{
+	struct worker_settings settings = settings_of("ctime", 3600 * 1000);
+	char filling[4096] = { 0 };
+	int ends[2];
+
+	settings.send_ms = 1;
+	ck_assert_int_eq(worker_set(worker, &settings), 0);
+	int fd = connect_client();
+	client_talk(fd, "hello");
+	close(fd);
+	await_load(0);
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0,
+			     ends),
+	    0);
+	while (write(ends[0], filling, sizeof(filling)) > 0)
+		;
+	struct conn *conn = conn_new(ends[0], PROTOCOL_UNIX, FRAMING_CHUNK,
+	    clock_ms());
+	ck_assert_ptr_nonnull(conn);
+	conn->want = CONN_WANT_WRITE;
+	ck_assert(slots_take(&slots));
+	worker_give(worker, conn);
+	await_load(0);
+	ck_assert_uint_eq(counters_get(worker_counters(worker),
+			      COUNTER_CLOSED_SEND_TIMEOUT),
+	    1);
+	close(ends[1]);
+}
+END_TEST
+
 START_TEST(drain_then_finish)
 {
 	int fd = connect_client();
@@ -279,6 +312,7 @@ worker_suite(void)
 	tcase_add_test(tests,
 	    two_that_cannot_be_polled_are_closed_by_a_busy_worker);
 	tcase_add_test(tests, new_settings_reach_a_worker_that_sleeps);
+	tcase_add_test(tests, who_does_not_read_is_not_waited_for_longer);
 	tcase_add_test(tests, drain_then_finish);
 	tcase_add_test(tests, abort_closes_all_and_stays_in_force);
 	suite_add_tcase(suite, tests);
