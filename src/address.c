@@ -141,6 +141,16 @@ address_is_multicast(const struct address *address)
 	       IN6_IS_ADDR_MULTICAST(&address->in6.sin6_addr);
 }
 
+/* The high half is the same for all there, the same low half may be elsewhere. */
+static uint64_t
+link_local_network(const struct sockaddr_in6 *in6)
+{
+	uint64_t interface;
+
+	memcpy(&interface, &in6->sin6_addr.s6_addr[8], sizeof(interface));
+	return be64toh(interface) ^ in6->sin6_scope_id * 0x9e3779b97f4a7c15;
+}
+
 uint64_t
 address_network(const struct address *address)
 {
@@ -149,6 +159,9 @@ address_network(const struct address *address)
 	/* No IPv6 unicast network is one of the 2^32 lowest. */
 	if (is_ipv4(address))
 		return ipv4_of(address);
+	if (address->any.sa_family == AF_INET6 &&
+	    IN6_IS_ADDR_LINKLOCAL(&address->in6.sin6_addr))
+		return link_local_network(&address->in6);
 	if (address->any.sa_family == AF_INET6)
 		memcpy(&network, &address->in6.sin6_addr, sizeof(network));
 	return be64toh(network);

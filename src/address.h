@@ -44,7 +44,8 @@ bool address_is_multicast(const struct address *address);
 
 /*
  * The network that counts as one source: the /32 of an IPv4 address, the /64 of
- * an IPv6 address.  No two networks have the same number.
+ * an IPv6 address.  No two of these have the same number.  A link-local IPv6
+ * address counts for itself, and has hardly ever the number of another.
  */
 uint64_t address_network(const struct address *address);
 

@@ -122,6 +122,21 @@ START_TEST(groups_into_networks)
 }
 END_TEST
 
+/* All are in fe80::/64, on whatever link. */
+START_TEST(tells_link_local_ones_apart)
+{
+	struct address a = inet("fe80::1:2", 1), b = inet("fe80::1:3", 1);
+	struct address same = inet("fe80::1:2", 9), c = a;
+
+	a.in6.sin6_scope_id = b.in6.sin6_scope_id = 2;
+	same.in6.sin6_scope_id = 2;
+	c.in6.sin6_scope_id = 3;
+	ck_assert_uint_eq(address_network(&a), address_network(&same));
+	ck_assert_uint_ne(address_network(&a), address_network(&b));
+	ck_assert_uint_ne(address_network(&a), address_network(&c));
+}
+END_TEST
+
 START_TEST(compares)
 {
 	struct address a = inet("10.0.0.1", 1), b = inet("10.0.0.1", 1);
@@ -145,6 +160,7 @@ address_suite(void)
 	tcase_add_test(tests, the_longest_name_fits);
 	tcase_add_loop_test(tests, tells_kinds, 0, 11);
 	tcase_add_test(tests, groups_into_networks);
+	tcase_add_test(tests, tells_link_local_ones_apart);
 	tcase_add_test(tests, compares);
 	suite_add_tcase(suite, tests);
 	return suite;
