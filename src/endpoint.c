@@ -46,8 +46,10 @@ set_up_udp(int fd, sa_family_t family)
 	/* A burst comes as one; singly where the kernel is older than that. */
 	set(fd, IPPROTO_UDP, UDP_GRO, 1);
 	/* The reply is to come from the very address that was asked. */
-	if (family == AF_INET6)
-		return set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+	if (family == AF_INET6 &&
+	    set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) == -1)
+		return -1;
+	/* Of IPv4 only this tells a broadcast, also on a socket for both. */
 	return set(fd, IPPROTO_IP, IP_PKTINFO, 1);
 }
 

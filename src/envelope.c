@@ -1,5 +1,6 @@
 #include "envelope.h"
 
+#include <arpa/inet.h>
 #include <netinet/udp.h>
 #include <string.h>
 
@@ -56,6 +57,24 @@ is_address(const struct cmsghdr *control)
 		   control->cmsg_type == IPV6_PKTINFO);
 }
 
+/* Whether it is a multicast or broadcast address. */
+static bool
+is_of_many(const struct cmsghdr *control)
+{
+	if (control->cmsg_level == IPPROTO_IPV6) {
+		const struct in6_pktinfo *info = (void *)CMSG_DATA(control);
+		return IN6_IS_ADDR_MULTICAST(&info->ipi6_addr);
+	}
+	const struct in_pktinfo *info = (void *)CMSG_DATA(control);
+	uint32_t to = ntohl(info->ipi_addr.s_addr);
+	if (IN_MULTICAST(to) || to == INADDR_BROADCAST)
+		return true;
+	/* For any but one of the host's the kernel names one; it names none
+	 * for a datagram that came before it was asked to. */
+	return info->ipi_spec_dst.s_addr != INADDR_ANY &&
+	       info->ipi_spec_dst.s_addr != info->ipi_addr.s_addr;
+}
+
 void
 envelope_open(struct msghdr *header, struct envelope *envelope)
 {
@@ -65,12 +84,14 @@ envelope_open(struct msghdr *header, struct envelope *envelope)
 	envelope->segment_len = 0;
 	envelope->is_timed = false;
 	envelope->sender = (uid_t)-1; /* owns no file */
+	envelope->is_to_many = false;
 	for (at = CMSG_FIRSTHDR(header); at != NULL; at = next) {
 		next = CMSG_NXTHDR(header, at);
 		if (at->cmsg_level == IPPROTO_UDP && at->cmsg_type == UDP_GRO) {
 			envelope->segment_len = read_segment(at);
 		} else if (is_address(at)) {
 			size_t len = CMSG_ALIGN(at->cmsg_len);
+			envelope->is_to_many |= is_of_many(at);
 			clear_interface(at);
 			if (kept != (char *)at)
 				memmove(kept, at, len);

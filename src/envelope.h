@@ -17,6 +17,7 @@
  */
 struct envelope {
 	size_t segment_len; /* of a burst; 0: the datagram came alone */
+	bool is_to_many;    /* to a multicast or broadcast address */
 	bool is_timed;
 	struct timespec arrived; /* where it is */
 	uid_t sender;            /* who sent it, of a Unix client */

@@ -43,6 +43,7 @@
 struct datagram {
 	struct address source;
 	uid_t sender; /* of a Unix client */
+	bool is_to_many;
 	struct iovec piece;
 	_Alignas(struct cmsghdr) char control[ENVELOPE_MAX];
 	char bytes[STAMP_TEXT_MAX + RECEIVED_MAX];
@@ -200,7 +201,7 @@ guard(struct udp *udp, struct datagram *datagram, size_t len,
 		return COUNTER_DROPPED_OVERSIZE;
 	if (address_port(source) < PRIVILEGED_PORT_END ||
 	    is_own_port(udp, address_port(source)) ||
-	    address_is_multicast(source))
+	    address_is_multicast(source) || datagram->is_to_many)
 		return COUNTER_DROPPED_PORT;
 	if (!address_is_loopback(source) &&
 	    !ratelimit_allow(&udp->limit, address_network(source),
@@ -214,7 +215,8 @@ log_datagram(const struct udp *udp, const struct address *source, size_t len,
     enum counter verdict)
 {
 	static const char *const verdicts[] = {
-		[COUNTER_DROPPED_PORT] = "dropped: a port never answered",
+		[COUNTER_DROPPED_PORT] =
+		    "dropped: a port or address never answered",
 		[COUNTER_DROPPED_SEND] = "dropped: can't be answered",
 		[COUNTER_DROPPED_UNNAMED] = "dropped: no address to answer to",
 		[COUNTER_DROPPED_RATE] = "dropped: over the rate limit",
@@ -288,6 +290,7 @@ answer_one(struct udp *udp, int i, struct turn *turn)
 
 	datagram->source.len = header->msg_namelen;
 	envelope_open(header, &envelope);
+	datagram->is_to_many = envelope.is_to_many;
 	if (udp->timed)
 		set_stamp(udp, turn,
 		    envelope.is_timed ? &envelope.arrived : &turn->now);

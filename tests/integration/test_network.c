@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
@@ -241,6 +242,85 @@ START_TEST(two_addresses_answer_for_themselves)
 }
 END_TEST
 
+static void
+allow_any_source(const char *family)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/sys/net/%s/ip_nonlocal_bind",
+	    family);
+	FILE *file = fopen(path, "w");
+	if (file == NULL)
+		return;
+	fputs("1", file);
+	fclose(file);
+}
+
+static void
+send_ipv4(const char *ip)
+{
+	struct sockaddr_in to = inet(ip, 21567), by = inet("127.0.0.1", 0);
+	int on = 1, fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	setsockopt(fd, SOL_SOCKET, SO_BROADCAST, &on, sizeof(on));
+	setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &by.sin_addr,
+	    sizeof(by.sin_addr));
+	ck_assert_int_eq(sendto(fd, "x", 1, 0, (struct sockaddr *)&to,
+			     sizeof(to)),
+	    1);
+	close(fd);
+}
+
+/* False where there can be no device to send it by. */
+static bool
+send_to_all_nodes(void)
+{
+	struct sockaddr_in6 to = {
+		.sin6_family = AF_INET6,
+		.sin6_port = htons(21567),
+	};
+
+	if (system("ip link add many type veth peer name other &&"
+		   "ip link set many up && ip link set other up &&"
+		   "ip addr add fe80::9/64 dev many nodad") != 0) {
+		puts("skipped: no device for IPv6 multicast");
+		return false;
+	}
+	to.sin6_scope_id = if_nametoindex("many");
+	inet_pton(AF_INET6, "ff02::1", &to.sin6_addr);
+	int fd = socket(AF_INET6, SOCK_DGRAM, 0);
+	ck_assert_int_eq(sendto(fd, "x", 1, 0, (struct sockaddr *)&to,
+			     sizeof(to)),
+	    1);
+	close(fd);
+	return true;
+}
+
+/* Though the host may send from an address that is none of its own. */
+START_TEST(what_is_for_many_is_not_answered)
+{
+	static const char *const addresses[] = { "0.0.0.0:21567", "21567" };
+	unsigned long long dropped = 2;
+	struct daemon server;
+
+	if (!enter_own_network())
+		return;
+	allow_any_source("ipv4");
+	allow_any_source("ipv6");
+	start_udp(&server, addresses[_i]);
+	send_ipv4("127.255.255.255");
+	send_ipv4("224.0.0.1");
+	if (_i == 1 && send_to_all_nodes())
+		dropped++;
+	daemon_await_counter(&server, "dropped_port", dropped);
+	ck_assert_uint_eq(daemon_counter(&server, "udp_messages_out"), 0);
+	send_ipv4("127.3.4.5");
+	send_ipv4("10.99.0.2");
+	daemon_await_counter(&server, "udp_messages_out", 2);
+	daemon_stop(&server);
+}
+END_TEST
+
 /* As on a kernel without IPv6; for this process and its children. */
 static void
 forbid_ipv6(void)
@@ -367,6 +447,7 @@ network_suite(void)
 	tcase_add_test(tests, a_loop_with_an_echo_ends_by_growth);
 	tcase_add_test(tests, a_loop_with_a_constant_answerer_ends_by_the_rate);
 	tcase_add_test(tests, two_addresses_answer_for_themselves);
+	tcase_add_loop_test(tests, what_is_for_many_is_not_answered, 0, 2);
 	tcase_add_test(tests, a_host_without_ipv6_is_served);
 	tcase_add_test(tests, a_mute_name_server_costs_a_reload_only);
 	suite_add_tcase(suite, tests);

@@ -1,3 +1,4 @@
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/udp.h>
 #include <string.h>
@@ -35,7 +36,6 @@ add_ipv4(void)
 {
 	struct in_pktinfo info = {
 		.ipi_ifindex = 3,
-		.ipi_spec_dst.s_addr = htonl(INADDR_LOOPBACK),
 		.ipi_addr.s_addr = htonl(INADDR_LOOPBACK + 1),
 	};
 
@@ -65,6 +65,42 @@ START_TEST(the_reply_goes_from_the_address_asked)
 	expect_ipv4(CMSG_FIRSTHDR(&header));
 	ck_assert_uint_eq(header.msg_controllen,
 	    CMSG_SPACE(sizeof(struct in_pktinfo)));
+}
+END_TEST
+
+START_TEST(an_address_of_many_is_told)
+{
+	static const struct {
+		const char *asked, *local; /* none: the kernel doesn't tell */
+		bool many;
+	} cases[] = {
+		{ "127.3.4.5", "127.3.4.5", false },
+		{ "192.0.2.7", "192.0.2.7", false },
+		{ "192.0.2.7", "0.0.0.0", false },
+		{ "192.0.2.255", "192.0.2.7", true },
+		{ "255.255.255.255", "192.0.2.7", true },
+		{ "255.255.255.255", "0.0.0.0", true },
+		{ "224.0.0.1", "192.0.2.7", true },
+		{ "224.0.0.1", "0.0.0.0", true },
+		{ "fe80::1", NULL, false },
+		{ "2001:db8::1", NULL, false },
+		{ "::ffff:192.0.2.7", NULL, false },
+		{ "ff02::1", NULL, true },
+	};
+	struct in_pktinfo info = { .ipi_ifindex = 3 };
+	struct in6_pktinfo info6 = { .ipi6_ifindex = 3 };
+	struct envelope envelope;
+
+	if (cases[_i].local == NULL) {
+		inet_pton(AF_INET6, cases[_i].asked, &info6.ipi6_addr);
+		add(IPPROTO_IPV6, IPV6_PKTINFO, &info6, sizeof(info6));
+	} else {
+		inet_pton(AF_INET, cases[_i].asked, &info.ipi_addr);
+		inet_pton(AF_INET, cases[_i].local, &info.ipi_spec_dst);
+		add(IPPROTO_IP, IP_PKTINFO, &info, sizeof(info));
+	}
+	envelope_open(&header, &envelope);
+	ck_assert(envelope.is_to_many == cases[_i].many);
 }
 END_TEST
 
@@ -165,6 +201,7 @@ envelope_suite(void)
 
 	tcase_add_checked_fixture(tests, start, NULL);
 	tcase_add_test(tests, the_reply_goes_from_the_address_asked);
+	tcase_add_loop_test(tests, an_address_of_many_is_told, 0, 12);
 	tcase_add_loop_test(tests, an_interface_stays_for_a_link_local_address,
 	    0, 2);
 	tcase_add_loop_test(tests, a_burst_is_asked_for_as_it_came, 0, 2);
