@@ -196,6 +196,13 @@ END_TEST
 START_TEST(who_does_not_read_is_not_waited_for_longer)
 {
 	struct worker_settings settings = settings_of("ctime", 3600 * 1000);
+	struct conn_state state = {
+		.protocol = PROTOCOL_UNIX,
+		.framing = FRAMING_CHUNK,
+		.messages = 1,
+		.out_len = 5,
+		.bytes = "hello",
+	};
 	char filling[4096] = { 0 };
 	int ends[2];
 
@@ -211,10 +218,8 @@ START_TEST(who_does_not_read_is_not_waited_for_longer)
 	    0);
 	while (write(ends[0], filling, sizeof(filling)) > 0)
 		;
-	struct conn *conn = conn_new(ends[0], PROTOCOL_UNIX, FRAMING_CHUNK,
-	    clock_ms());
+	struct conn *conn = conn_restore(ends[0], &state, clock_ms());
 	ck_assert_ptr_nonnull(conn);
-	conn->want = CONN_WANT_WRITE;
 	ck_assert(slots_take(&slots));
 	worker_give(worker, conn);
 	await_load(0);
