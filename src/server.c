@@ -244,6 +244,32 @@ begin_stop(struct server *server)
 	pool_order(&server->pool, WORKER_DRAIN);
 }
 
+/* The next process ends at once where the configuration is wrong by now. */
+static bool
+another_can_start(const struct server *server)
+{
+	struct config *config = NULL;
+	char *reasons = NULL;
+	size_t len;
+	FILE *errors = open_memstream(&reasons, &len);
+
+	if (errors == NULL)
+		return true;
+	int status = options_load(server->options, &config, errors);
+	if (status != 0) {
+		/* What the system lacked for a moment is no fault of it. */
+		rewind(errors);
+		status = options_load(server->options, &config, errors);
+	}
+	fclose(errors);
+	if (status == 0)
+		config_free(config);
+	else
+		log_lines(reasons);
+	free(reasons);
+	return status == 0;
+}
+
 /*
  * A restart: what the service manager can keep for the next process stays open.
  * All else comes to its end as at a stop.
@@ -254,6 +280,12 @@ begin_restart(struct server *server)
 	size_t places = handover_places((size_t)server->pool.slots.taken);
 
 	places += roster_stored(&server->roster);
+	if (fdstore_size() > 0 && !another_can_start(server)) {
+		log_warning("another process can't start with this "
+			    "configuration: connections end");
+		begin_stop(server);
+		return;
+	}
 	if (fdstore_size() < places) {
 		if (fdstore_size() > 0)
 			log_warning("a restart wants %zu places of the service "

@@ -149,6 +149,29 @@ START_TEST(a_client_that_does_not_read_loses_nothing)
 }
 END_TEST
 
+/* The next process could not start, and what was left to it would be lost. */
+START_TEST(with_a_bad_file_a_restart_is_a_stop)
+{
+	start_first(100);
+	manager_await_kept(".listener", 4);
+	int fd = client_tcp(port);
+	client_talk(fd, "hello");
+	daemon_pause(&server);
+	client_send(fd, "unanswered", 10);
+	scratch_write("conf", "workers = \"many\";");
+	daemon_signal(&server, SIGUSR2);
+	daemon_signal(&server, SIGCONT);
+	client_expect(fd, "unanswered", 10);
+	client_expect_end(fd);
+	ck_assert_int_eq(daemon_wait(&server), 0);
+	ck_assert_ptr_nonnull(
+	    strstr(server.log, "conf:1: workers: wants a whole number"));
+	manager_await_kept(".", 0);
+	free(server.log);
+	close(fd);
+}
+END_TEST
+
 START_TEST(a_stop_leaves_nothing)
 {
 	start_first(100);
@@ -383,6 +406,7 @@ handover_suite(void)
 	tcase_add_test(tests, connections_live_through_restarts);
 	tcase_add_test(tests, the_middle_of_a_line_stays_one);
 	tcase_add_test(tests, a_client_that_does_not_read_loses_nothing);
+	tcase_add_test(tests, with_a_bad_file_a_restart_is_a_stop);
 	tcase_add_test(tests, a_stop_leaves_nothing);
 	tcase_add_test(tests, states_of_another_version_are_not_misread);
 	tcase_add_test(tests, listeners_live_through_a_kill);
