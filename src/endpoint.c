@@ -10,6 +10,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+/* Newer than the C library's headers; of Linux 6.16. */
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83
+#endif
+
 #define UNSENT_MAX (64 * 1024)
 
 static int
@@ -40,6 +45,16 @@ set_up_tcp(int fd)
 	return set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 }
 
+/*
+ * A descriptor may be one whose close takes its time, and the last one of it:
+ * whoever sends such a thing is told so, where the kernel can.
+ */
+static void
+refuse_descriptors(int fd)
+{
+	set(fd, SOL_SOCKET, SO_PASSRIGHTS, 0);
+}
+
 static int
 set_up_udp(int fd, sa_family_t family)
 {
@@ -58,6 +73,7 @@ endpoint_set_up_conn(int fd, enum protocol protocol)
 {
 	if (protocol == PROTOCOL_TCP)
 		return set_up_tcp(fd);
+	refuse_descriptors(fd);
 	/* Tells an empty record from the end of a connection. */
 	if (protocol == PROTOCOL_UNIX_SEQPACKET)
 		return set(fd, SOL_SOCKET, SO_PASSCRED, 1);
@@ -69,9 +85,11 @@ endpoint_set_up(int fd, enum protocol protocol, sa_family_t family)
 {
 	if (protocol == PROTOCOL_UDP)
 		return set_up_udp(fd, family);
-	/* Tells whose socket a datagram may be answered at. */
-	if (protocol == PROTOCOL_UNIX_DGRAM)
+	if (protocol == PROTOCOL_UNIX_DGRAM) {
+		refuse_descriptors(fd);
+		/* Tells whose socket a datagram may be answered at. */
 		return set(fd, SOL_SOCKET, SO_PASSCRED, 1);
+	}
 	/* Inherited, which spares a system call for each connection. */
 	return endpoint_set_up_conn(fd, protocol);
 }

@@ -8,6 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* What the kernel says for each user that it can't name, and each file of one. */
+#define UNKNOWN_USER 65534
+
 void
 mailbox_init(struct mailbox *mailbox)
 {
@@ -20,7 +23,7 @@ open_own(const char *path, uid_t owner)
 {
 	struct stat status;
 
-	if (path[0] != '/') {
+	if (path[0] != '/' || owner == UNKNOWN_USER) {
 		errno = ENOTSOCK;
 		return -1;
 	}
@@ -50,7 +53,7 @@ mailbox_hold(struct mailbox *mailbox, struct address *source, uid_t owner)
 	size_t begin = offsetof(struct sockaddr_un, sun_path);
 	char path[sizeof(source->un.sun_path) + 1] = "";
 
-	/* An abstract name is no file: nobody else can have it. */
+	/* An abstract name is no file, and leads to who has it, not beyond. */
 	if (source->len > begin && source->un.sun_path[0] == '\0')
 		return 0;
 	if (!is_held(mailbox, source, owner)) {

@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "endpoint.h"
 #include "log.h"
+#include "mailbox.h"
 #include "udp.h"
 
 /*
@@ -703,8 +704,11 @@ roster_fds(const struct roster *roster)
 	size_t count = 0;
 
 	/* A datagram thread has an eventfd besides. */
-	TAILQ_FOREACH (listener, &roster->listeners, link)
+	TAILQ_FOREACH (listener, &roster->listeners, link) {
 		count += is_datagram(listener) ? 2 : 1;
+		if (listener->protocol == PROTOCOL_UNIX_DGRAM)
+			count += MAILBOX_MAX;
+	}
 	return count;
 }
 

@@ -26,6 +26,7 @@
 
 #define EVENTS_MAX 64
 #define FDS_A_WORKER 2
+#define ANSWERED_MS 1000
 #define FDS_RESERVED 48 /* standard streams, epoll, signals, files read ... */
 
 enum phase { RUNNING, STOPPING, ENDED };
@@ -43,6 +44,9 @@ struct server {
 	struct pool pool;
 	struct roster roster;
 	struct pulse pulse;
+	pid_t asker; /* of the reload that was answered last, and its name */
+	int asker_name;
+	uint64_t answered_ms;
 	struct fdstore_fd *passed; /* by the service manager, at the start */
 	size_t passed_count;
 	struct counters
@@ -191,19 +195,35 @@ reload(struct server *server, char **reasons)
 	return config != NULL;
 }
 
+/* Who waits asks again; that may have come while the answer was made. */
+static bool
+is_answered(const struct server *server, const struct signalfd_siginfo *info)
+{
+	return info->ssi_code == SI_QUEUE &&
+	       server->asker == (pid_t)info->ssi_pid &&
+	       server->asker_name == info->ssi_int &&
+	       clock_ms() - server->answered_ms < ANSWERED_MS;
+}
+
 static void
 take_reload(struct server *server, const struct signalfd_siginfo *info)
 {
 	char *reasons = NULL;
 	const char *answer = "stopping";
 
+	if (is_answered(server, info))
+		return;
 	if (server->phase == RUNNING && reload(server, &reasons))
 		answer = "";
 	else if (server->phase == RUNNING)
 		answer = reasons != NULL && *reasons != '\0' ? reasons
 		                                             : "out of memory";
-	if (info->ssi_code == SI_QUEUE)
+	if (info->ssi_code == SI_QUEUE) {
 		control_answer(info->ssi_int, answer);
+		server->asker = (pid_t)info->ssi_pid;
+		server->asker_name = info->ssi_int;
+		server->answered_ms = clock_ms();
+	}
 	free(reasons);
 }
 

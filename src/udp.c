@@ -241,12 +241,14 @@ static bool
 admit(struct udp *udp, struct datagram *datagram, size_t len,
     const struct turn *turn)
 {
+	/* A reload may change the level meanwhile. */
+	bool is_shown = log_enabled(LOG_DEBUG);
 	struct address source;
 
-	if (log_enabled(LOG_DEBUG))
+	if (is_shown)
 		source = datagram->source;
 	enum counter verdict = guard(udp, datagram, len, turn);
-	if (log_enabled(LOG_DEBUG))
+	if (is_shown)
 		log_datagram(udp, &source, len, verdict);
 	if (verdict == COUNTER_EVENTS)
 		return true;

@@ -26,7 +26,7 @@ COUNTERS = ("closed_idle", "closed_send_timeout", "closed_error",
 # What the allocator calls: it may find a way round a failure.
 ALLOCATOR = {"brk", "madvise", "mmap", "mprotect", "munmap"}
 # Calls that a run like that of the discovery need not make in its time.
-SELDOM = ALLOCATOR | {"prctl", "read of events"}
+SELDOM = ALLOCATOR | {"ioctl", "prctl", "read of events"}
 LINE = re.compile(r"^(\d+) +(\w+)\((?:\d+<(.*?)>)?", re.M)
 
 EXTRA = """,

@@ -57,6 +57,23 @@ START_TEST(tcp_over_ipv4_and_ipv6)
 }
 END_TEST
 
+/* One that lingers would hold up whoever closes it. */
+START_TEST(descriptors_are_refused)
+{
+	int stream = client_unix("chunk", SOCK_STREAM);
+	int record = client_unix("packet", SOCK_SEQPACKET);
+
+	if (client_may_refuse_descriptors(stream)) {
+		ck_assert(!client_send_descriptor(stream, "hello"));
+		ck_assert(!client_send_descriptor(record, "hello"));
+		client_expect(stream, "hello", 5);
+		client_expect_datagram(record, "hello", 5);
+	}
+	close(stream);
+	close(record);
+}
+END_TEST
+
 START_TEST(unix_stream)
 {
 	int fd = client_unix("chunk", SOCK_STREAM);
@@ -371,6 +388,7 @@ stream_suite(void)
 	tcase_add_checked_fixture(tests, start, stop);
 	tcase_add_test(tests, tcp_over_ipv4_and_ipv6);
 	tcase_add_test(tests, unix_stream);
+	tcase_add_test(tests, descriptors_are_refused);
 	tcase_add_test(tests, seqpacket_keeps_records);
 	tcase_add_test(tests, half_close_is_answered_in_full);
 	tcase_add_test(tests, one_byte_at_a_time);

@@ -1,6 +1,7 @@
 #ifndef CLIENT_H
 #define CLIENT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -19,8 +20,14 @@ int client_unix(const char *path, int type);
 
 void client_send(int fd, const void *data, size_t len);
 
-/* Sends text, and a file descriptor with it; Unix. */
-void client_send_descriptor(int fd, const char *text);
+/*
+ * Sends text, and a file descriptor with it, or without where the kernel says
+ * that the server wants none: then false; Unix.
+ */
+bool client_send_descriptor(int fd, const char *text);
+
+/* Whether the kernel can say so. */
+bool client_may_refuse_descriptors(int fd);
 
 /* Reads until len bytes are there. */
 void client_read(int fd, void *data, size_t len);
