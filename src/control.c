@@ -83,7 +83,7 @@ ask(int fd, pid_t pid, union sigval value, char answer[CONTROL_ANSWER_MAX])
 		if (clock_ms() >= again_ms) {
 			if (sigqueue(pid, SIGHUP, value) == -1)
 				return -1;
-			again_ms = clock_ms() + AGAIN_S * 1000;
+			again_ms = clock_ms() + AGAIN_S * (uint64_t)1000;
 		}
 		ssize_t len = receive(fd, answer, &sender);
 		if (len == -1 && errno != EAGAIN && errno != EINTR)

@@ -148,7 +148,7 @@ END_TEST
 static int
 local_port(int fd)
 {
-	struct sockaddr_in address;
+	struct sockaddr_in address = { 0 };
 	socklen_t len = sizeof(address);
 
 	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &len), 0);
