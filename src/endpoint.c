@@ -189,11 +189,15 @@ endpoint_leave(int fd, const struct address *own)
 		.sin6_addr.s6_addr = { [10] = 0xff, 0xff, 127, 0, 0, 1 },
 	};
 
-	/* From there only a socket of our own could send, and none does. */
-	if (connect(fd, &own->any, own->len) == -1 &&
+	/*
+	 * From there only a socket of our own could send, and none does.  By
+	 * syscall(2), for ThreadSanitizer takes a connect(2) for the making of
+	 * the descriptor, which another thread has in use.
+	 */
+	if (syscall(SYS_connect, fd, &own->any, own->len) == -1 &&
 	    own->any.sa_family == AF_INET6)
 		/* Of "*" on a host where IPv6 is switched off. */
-		(void)connect(fd, (struct sockaddr *)&mapped, sizeof(mapped));
+		syscall(SYS_connect, fd, &mapped, sizeof(mapped));
 }
 
 void
