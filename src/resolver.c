@@ -119,9 +119,11 @@ find_name(struct request *request, uint64_t deadline_ms,
 		request_free(request);
 		return system_problem(rc);
 	}
-	pthread_detach(thread);
-	if (!await_answer(request, deadline_ms))
+	if (!await_answer(request, deadline_ms)) {
+		pthread_detach(thread);
 		return system_problem(ETIMEDOUT);
+	}
+	pthread_join(thread, NULL);
 	int problem = request->problem, problem_errno = request->problem_errno;
 	*found = request->found;
 	request->found = NULL;
