@@ -31,7 +31,7 @@ PKG_CONFIG ?= pkg-config
 PACKAGES = libconfig libsystemd
 
 CPPFLAGS_ALL = -D_GNU_SOURCE -DVERSION='"$(VERSION)"' \
-	-DSYSCONFDIR='"$(sysconfdir)"' -Isrc -Itests/support \
+	-DSYSCONFDIR='"$(sysconfdir)"' -Isrc -Itests \
 	$(shell $(PKG_CONFIG) --cflags $(PACKAGES) 2>/dev/null) $(CPPFLAGS)
 WARNINGS = -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes \
 	-Wmissing-prototypes -Wvla -Wpointer-arith -Wundef \
@@ -60,12 +60,16 @@ $(error VARIANT is none, asan, tsan or coverage)
 endif
 
 PROGRAM = $(BUILD)/timestampd
-OBJECTS = $(patsubst src/%.c,$(BUILD)/%.o,$(sort $(wildcard src/*.c)))
-ROOMS = $(filter-out $(BUILD)/main.o,$(OBJECTS))
+SRC = $(sort $(wildcard src/*.c src/*/*.c))
+OBJECTS = $(SRC:src/%.c=$(BUILD)/%.o)
+# The tests and fuzz targets link everything but main.
+ROOMS = $(filter-out $(BUILD)/timestampd.o,$(OBJECTS))
 UNIT = $(BUILD)/unit-tests
-UNIT_OBJECTS = $(patsubst tests/%.c,$(BUILD)/%.o,$(sort $(wildcard tests/unit/*.c)))
-SUPPORT_OBJECTS = \
-	$(patsubst tests/%.c,$(BUILD)/%.o,$(sort $(wildcard tests/support/*.c)))
+UNIT_OBJECTS = \
+	$(patsubst tests/%.c,$(BUILD)/%.o,\
+		$(sort $(wildcard tests/unit/*.c tests/unit/*/*.c)))
+HARNESS_OBJECTS = \
+	$(patsubst tests/%.c,$(BUILD)/%.o,$(sort $(wildcard tests/harness/*.c)))
 INTEGRATION = $(BUILD)/integration-tests
 INTEGRATION_OBJECTS = \
 	$(patsubst tests/%.c,$(BUILD)/%.o,$(sort $(wildcard tests/integration/*.c)))
@@ -81,7 +85,7 @@ FUZZ_SECONDS ?= 60
 FUZZ_CC ?= clang
 REPLAYS = $(FUZZ_TARGETS:%=$(BUILD)/fuzz/replay-%)
 CHECK_LIBS = $(shell $(PKG_CONFIG) --libs check)
-SOURCES = $(wildcard src/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch])
+SOURCES = $(wildcard src/*.[ch] src/*/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch])
 
 all: $(PROGRAM)
 
@@ -108,14 +112,14 @@ $(BUILD)/flags: FORCE
 	@echo "$(subst ",\",$(FLAGS))" | cmp -s - $@ || \
 		echo "$(subst ",\",$(FLAGS))" >$@
 
--include $(patsubst %.o,%.d,$(OBJECTS) $(UNIT_OBJECTS) $(SUPPORT_OBJECTS) \
+-include $(patsubst %.o,%.d,$(OBJECTS) $(UNIT_OBJECTS) $(HARNESS_OBJECTS) \
 	$(INTEGRATION_OBJECTS) $(LOAD_OBJECTS) $(LIMITS:=.o) \
 	$(patsubst tests/%.c,$(BUILD)/%.o,$(wildcard tests/fuzz/*.c)))
 
-$(UNIT): $(UNIT_OBJECTS) $(SUPPORT_OBJECTS) $(ROOMS)
+$(UNIT): $(UNIT_OBJECTS) $(HARNESS_OBJECTS) $(ROOMS)
 	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) $(CHECK_LIBS)
 
-$(INTEGRATION): $(INTEGRATION_OBJECTS) $(SUPPORT_OBJECTS)
+$(INTEGRATION): $(INTEGRATION_OBJECTS) $(HARNESS_OBJECTS)
 	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(CHECK_LIBS)
 
 $(LOAD): $(LOAD_OBJECTS)
@@ -129,7 +133,8 @@ $(BUILD)/fuzz/replay-%: $(BUILD)/fuzz/fuzz_%.o $(BUILD)/fuzz/replay.o $(ROOMS)
 
 .SECONDARY: $(patsubst tests/%.c,$(BUILD)/%.o,$(wildcard tests/fuzz/*.c))
 
-build/fuzz/%: tests/fuzz/fuzz_%.c $(filter-out src/main.c,$(wildcard src/*.[ch]))
+build/fuzz/%: tests/fuzz/fuzz_%.c \
+		$(filter-out src/timestampd.c,$(wildcard src/*.[ch] src/*/*.[ch]))
 	@mkdir -p $(@D)
 	$(FUZZ_CC) $(CPPFLAGS_ALL) -std=gnu17 -pthread -g -O1 \
 		-fsanitize=fuzzer,address,undefined \
@@ -173,11 +178,11 @@ endif
 
 # The system calls of the integration run against the unit's filter.
 check-calls: all $(INTEGRATION)
-	PROGRAM=$(PROGRAM) TESTS=$(INTEGRATION) tests/calls
+	PROGRAM=$(PROGRAM) TESTS=$(INTEGRATION) tests/build/calls
 
 # The hardening flags have done what they are there for.
 check-hardening: all
-	CC="$(CC)" tests/hardening/run $(PROGRAM) $(OBJECTS)
+	CC="$(CC)" tests/build/hardening $(PROGRAM) $(OBJECTS)
 
 # The server with system calls that fail, and without memory.  FAULT=-f makes
 # every call fail in every way.
@@ -239,7 +244,7 @@ bench: all bench-programs
 coverage:
 	rm -rf build/coverage-gcc
 	$(MAKE) CC=gcc VARIANT=coverage CFLAGS="-O0 -g" check
-	@cd build/coverage-gcc && gcov -n -r -s ../.. *.gcda 2>/dev/null | \
+	@cd build/coverage-gcc && gcov -n -r -s ../.. *.gcda */*.gcda 2>/dev/null | \
 	awk -F"[ ':%]+" '/^File/ { file = $$2 } \
 		/^Lines/ && file ~ /^src\/.*c$$/ { \
 			lines += $$5; hit += $$3 * $$5 / 100; \
@@ -249,9 +254,9 @@ coverage:
 			100 * hit / lines, lines }'
 
 # gcc loses sight of what is stored in an array of a struct by a counted index.
-ANALYZE_source = -Wno-analyzer-malloc-leak # source->files, source->lines
+ANALYZE_config/config_file = -Wno-analyzer-malloc-leak
 check-analyzer:
-	@set -e; $(foreach room,$(patsubst src/%.c,%,$(wildcard src/*.c)), \
+	@set -e; $(foreach room,$(SRC:src/%.c=%), \
 		echo "-fanalyzer src/$(room).c"; \
 		gcc $(CPPFLAGS_ALL) -std=gnu17 -O2 -Werror -fanalyzer \
 			$(ANALYZE_$(room)) -c -o /dev/null src/$(room).c;)
@@ -268,9 +273,10 @@ lint: check-analyzer
 		-DSYSCONFDIR='""' -DVERSION='""' -Isrc src tests
 	clang-tidy --quiet $(filter %.c,$(SOURCES)) -- \
 		-std=gnu17 $(CPPFLAGS_ALL) 2>/dev/null
+	tests/build/floors
 	mandoc -T lint -W warning man/timestampd.8 man/timestampd.conf.5
-	shellcheck .ci/run tests/install-packages tests/calls \
-		tests/hardening/run $(addprefix tests/systemd/,boot run inside)
+	shellcheck .ci/run tests/install-packages tests/build/calls tests/build/floors \
+		tests/build/hardening $(addprefix tests/systemd/,boot run inside)
 
 format:
 	clang-format -i $(SOURCES)

@@ -13,8 +13,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "conn.h"
 #include "fuzz.h"
+#include "stream/conn.h"
 
 #define STAMP "[%] " /* of the format "%%": the same at any time */
 #define STAMP_LEN 4

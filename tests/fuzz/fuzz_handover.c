@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #include "fuzz.h"
-#include "handover.h"
+#include "server/handover.h"
 
 static void
 ensure(int condition)
@@ -34,7 +34,7 @@ check_record(const struct handover_record *record, const char *text, size_t len)
 	ensure(state->out_len + state->in_len <= CONN_KEPT_MAX);
 	ensure((conn->want == CONN_WANT_WRITE) ==
 	       (state->out_len + state->in_len > 0));
-	conn_leave(conn);
+	conn_free(conn);
 }
 
 int

@@ -9,9 +9,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "framing.h"
 #include "fuzz.h"
-#include "stamp.h"
+#include "stamp/framing.h"
+#include "stamp/stamp.h"
 
 #define HEAD 12
 #define DATA_MAX 4096

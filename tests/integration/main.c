@@ -16,7 +16,7 @@ main(void)
 	srunner_add_suite(runner, datagram_suite());
 	srunner_add_suite(runner, burst_suite());
 	srunner_add_suite(runner, arrival_suite());
-	srunner_add_suite(runner, mailbox_suite());
+	srunner_add_suite(runner, unix_peer_suite());
 	srunner_add_suite(runner, threads_suite());
 	srunner_add_suite(runner, stop_suite());
 	srunner_add_suite(runner, reload_suite());

@@ -6,7 +6,7 @@
 /* The real binary over real sockets. */
 Suite *abuse_suite(void);
 Suite *arrival_suite(void);
-Suite *mailbox_suite(void);
+Suite *unix_peer_suite(void);
 Suite *burst_suite(void);
 Suite *clients_suite(void);
 Suite *command_suite(void);

@@ -7,10 +7,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "client.h"
-#include "daemon.h"
-#include "manager.h"
-#include "scratch.h"
+#include "harness/client.h"
+#include "harness/daemon.h"
+#include "harness/manager.h"
+#include "harness/scratch.h"
 #include "suites.h"
 
 #define APART_NS 20000000 /* more than any clock's grain */

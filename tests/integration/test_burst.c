@@ -8,9 +8,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "client.h"
-#include "daemon.h"
-#include "scratch.h"
+#include "harness/client.h"
+#include "harness/daemon.h"
+#include "harness/scratch.h"
 #include "suites.h"
 
 #define BURST_MAX 65507

@@ -7,8 +7,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "daemon.h"
-#include "scratch.h"
+#include "harness/daemon.h"
+#include "harness/scratch.h"
 #include "suites.h"
 
 static struct daemon server;

@@ -10,9 +10,9 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "client.h"
-#include "daemon.h"
-#include "scratch.h"
+#include "harness/client.h"
+#include "harness/daemon.h"
+#include "harness/scratch.h"
 #include "suites.h"
 
 #define ARGUMENTS(...) ((const char *const[]){ __VA_ARGS__, NULL })

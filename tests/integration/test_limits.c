@@ -14,9 +14,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "client.h"
-#include "daemon.h"
-#include "scratch.h"
+#include "harness/client.h"
+#include "harness/daemon.h"
+#include "harness/scratch.h"
 #include "suites.h"
 
 #define MANY 15000

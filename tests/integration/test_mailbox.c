@@ -8,9 +8,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "client.h"
-#include "daemon.h"
-#include "scratch.h"
+#include "harness/client.h"
+#include "harness/daemon.h"
+#include "harness/scratch.h"
 #include "suites.h"
 
 #define STRANGER 4711 /* a user */
@@ -175,7 +175,7 @@ START_TEST(the_socket_of_another_user_is_not_answered)
 END_TEST
 
 Suite *
-mailbox_suite(void)
+unix_peer_suite(void)
 {
 	Suite *suite = suite_create("mailbox");
 	TCase *tests = tcase_create("all");

@@ -16,9 +16,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "client.h"
-#include "daemon.h"
-#include "scratch.h"
+#include "harness/client.h"
+#include "harness/daemon.h"
+#include "harness/scratch.h"
 #include "suites.h"
 
 /*

@@ -3,10 +3,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "client.h"
-#include "daemon.h"
-#include "manager.h"
-#include "scratch.h"
+#include "harness/client.h"
+#include "harness/daemon.h"
+#include "harness/manager.h"
+#include "harness/scratch.h"
 #include "suites.h"
 
 START_TEST(the_manager_is_told)

@@ -8,10 +8,10 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "client.h"
-#include "daemon.h"
-#include "manager.h"
-#include "scratch.h"
+#include "harness/client.h"
+#include "harness/daemon.h"
+#include "harness/manager.h"
+#include "harness/scratch.h"
 #include "suites.h"
 
 #define DESCRIPTORS 20

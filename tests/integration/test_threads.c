@@ -9,10 +9,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "client.h"
-#include "daemon.h"
-#include "manager.h"
-#include "scratch.h"
+#include "harness/client.h"
+#include "harness/daemon.h"
+#include "harness/manager.h"
+#include "harness/scratch.h"
 #include "suites.h"
 
 #define THREADS_MAX 16

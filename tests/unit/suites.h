@@ -5,26 +5,26 @@
 
 /* One suite for each room of src/, through its public header. */
 Suite *acceptor_suite(void);
-Suite *address_suite(void);
+Suite *sockaddr_suite(void);
 Suite *burst_suite(void);
 Suite *config_suite(void);
 Suite *conn_suite(void);
 Suite *counters_suite(void);
-Suite *endpoint_suite(void);
-Suite *envelope_suite(void);
+Suite *sockopt_suite(void);
+Suite *cmsg_suite(void);
 Suite *framing_suite(void);
 Suite *handover_suite(void);
 Suite *listener_suite(void);
 Suite *log_suite(void);
 Suite *options_suite(void);
-Suite *outbox_suite(void);
+Suite *send_batch_suite(void);
 Suite *protocol_suite(void);
 Suite *ratelimit_suite(void);
 Suite *resolver_suite(void);
 Suite *slots_suite(void);
-Suite *source_suite(void);
+Suite *config_file_suite(void);
 Suite *stamp_suite(void);
-Suite *udp_suite(void);
+Suite *datagram_suite(void);
 Suite *worker_suite(void);
 
 #endif

@@ -1,0 +1,122 @@
+#include "base/counters.h"
+
+#include <stdio.h>
+
+static const char *const event_names[COUNTER_EVENTS] = {
+	[COUNTER_ACCEPTED] = "accepted",
+	[COUNTER_TAKEN_OVER] = "taken_over",
+	[COUNTER_CLOSED_CLIENT] = "closed_client",
+	[COUNTER_CLOSED_IDLE] = "closed_idle",
+	[COUNTER_CLOSED_SEND_TIMEOUT] = "closed_send_timeout",
+	[COUNTER_CLOSED_ERROR] = "closed_error",
+	[COUNTER_CLOSED_STOP] = "closed_stop",
+	[COUNTER_CLOSED_UNKNOWN] = "closed_unknown",
+	[COUNTER_HANDED_OVER] = "handed_over",
+	[COUNTER_ACCEPT_PAUSES] = "accept_pauses",
+	[COUNTER_ACCEPT_ERRORS] = "accept_errors",
+	[COUNTER_DROPPED_PORT] = "dropped_port",
+	[COUNTER_DROPPED_UNNAMED] = "dropped_unnamed",
+	[COUNTER_DROPPED_RATE] = "dropped_rate",
+	[COUNTER_DROPPED_OVERSIZE] = "dropped_oversize",
+	[COUNTER_DROPPED_SEND] = "dropped_send",
+	[COUNTER_RECEIVE_ERRORS] = "receive_errors",
+};
+
+static const char *const traffic_names[TRAFFIC_FIELDS] = {
+	[TRAFFIC_MESSAGES_IN] = "messages_in",
+	[TRAFFIC_BYTES_IN] = "bytes_in",
+	[TRAFFIC_MESSAGES_OUT] = "messages_out",
+	[TRAFFIC_BYTES_OUT] = "bytes_out",
+};
+
+static uint64_t
+load(const _Atomic uint64_t *counter)
+{
+	return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+/* One thread writes: a load and a store do, without a locked instruction. */
+static void
+add(_Atomic uint64_t *counter, uint64_t n)
+{
+	atomic_store_explicit(counter, load(counter) + n, memory_order_relaxed);
+}
+
+void
+counters_add(struct counters *counters, enum counter id, uint64_t n)
+{
+	add(&counters->event[id], n);
+}
+
+void
+counters_add_traffic(struct counters *counters, enum protocol protocol,
+    enum traffic field, uint64_t n)
+{
+	add(&counters->traffic[protocol][field], n);
+}
+
+void
+counters_sum(struct counters *sum, const struct counters *from)
+{
+	for (int i = 0; i < COUNTER_EVENTS; i++)
+		add(&sum->event[i], load(&from->event[i]));
+	for (int i = 0; i < PROTOCOL_COUNT; i++)
+		for (int j = 0; j < TRAFFIC_FIELDS; j++)
+			add(&sum->traffic[i][j], load(&from->traffic[i][j]));
+}
+
+uint64_t
+counters_get(const struct counters *counters, enum counter id)
+{
+	return load(&counters->event[id]);
+}
+
+uint64_t
+counters_open(const struct counters *counters)
+{
+	uint64_t closed = 0;
+
+	for (int i = COUNTER_CLOSED_CLIENT; i <= COUNTER_HANDED_OVER; i++)
+		closed += load(&counters->event[i]);
+	return load(&counters->event[COUNTER_ACCEPTED]) +
+	       load(&counters->event[COUNTER_TAKEN_OVER]) - closed;
+}
+
+uint64_t
+counters_answered(const struct counters *counters)
+{
+	uint64_t sum = 0;
+
+	for (int i = 0; i < PROTOCOL_COUNT; i++)
+		sum += load(&counters->traffic[i][TRAFFIC_MESSAGES_OUT]);
+	return sum;
+}
+
+static void
+print_traffic(FILE *out, const char *name, const _Atomic uint64_t *traffic)
+{
+	if (load(&traffic[TRAFFIC_MESSAGES_IN]) == 0)
+		return;
+	for (int i = 0; i < TRAFFIC_FIELDS; i++)
+		fprintf(out, " %s_%s=%llu", name, traffic_names[i],
+		    (unsigned long long)load(&traffic[i]));
+}
+
+const char *
+counters_text(const struct counters *counters, char *text, size_t size)
+{
+	FILE *out = fmemopen(text, size, "w");
+
+	text[0] = '\0';
+	if (out == NULL)
+		return text;
+	fprintf(out, "open=%llu", (unsigned long long)counters_open(counters));
+	for (int i = 0; i < COUNTER_EVENTS; i++)
+		fprintf(out, " %s=%llu", event_names[i],
+		    (unsigned long long)load(&counters->event[i]));
+	for (int i = 0; i < PROTOCOL_COUNT; i++)
+		print_traffic(out, protocol_name((enum protocol)i),
+		    counters->traffic[i]);
+	fclose(out);
+	return text;
+}

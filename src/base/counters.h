@@ -1,0 +1,72 @@
+#ifndef BASE_COUNTERS_H
+#define BASE_COUNTERS_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/protocol.h"
+
+/* Connections and datagrams that came to an end, by cause. */
+enum counter {
+	COUNTER_ACCEPTED,
+	COUNTER_TAKEN_OVER, /* from the process before this one */
+	COUNTER_CLOSED_CLIENT,
+	COUNTER_CLOSED_IDLE,
+	COUNTER_CLOSED_SEND_TIMEOUT,
+	COUNTER_CLOSED_ERROR,
+	COUNTER_CLOSED_STOP,
+	COUNTER_CLOSED_UNKNOWN, /* taken over without a state */
+	COUNTER_HANDED_OVER,    /* to the process after this one */
+	COUNTER_ACCEPT_PAUSES,
+	COUNTER_ACCEPT_ERRORS,
+	COUNTER_DROPPED_PORT,
+	COUNTER_DROPPED_UNNAMED,
+	COUNTER_DROPPED_RATE,
+	COUNTER_DROPPED_OVERSIZE,
+	COUNTER_DROPPED_SEND,
+	COUNTER_RECEIVE_ERRORS,
+	COUNTER_EVENTS,
+};
+
+/* What is counted for each protocol. */
+enum traffic {
+	TRAFFIC_MESSAGES_IN,
+	TRAFFIC_BYTES_IN,
+	TRAFFIC_MESSAGES_OUT,
+	TRAFFIC_BYTES_OUT,
+	TRAFFIC_FIELDS,
+};
+
+/*
+ * The counters of one thread, which alone adds to them; any thread may read
+ * them.  On cache lines of their own.
+ */
+struct counters {
+	_Alignas(64) _Atomic uint64_t event[COUNTER_EVENTS];
+	_Atomic uint64_t traffic[PROTOCOL_COUNT][TRAFFIC_FIELDS];
+};
+
+/* The owner only. */
+void counters_add(struct counters *counters, enum counter id, uint64_t n);
+void counters_add_traffic(struct counters *counters, enum protocol protocol,
+    enum traffic field, uint64_t n);
+
+/* Adds all of from to sum, whose owner calls. */
+void counters_sum(struct counters *sum, const struct counters *from);
+
+uint64_t counters_get(const struct counters *counters, enum counter id);
+
+/* Connections that are open, and messages answered, of the sum of all. */
+uint64_t counters_open(const struct counters *counters);
+uint64_t counters_answered(const struct counters *counters);
+
+/*
+ * "open=1 accepted=3 closed_client=2 ...": every event, then the traffic of
+ * each protocol that had any.  Returns text.
+ */
+const char *counters_text(const struct counters *counters, char *text,
+    size_t size);
+#define COUNTERS_TEXT_MAX 1536
+
+#endif

@@ -1,0 +1,190 @@
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SD_JOURNAL_SUPPRESS_LOCATION
+#include <systemd/sd-journal.h>
+
+#define JOURNAL_SOCKET "/run/systemd/journal/socket"
+#define MESSAGE_MAX 2048
+#define JOURNAL_LINE_MAX (MESSAGE_MAX + 256)
+#define FIELD_MAX 512
+
+static const char *const names[] = {
+	[LOG_ERR] = "error",
+	[LOG_WARNING] = "warning",
+	[LOG_INFO] = "info",
+	[LOG_DEBUG] = "debug",
+};
+
+static _Atomic int current_level = LOG_INFO;
+static bool to_journal;  /* standard error is the journal's */
+static bool with_fields; /* and it can be reached directly */
+
+void
+log_set_level(int level)
+{
+	atomic_store_explicit(&current_level, level, memory_order_relaxed);
+}
+
+bool
+log_enabled(int level)
+{
+	return level <=
+	       atomic_load_explicit(&current_level, memory_order_relaxed);
+}
+
+int
+log_level_parse(const char *name)
+{
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (names[i] != NULL && strcmp(name, names[i]) == 0)
+			return (int)i;
+	return -1;
+}
+
+/* strftime(3) would read the environment, which a reload may be changing. */
+static int
+put_time(char *line, size_t size)
+{
+	struct timespec now;
+	struct tm tm;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	localtime_r(&now.tv_sec, &tm);
+	return snprintf(line, size, "%04d-%02d-%02d %02d:%02d:%02d.%03ld ",
+	    tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min,
+	    tm.tm_sec, now.tv_nsec / 1000000);
+}
+
+/* Whether standard error goes to the journal, as sd-daemon(3) has it. */
+static bool
+is_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	struct stat status;
+	char *end;
+
+	if (stream == NULL || fstat(STDERR_FILENO, &status) == -1)
+		return false;
+	unsigned long long device = strtoull(stream, &end, 10);
+	return *end == ':' && device == status.st_dev &&
+	       strtoull(end + 1, NULL, 10) == status.st_ino;
+}
+
+void
+log_open(void)
+{
+	to_journal = is_journal();
+	with_fields = to_journal && access(JOURNAL_SOCKET, W_OK) == 0;
+}
+
+/* A stream to the journal takes the priority from the start of a line. */
+static size_t
+put_head(char *line, size_t size, int level)
+{
+	if (to_journal)
+		return (size_t)snprintf(line, size, "<%d>", level);
+	size_t len = (size_t)put_time(line, size);
+	return len +
+	       (size_t)snprintf(line + len, size - len, "%s: ", names[level]);
+}
+
+static void
+write_line(int level, const char *message)
+{
+	char line[MESSAGE_MAX + 64];
+	size_t room = sizeof(line) - 1;
+	size_t len = put_head(line, room, level);
+	int n = snprintf(line + len, room - len, "%s", message);
+
+	len = (size_t)n < room - len ? len + (size_t)n : room - 1;
+	line[len++] = '\n';
+	while (write(STDERR_FILENO, line, len) == -1 && errno == EINTR)
+		;
+}
+
+/* The piece of an entry that is "NAME=text"; empty without text. */
+static struct iovec
+field(char *buffer, size_t size, const char *name, const char *text)
+{
+	if (text == NULL)
+		return (struct iovec){ buffer, 0 };
+	size_t len = (size_t)snprintf(buffer, size, "%s=%s", name, text);
+	return (struct iovec){ buffer, len < size ? len : size - 1 };
+}
+
+/* -1 when the journal does not take the entry. */
+static int
+send_entry(int priority, const char *message, const struct log_about *about)
+{
+	char number[4], texts[4][FIELD_MAX], line[JOURNAL_LINE_MAX];
+	int count = 0;
+
+	snprintf(number, sizeof(number), "%d", priority);
+	struct iovec pieces[] = {
+		field(line, sizeof(line), "MESSAGE", message),
+		field(texts[0], FIELD_MAX, "PRIORITY", number),
+		field(texts[1], FIELD_MAX, "TIMESTAMPD_LISTENER",
+		    about->listener),
+		field(texts[2], FIELD_MAX, "TIMESTAMPD_PEER", about->peer),
+		field(texts[3], FIELD_MAX, "MESSAGE_ID", about->message_id),
+	};
+	for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++)
+		if (pieces[i].iov_len > 0)
+			pieces[count++] = pieces[i];
+	return sd_journal_sendv(pieces, count) == 0 ? 0 : -1;
+}
+
+static void
+write_log(int level, const struct log_about *about, const char *format,
+    va_list args)
+{
+	char message[MESSAGE_MAX];
+	int saved_errno = errno;
+
+	if (vsnprintf(message, sizeof(message), format, args) < 0)
+		message[0] = '\0';
+	if (!with_fields || send_entry(level, message, about) == -1)
+		write_line(level, message);
+	errno = saved_errno;
+}
+
+#define DEFINE_LOG(name, level, condition)                                     \
+	void name(const char *format, ...)                                     \
+	{                                                                      \
+		static const struct log_about nothing;                         \
+		va_list args;                                                  \
+		if (!(condition))                                              \
+			return;                                                \
+		va_start(args, format);                                        \
+		write_log(level, &nothing, format, args);                      \
+		va_end(args);                                                  \
+	}
+
+DEFINE_LOG(log_error, LOG_ERR, true)
+DEFINE_LOG(log_warning, LOG_WARNING, log_enabled(LOG_WARNING))
+DEFINE_LOG(log_notice, LOG_INFO, true)
+DEFINE_LOG(log_info, LOG_INFO, log_enabled(LOG_INFO))
+DEFINE_LOG(log_debug, LOG_DEBUG, log_enabled(LOG_DEBUG))
+
+void
+log_about(int level, const struct log_about *about, const char *format, ...)
+{
+	va_list args;
+
+	if (!log_enabled(level))
+		return;
+	va_start(args, format);
+	write_log(level, about, format, args);
+	va_end(args);
+}

@@ -1,9 +1,0 @@
-#ifndef CLOCK_H
-#define CLOCK_H
-
-#include <stdint.h>
-
-/* CLOCK_MONOTONIC in milliseconds: for intervals.  Any thread. */
-uint64_t clock_ms(void);
-
-#endif

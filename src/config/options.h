@@ -1,0 +1,50 @@
+#ifndef CONFIG_OPTIONS_H
+#define CONFIG_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "config/config.h"
+
+/* The command line.  Immutable once parsed; points into argv. */
+struct options {
+	const char *config_path; /* NULL: built-in settings */
+	char **specs;
+	size_t spec_count;
+	int reload_pid; /* 0: none */
+	bool test, debug, version, help;
+};
+
+#define OPTIONS_USAGE                                                          \
+	"usage: timestampd [-dhtV] [-c FILE] [-l SPEC]... [-r PID]\n"          \
+	"  -c, --config FILE   configuration (default: " SYSCONFDIR            \
+	"/timestampd.conf\n"                                                   \
+	"                      where it exists, else built in: TCP and\n"      \
+	"                      UDP on port 21567)\n"                           \
+	"  -l, --listen SPEC   tcp:PORT, udp:ADDRESS:PORT, tcp:[::1]:PORT,\n"  \
+	"                      unix:/path, unix-dgram:/path or\n"              \
+	"                      unix-seqpacket:/path; replaces the\n"           \
+	"                      listeners of the file; repeatable\n"            \
+	"  -r, --reload PID    have the server PID reload, and wait for it\n"  \
+	"  -t, --test          check the configuration and exit\n"             \
+	"  -d, --debug         debug run: show every connection\n"             \
+	"  -V, --version       show the version and exit\n"                    \
+	"  -h, --help          show this and exit\n"
+
+/*
+ * -1 for a command line that is none; getopt(3) has said why on standard error.
+ * Free with options_free.
+ */
+int options_parse(struct options *options, int argc, char **argv);
+void options_free(struct options *options);
+
+/*
+ * The configuration that the command line asks for; reads the file anew each
+ * time.  The exit status, not 0 and with a line in errors for each fault, when
+ * there is none.
+ */
+int options_load(const struct options *options, struct config **config,
+    FILE *errors);
+
+#endif

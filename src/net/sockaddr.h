@@ -1,0 +1,54 @@
+#ifndef NET_SOCKADDR_H
+#define NET_SOCKADDR_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+/* A socket address of any family.  All functions are pure. */
+struct sockaddr_any {
+	socklen_t len;
+	union {
+		struct sockaddr any;
+		struct sockaddr_in in;
+		struct sockaddr_in6 in6;
+		struct sockaddr_un un;
+		struct sockaddr_storage storage;
+	};
+};
+
+/* Room for the text of any address: each byte of a path may be "\xff". */
+#define SOCKADDR_TEXT_MAX 440
+
+/*
+ * "127.0.0.1:80", "[::1]:80", "/run/socket", "@abstract" or "unnamed"; an IPv4
+ * address in an IPv6 coat as IPv4, the unspecified IPv6 address as "*" where
+ * dual_stack says that it stands for both families.  Returns text.
+ */
+const char *sockaddr_text(const struct sockaddr_any *address, bool dual_stack,
+    char *text, size_t size);
+
+/* In host byte order; 0 for an address without one. */
+uint16_t sockaddr_port(const struct sockaddr_any *address);
+
+bool sockaddr_is_loopback(const struct sockaddr_any *address);
+
+/* The unspecified address, which stands for every one. */
+bool sockaddr_is_any(const struct sockaddr_any *address);
+
+/* Multicast, or IPv4's limited broadcast. */
+bool sockaddr_is_multicast(const struct sockaddr_any *address);
+
+/*
+ * The network that counts as one source: the /32 of an IPv4 address, the /64 of
+ * an IPv6 address.  No two of these have the same number.  A link-local IPv6
+ * address counts for itself, and has hardly ever the number of another.
+ */
+uint64_t sockaddr_network(const struct sockaddr_any *address);
+
+bool sockaddr_equal(const struct sockaddr_any *a, const struct sockaddr_any *b);
+
+#endif

@@ -1,0 +1,70 @@
+#ifndef STAMP_STAMP_H
+#define STAMP_STAMP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <time.h>
+
+#define STAMP_PATTERN_MAX 64 /* bytes of a strftime pattern */
+#define STAMP_TEXT_MAX 1024  /* bytes of a stamp with its brackets */
+#define STAMP_DIGIT_RUNS (STAMP_PATTERN_MAX / 3 + 1)
+
+/*
+ * What a stamp looks like: a strftime(3) pattern in which each fraction of a
+ * second is a run of placeholders of as many bytes as it has digits.  Immutable
+ * once compiled; copied by value.
+ */
+struct stamp_format {
+	char pattern[3 * STAMP_PATTERN_MAX + 1];
+	bool epoch;      /* begins with the seconds since 1970 */
+	bool zone_colon; /* ends in a zone, and +0100 is written +01:00 */
+};
+
+/*
+ * A stamp: "[...] ", rendered once for each second and kept.  Owned by one
+ * thread.
+ */
+struct stamp {
+	struct stamp_format format;
+	time_t second;
+	size_t len; /* 0: nothing is rendered yet */
+	size_t digit_runs;
+	struct {
+		size_t at, digits;
+	} digit_run[STAMP_DIGIT_RUNS];
+	char text[STAMP_TEXT_MAX];
+};
+
+/*
+ * Compiles "ctime", "rfc3339", "epoch", the latter two with -ms, -us or -ns, or
+ * a strftime(3) pattern with %3N, %6N and %9N.  -1 with a complaint in error
+ * when it is none of these.  Any thread.
+ */
+int stamp_format_compile(struct stamp_format *format, const char *text,
+    char *error, size_t error_size);
+
+/*
+ * Whether zone is "local", "UTC" or the name of a time zone of this system;
+ * touches nothing.  Any thread.
+ */
+bool stamp_zone_exists(const char *zone);
+
+/*
+ * Makes zone the one of this process, for every stamp initialised from now on.
+ * local_tz is what "local" means: the value of TZ when the process began, or
+ * NULL for /etc/localtime.  The main thread only; other threads may be
+ * rendering meanwhile.  -1 with errno when memory runs out.
+ */
+int stamp_set_zone(const char *zone, const char *local_tz);
+
+/* Nothing is rendered until the first stamp_at. */
+void stamp_init(struct stamp *stamp, const struct stamp_format *format);
+
+/*
+ * The text for a time of CLOCK_REALTIME, *len bytes without an end mark; good
+ * until the next call.
+ */
+const char *stamp_at(struct stamp *stamp, const struct timespec *now,
+    size_t *len);
+
+#endif

@@ -1,0 +1,58 @@
+#include <string.h>
+
+#include "base/counters.h"
+#include "unit/suites.h"
+
+START_TEST(sums_threads)
+{
+	static struct counters a, b, sum;
+
+	counters_add(&a, COUNTER_ACCEPTED, 5);
+	counters_add(&a, COUNTER_CLOSED_CLIENT, 1);
+	counters_add(&b, COUNTER_CLOSED_STOP, 2);
+	counters_add_traffic(&a, PROTOCOL_UDP, TRAFFIC_BYTES_IN, 7);
+	counters_add_traffic(&b, PROTOCOL_UDP, TRAFFIC_MESSAGES_IN, 1);
+	counters_add_traffic(&b, PROTOCOL_UDP, TRAFFIC_BYTES_IN, 3);
+	counters_sum(&sum, &a);
+	counters_sum(&sum, &b);
+	ck_assert_uint_eq(counters_get(&sum, COUNTER_ACCEPTED), 5);
+
+	char text[COUNTERS_TEXT_MAX];
+	counters_text(&sum, text, sizeof(text));
+	ck_assert_ptr_nonnull(strstr(text, "open=2 accepted=5 "));
+	ck_assert_ptr_nonnull(strstr(text, " closed_stop=2 "));
+	ck_assert_ptr_nonnull(strstr(text,
+	    " udp_messages_in=1 udp_bytes_in=10 udp_messages_out=0 "
+	    "udp_bytes_out=0"));
+	ck_assert_ptr_null(strstr(text, "tcp_"));
+}
+END_TEST
+
+START_TEST(largest_values_fit)
+{
+	static struct counters all;
+	char text[COUNTERS_TEXT_MAX];
+
+	for (int i = 0; i < COUNTER_EVENTS; i++)
+		counters_add(&all, (enum counter)i, UINT64_MAX);
+	for (int i = 0; i < PROTOCOL_COUNT; i++)
+		for (int j = 0; j < TRAFFIC_FIELDS; j++)
+			counters_add_traffic(&all, (enum protocol)i,
+			    (enum traffic)j, UINT64_MAX);
+	counters_text(&all, text, sizeof(text));
+	ck_assert_ptr_nonnull(
+	    strstr(text, "unix-seqpacket_bytes_out=18446744073709551615"));
+}
+END_TEST
+
+Suite *
+counters_suite(void)
+{
+	Suite *suite = suite_create("counters");
+	TCase *tests = tcase_create("all");
+
+	tcase_add_test(tests, sums_threads);
+	tcase_add_test(tests, largest_values_fit);
+	suite_add_tcase(suite, tests);
+	return suite;
+}

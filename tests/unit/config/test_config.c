@@ -1,0 +1,348 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "config/config.h"
+#include "harness/scratch.h"
+#include "unit/suites.h"
+
+static char *complaints;
+
+static struct config *
+load(const char *path)
+{
+	size_t len;
+
+	free(complaints);
+	FILE *errors = open_memstream(&complaints, &len);
+	struct config *config = config_load(path, errors);
+
+	fclose(errors);
+	return config;
+}
+
+static struct config *
+load_text(const char *text)
+{
+	scratch_write("main", text);
+	return load("main");
+}
+
+static void
+assert_same(const struct config *a, const struct config *b)
+{
+	ck_assert_int_eq(a->log_level, b->log_level);
+	ck_assert_int_eq(a->workers, b->workers);
+	ck_assert_int_eq(a->max_connections, b->max_connections);
+	ck_assert_int_eq(a->idle_timeout, b->idle_timeout);
+	ck_assert_int_eq(a->send_timeout, b->send_timeout);
+	ck_assert_int_eq(a->drain_timeout, b->drain_timeout);
+	ck_assert_mem_eq(&a->stamp, &b->stamp, sizeof(a->stamp));
+	ck_assert_str_eq(a->timezone, b->timezone);
+	ck_assert(a->arrival == b->arrival);
+	ck_assert_int_eq(a->rate_limit, b->rate_limit);
+	ck_assert_int_eq(a->rate_burst, b->rate_burst);
+	ck_assert_uint_eq(a->listener_count, b->listener_count);
+	for (size_t i = 0; i < a->listener_count; i++) {
+		struct config_listener x = a->listeners[i];
+		struct config_listener y = b->listeners[i];
+		memset(x.where, 0, sizeof(x.where));
+		memset(y.where, 0, sizeof(y.where));
+		ck_assert_mem_eq(&x, &y, sizeof(x));
+	}
+}
+
+/* Each setting is there, and is the built-in one. */
+START_TEST(shipped_file_is_the_default)
+{
+	struct config *built_in = load(NULL);
+	struct config *shipped = load("conf/timestampd.conf");
+	static const char *const settings[] = { "log_level", "workers",
+		"max_connections", "idle_timeout", "send_timeout",
+		"drain_timeout", "format", "timezone", "source", "rate_limit",
+		"rate_burst", "protocol", "address", "port", "backlog",
+		"framing", "max_datagram", "threads" };
+	char text[8192] = "";
+
+	ck_assert_msg(shipped != NULL, "%s", complaints);
+	assert_same(built_in, shipped);
+	FILE *file = fopen("conf/timestampd.conf", "r");
+	ck_assert_uint_gt(fread(text, 1, sizeof(text) - 1, file), 0);
+	fclose(file);
+	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+		char assignment[64];
+		snprintf(assignment, sizeof(assignment), "%s = ", settings[i]);
+		ck_assert_msg(strstr(text, assignment) != NULL, "%s",
+		    settings[i]);
+	}
+	config_free(built_in);
+	config_free(shipped);
+}
+END_TEST
+
+START_TEST(reads_every_setting)
+{
+	struct config *config = load_text(
+	    "log_level = \"debug\"; workers = 3;\n"
+	    "limits: { max_connections = 7; idle_timeout = 8;\n"
+	    "send_timeout = 9; drain_timeout = 10; };\n"
+	    "stamp: { format = \"epoch\"; timezone = \"UTC\"; "
+	    "source = \"arrival\"; };\n"
+	    "udp: { rate_limit = 11; rate_burst = 12; };\n"
+	    "listeners = (\n"
+	    "{ protocol = \"tcp\"; address = \"::1\"; port = \"daytime\";\n"
+	    "  backlog = 13; framing = \"line\"; },\n"
+	    "{ protocol = \"udp\"; port = 0; max_datagram = 65480; threads = "
+	    "2; },\n"
+	    "{ protocol = \"unix\"; path = \"/run/a\"; mode = \"0640\"; },\n"
+	    "{ protocol = \"unix-dgram\"; path = \"/run/b\"; },\n"
+	    "{ protocol = \"unix-seqpacket\"; path = \"/run/c\"; });\n");
+
+	ck_assert_msg(config != NULL, "%s", complaints);
+	ck_assert_int_eq(config->log_level, LOG_DEBUG);
+	ck_assert_int_eq(config->workers, 3);
+	ck_assert_int_eq(config->max_connections, 7);
+	ck_assert_int_eq(config->idle_timeout, 8);
+	ck_assert_int_eq(config->send_timeout, 9);
+	ck_assert_int_eq(config->drain_timeout, 10);
+	ck_assert(config->stamp.epoch);
+	ck_assert_str_eq(config->timezone, "UTC");
+	ck_assert(config->arrival);
+	ck_assert_int_eq(config->rate_limit, 11);
+	ck_assert_int_eq(config->rate_burst, 12);
+	ck_assert_uint_eq(config->listener_count, 5);
+	const struct config_listener *tcp = &config->listeners[0];
+	ck_assert_str_eq(tcp->address, "::1");
+	ck_assert_int_eq(tcp->port, 13);
+	ck_assert_int_eq(tcp->backlog, 13);
+	ck_assert_int_eq(tcp->framing, FRAMING_LINE);
+	ck_assert_str_eq(tcp->where, "main:7");
+	ck_assert_int_eq(config->listeners[1].port, 0);
+	ck_assert_int_eq(config->listeners[1].max_datagram, 65480);
+	ck_assert_int_eq(config->listeners[1].threads, 2);
+	ck_assert_str_eq(config->listeners[2].path, "/run/a");
+	ck_assert_uint_eq(config->listeners[2].mode, 0640);
+	ck_assert_int_eq(config->listeners[4].protocol,
+	    PROTOCOL_UNIX_SEQPACKET);
+	config_free(config);
+}
+END_TEST
+
+#define LISTENER(settings) "listeners = ( { " settings " } );\n"
+#define LONG_PATH                                                              \
+	"/2345678901234567890123456789012345678901234567890123456789012345678" \
+	"9"                                                                    \
+	"012345678901234567890123456789012345678"
+
+/* What is wrong, and the very line that says so. */
+static const struct {
+	const char *text, *complaint;
+} bad[] = {
+	{ "workers = ;\n", "main:1: syntax error\n" },
+	{ "workers = 1;\nworkers = 2;\n", "main:2: duplicate setting name\n" },
+	{ "wrokers = 1;\n",
+	    "main:1: wrokers: no such setting; there are: log_level workers "
+	    "limits stamp udp listeners\n" },
+	{ "\nworkers = \"many\";\n",
+	    "main:2: workers: wants a whole number from 0 to 1024\n" },
+	{ "workers = 1.5;\n",
+	    "main:1: workers: wants a whole number from 0 to 1024\n" },
+	{ "workers = -1;\n",
+	    "main:1: workers: -1 is out of range: 0 to 1024 are allowed\n" },
+	{ "workers = 5000000000L;\n",
+	    "main:1: workers: 5000000000 is out of range: 0 to 1024 are "
+	    "allowed\n" },
+	{ "workers = 4294967297;\n",
+	    "main:1: the number 4294967297 is out of range\n" },
+	{ "log_level = \"loud\";\n",
+	    "main:1: log_level: \"loud\" is none of \"error\", \"warning\", "
+	    "\"info\" and \"debug\"\n" },
+	{ "log_level = 3;\n", "main:1: log_level: wants text in \"quotes\"\n" },
+	{ "limits = 3;\n", "main:1: limits: wants a group: { ... }\n" },
+	{ "limits: {\nidle = 3;\n};\n",
+	    "main:2: limits.idle: no such setting; there are: max_connections "
+	    "idle_timeout send_timeout drain_timeout\n" },
+	{ "limits: { max_connections = 0; };\n",
+	    "main:1: limits.max_connections: 0 is out of range: 1 to 1000000 "
+	    "are allowed\n" },
+	{ "stamp: { format = \"%Q\"; };\n",
+	    "main:1: stamp.format: \"%Q\": '%Q' is neither a conversion of "
+	    "strftime(3) that fits in a line nor %3N, %6N or %9N\n" },
+	{ "stamp: { source = \"sun\"; };\n",
+	    "main:1: stamp.source: \"sun\" is neither \"clock\" nor "
+	    "\"arrival\"\n" },
+	{ "stamp: { timezone = \"Mars/Base\"; };\n",
+	    "main:1: stamp.timezone: \"Mars/Base\" is neither \"local\" nor "
+	    "\"UTC\" nor a time zone of this system\n" },
+	{ "udp: { rate_burst = 0; };\n",
+	    "main:1: udp.rate_burst: 0 is out of range: 1 to 1000000 are "
+	    "allowed\n" },
+	{ "listeners = ();\n",
+	    "main:1: listeners: wants a list of at least one listener: "
+	    "( { ... } )\n" },
+	{ "listeners = 1;\n",
+	    "main:1: listeners: wants a list of at least one listener: "
+	    "( { ... } )\n" },
+	{ "listeners = ( 1 );\n",
+	    "main:1: listeners[0]: wants a group: { protocol = ...; }\n" },
+	{ LISTENER("port = 1;"), "main:1: listeners[0]: wants a protocol\n" },
+	{ LISTENER("protocol = 6;"),
+	    "main:1: listeners[0].protocol: wants text in \"quotes\"\n" },
+	{ LISTENER("protocol = \"sctp\";"),
+	    "main:1: listeners[0].protocol: \"sctp\" is none of \"tcp\", "
+	    "\"udp\", \"unix\", \"unix-dgram\" and \"unix-seqpacket\"\n" },
+	{ LISTENER("protocol = \"tcp\"; port = 65536;"),
+	    "main:1: listeners[0].port: 65536 is out of range: 0 to 65535 are "
+	    "allowed\n" },
+	{ LISTENER("protocol = \"tcp\"; port = \"nosuch\";"),
+	    "main:1: listeners[0].port: \"nosuch\" is no tcp service in "
+	    "/etc/services; a number wants no quotes\n" },
+	{ LISTENER("protocol = \"tcp\"; port = true;"),
+	    "main:1: listeners[0].port: wants a whole number from 0 to "
+	    "65535\n" },
+	{ LISTENER("protocol = \"tcp\"; address = \"\";"),
+	    "main:1: listeners[0].address: wants \"*\", an IP address or a "
+	    "host name\n" },
+	{ LISTENER("protocol = \"tcp\"; framing = \"word\";"),
+	    "main:1: listeners[0].framing: \"word\" is neither \"chunk\" nor "
+	    "\"line\"\n" },
+	{ LISTENER("protocol = \"tcp\"; max_datagram = 5;"),
+	    "main:1: listeners[0].max_datagram: a tcp listener has none\n" },
+	{ LISTENER("protocol = \"udp\"; framing = \"line\";"),
+	    "main:1: listeners[0].framing: a udp listener has none\n" },
+	{ LISTENER("protocol = \"udp\"; max_datagram = 65481;"),
+	    "main:1: listeners[0].max_datagram: 65481 is out of range: 1 to "
+	    "65480 are allowed\n" },
+	{ LISTENER("protocol = \"udp\"; threads = 65;"),
+	    "main:1: listeners[0].threads: 65 is out of range: 1 to 64 are "
+	    "allowed\n" },
+	{ LISTENER("protocol = \"unix-dgram\"; path = \"/a\"; threads = 2;"),
+	    "main:1: listeners[0].threads: a unix-dgram listener has none\n" },
+	{ LISTENER("protocol = \"unix\";"),
+	    "main:1: listeners[0]: wants a path\n" },
+	{ LISTENER("protocol = \"unix\"; path = \"a\";"),
+	    "main:1: listeners[0].path: \"a\" is no absolute path\n" },
+	{ LISTENER("protocol = \"unix\"; path = \"" LONG_PATH "\";"),
+	    "main:1: listeners[0].path: the path has 108 bytes, but a "
+	    "socket's has at most 107\n" },
+	{ LISTENER("protocol = \"unix\"; path = \"/a\"; mode = \"0888\";"),
+	    "main:1: listeners[0].mode: \"0888\" is no octal mode from "
+	    "\"0000\" to \"0777\"\n" },
+	{ "listeners = ( { protocol = \"tcp\"; },\n{ protocol = \"tcp\"; } );",
+	    "main:2: listeners[1]: is the same as the one at main:1\n" },
+	{ "workers = -1;\n@include \"more\"\nlimits = 1;\n",
+	    "main:1: workers: -1 is out of range: 0 to 1024 are allowed\n"
+	    "more:2: udp.rate: no such setting; there are: rate_limit "
+	    "rate_burst\n"
+	    "main:3: limits: wants a group: { ... }\n" },
+};
+
+START_TEST(says_what_is_wrong)
+{
+	scratch_write("more", "udp: {\n rate = 1; };\n");
+	struct config *config = load_text(bad[_i].text);
+
+	ck_assert_ptr_null(config);
+	ck_assert_str_eq(complaints, bad[_i].complaint);
+}
+END_TEST
+
+START_TEST(missing_file)
+{
+	ck_assert_ptr_null(load("nowhere/x"));
+	ck_assert_str_eq(complaints,
+	    "cannot read nowhere/x: No such file or directory\n");
+}
+END_TEST
+
+static int
+set_specs(struct config *config, char **specs, size_t count)
+{
+	size_t len;
+
+	free(complaints);
+	FILE *errors = open_memstream(&complaints, &len);
+	int rc = config_set_listeners(config, specs, count, errors);
+
+	fclose(errors);
+	return rc;
+}
+
+START_TEST(specs_replace_listeners)
+{
+	char *specs[] = { "tcp:0", "udp:127.0.0.1:53", "tcp:[::1]:daytime",
+		"unix:/run/a", "unix-dgram:/run/b", "unix-seqpacket:/run/c",
+		"tcp:localhost:9", "tcp:127.0.0.1:0" };
+	struct config *config = load(NULL);
+
+	ck_assert_int_eq(set_specs(config, specs, 8), 0);
+	ck_assert_uint_eq(config->listener_count, 8);
+	ck_assert_str_eq(config->listeners[0].address, "*");
+	ck_assert_int_eq(config->listeners[0].port, 0);
+	ck_assert_str_eq(config->listeners[1].address, "127.0.0.1");
+	ck_assert_int_eq(config->listeners[1].port, 53);
+	ck_assert_int_eq(config->listeners[1].protocol, PROTOCOL_UDP);
+	ck_assert_str_eq(config->listeners[2].address, "::1");
+	ck_assert_int_eq(config->listeners[2].port, 13);
+	ck_assert_str_eq(config->listeners[3].path, "/run/a");
+	ck_assert_str_eq(config->listeners[6].address, "localhost");
+	config_free(config);
+}
+END_TEST
+
+START_TEST(bad_specs_are_refused)
+{
+	static char *const specs[] = { "tcp", "tcp:", "tcp:65536", "tcp:-1",
+		"tcp:nosuch", "sctp:1", "udp:::1:7", "tcp::7",
+		"unix:", "unix:relative", "unix:" LONG_PATH, "tcp:1x", ":",
+		"" };
+	struct config *config = load(NULL);
+	char *spec = specs[_i], start[256];
+
+	ck_assert_int_eq(set_specs(config, &spec, 1), -1);
+	snprintf(start, sizeof(start), "-l %s: wants tcp:PORT", spec);
+	ck_assert_mem_eq(complaints, start, strlen(start));
+	config_free(config);
+}
+END_TEST
+
+START_TEST(a_spec_given_twice_is_refused)
+{
+	char *specs[] = { "tcp:7", "tcp:7" };
+	struct config *config = load(NULL);
+
+	ck_assert_int_eq(set_specs(config, specs, 2), -1);
+	ck_assert_str_eq(complaints, "-l tcp:7: given twice\n");
+	config_free(config);
+}
+END_TEST
+
+static void
+free_complaints(void)
+{
+	free(complaints);
+	complaints = NULL;
+}
+
+Suite *
+config_suite(void)
+{
+	Suite *suite = suite_create("config");
+	TCase *here = tcase_create("here");
+	TCase *tests = tcase_create("scratch");
+
+	tcase_add_checked_fixture(here, NULL, free_complaints);
+	tcase_add_test(here, shipped_file_is_the_default);
+	suite_add_tcase(suite, here);
+	tcase_add_checked_fixture(tests, scratch_enter, scratch_leave);
+	tcase_add_checked_fixture(tests, NULL, free_complaints);
+	tcase_add_test(tests, reads_every_setting);
+	tcase_add_loop_test(tests, says_what_is_wrong, 0,
+	    sizeof(bad) / sizeof(bad[0]));
+	tcase_add_test(tests, missing_file);
+	tcase_add_test(tests, specs_replace_listeners);
+	tcase_add_loop_test(tests, bad_specs_are_refused, 0, 14);
+	tcase_add_test(tests, a_spec_given_twice_is_refused);
+	suite_add_tcase(suite, tests);
+	return suite;
+}

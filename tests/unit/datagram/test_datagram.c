@@ -1,0 +1,193 @@
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "datagram/datagram.h"
+#include "harness/client.h"
+#include "net/sockaddr.h"
+#include "unit/suites.h"
+
+static struct datagram *udp;
+static struct counters counters;
+static int server_fd, port;
+
+static struct datagram_settings
+settings_of(const char *format, int max_datagram)
+{
+	struct datagram_settings settings = { .max_datagram = max_datagram };
+
+	ck_assert_int_eq(stamp_format_compile(&settings.stamp, format, NULL, 0),
+	    0);
+	return settings;
+}
+
+/* A socket on loopback, and its address. */
+static int
+open_socket(struct sockaddr_any *address)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	*address = (struct sockaddr_any){ .len = sizeof(address->in) };
+	address->in.sin_family = AF_INET;
+	address->in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	ck_assert_int_eq(bind(fd, &address->any, address->len), 0);
+	ck_assert_int_eq(getsockname(fd, &address->any, &address->len), 0);
+	return fd;
+}
+
+static void
+start(void)
+{
+	struct sockaddr_any address;
+	struct datagram_settings settings = settings_of("ctime", 10);
+
+	server_fd = open_socket(&address);
+	port = sockaddr_port(&address);
+	udp = datagram_start(0, server_fd, PROTOCOL_UDP, &settings);
+	ck_assert_ptr_nonnull(udp);
+}
+
+static void
+stop(void)
+{
+	datagram_stop(udp, &counters);
+	close(server_fd);
+}
+
+START_TEST(answers_and_counts)
+{
+	int fd = client_udp(port);
+
+	client_send(fd, "hello", 5);
+	client_expect_datagram(fd, "hello", 5);
+	client_send(fd, "eleven byte", 11);
+	client_send(fd, "ten bytes.", 10);
+	client_expect_datagram(fd, "ten bytes.", 10);
+	ck_assert_uint_eq(counters_get(datagram_counters(udp),
+			      COUNTER_DROPPED_OVERSIZE),
+	    1);
+	close(fd);
+}
+END_TEST
+
+/* The first datagram after the change already meets the new settings. */
+START_TEST(new_settings_hold_at_once)
+{
+	struct datagram_settings settings = settings_of("%%", 11);
+	char reply[32];
+	int fd = client_udp(port);
+
+	ck_assert_int_eq(datagram_set(udp, &settings), 0);
+	client_send(fd, "eleven byte", 11);
+	ck_assert_int_eq(recv(fd, reply, sizeof(reply), 0), 15);
+	ck_assert_mem_eq(reply, "[%] eleven byte", 15);
+
+	uint16_t client_port;
+	struct sockaddr_any local = { .len = sizeof(local.storage) };
+	ck_assert_int_eq(getsockname(fd, &local.any, &local.len), 0);
+	client_port = sockaddr_port(&local);
+	settings.ports = &client_port;
+	settings.port_count = 1;
+	ck_assert_int_eq(datagram_set(udp, &settings), 0);
+	client_send(fd, "x", 1);
+	while (counters_get(datagram_counters(udp), COUNTER_DROPPED_PORT) == 0)
+		;
+	ck_assert_int_eq(recv(fd, reply, sizeof(reply), MSG_DONTWAIT), -1);
+	close(fd);
+}
+END_TEST
+
+/* However often, and wherever the kick meets the thread. */
+START_TEST(a_stop_never_hangs)
+{
+	struct datagram_settings settings = settings_of("ctime", 10);
+
+	for (int i = 0; i < 300; i++) {
+		struct datagram *other = datagram_start(1, server_fd,
+		    PROTOCOL_UDP, &settings);
+		ck_assert_ptr_nonnull(other);
+		datagram_stop(other, &counters);
+	}
+}
+END_TEST
+
+START_TEST(a_failing_receive_does_not_end_the_thread)
+{
+	struct datagram_settings settings = settings_of("ctime", 10);
+	int ends[2];
+
+	/* recvmmsg(2) on what is no socket. */
+	ck_assert_int_eq(pipe(ends), 0);
+	struct datagram *other = datagram_start(1, ends[0], PROTOCOL_UDP,
+	    &settings);
+	ck_assert_ptr_nonnull(other);
+	while (
+	    counters_get(datagram_counters(other), COUNTER_RECEIVE_ERRORS) < 3)
+		;
+	datagram_stop(other, &counters);
+	close(ends[0]);
+	close(ends[1]);
+}
+END_TEST
+
+/* The next receive on fd fails: what it sent to a closed port came back. */
+static void
+have_receive_fail(int fd)
+{
+	struct pollfd failed = { .fd = fd };
+	struct sockaddr_any closed;
+	int on = 1;
+
+	ck_assert_int_eq(setsockopt(fd, IPPROTO_IP, IP_RECVERR, &on,
+			     sizeof(on)),
+	    0);
+	close(open_socket(&closed));
+	ck_assert_int_eq(sendto(fd, "x", 1, 0, &closed.any, closed.len), 1);
+	ck_assert_int_eq(poll(&failed, 1, -1), 1);
+	ck_assert_int_eq(failed.revents, POLLERR);
+}
+
+/* Most often a thread that is stopped at once has not received yet. */
+START_TEST(a_failing_receive_at_a_stop_loses_nothing)
+{
+	struct datagram_settings settings = settings_of("ctime", 10);
+
+	for (int i = 0; i < 10; i++) {
+		struct counters sum = { 0 };
+		struct sockaddr_any address;
+		int other_fd = open_socket(&address);
+		have_receive_fail(other_fd);
+		int fd = client_udp(sockaddr_port(&address));
+		client_send(fd, "hello", 5);
+		struct datagram *other = datagram_start(1, other_fd,
+		    PROTOCOL_UDP, &settings);
+		ck_assert_ptr_nonnull(other);
+		datagram_stop(other, &sum);
+		client_expect_datagram(fd, "hello", 5);
+		ck_assert_uint_eq(counters_get(&sum, COUNTER_RECEIVE_ERRORS),
+		    1);
+		close(fd);
+		close(other_fd);
+	}
+}
+END_TEST
+
+Suite *
+datagram_suite(void)
+{
+	Suite *suite = suite_create("datagram");
+	TCase *tests = tcase_create("all");
+
+	tcase_set_timeout(tests, 60);
+	tcase_add_checked_fixture(tests, start, stop);
+	tcase_add_test(tests, answers_and_counts);
+	tcase_add_test(tests, new_settings_hold_at_once);
+	tcase_add_test(tests, a_stop_never_hangs);
+	tcase_add_test(tests, a_failing_receive_does_not_end_the_thread);
+	tcase_add_test(tests, a_failing_receive_at_a_stop_loses_nothing);
+	suite_add_tcase(suite, tests);
+	return suite;
+}

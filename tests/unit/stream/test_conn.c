@@ -1,0 +1,286 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "harness/client.h"
+#include "stream/conn.h"
+#include "unit/suites.h"
+
+static struct conn_io io;
+static struct counters counters;
+static int client;
+
+/* A connection whose client's end is client, with small buffers. */
+static struct conn *
+open_conn(enum protocol protocol, enum framing framing)
+{
+	int ends[2], type = protocol_socket_type(protocol), on = 1;
+	struct stamp_format format;
+
+	ck_assert_int_eq(socketpair(AF_UNIX, type | SOCK_NONBLOCK, 0, ends), 0);
+	setsockopt(ends[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof(on));
+	client = ends[1];
+	stamp_set_zone("UTC", NULL);
+	ck_assert_int_eq(stamp_format_compile(&format, "ctime", NULL, 0), 0);
+	stamp_init(&io.stamp, &format);
+	io.counters = &counters;
+	return conn_new(ends[0], protocol, framing, 0);
+}
+
+/* All that the server's end does until it wants what it can't have yet. */
+static enum conn_want
+run(struct conn *conn, enum counter *cause)
+{
+	for (;;) {
+		uint64_t before = conn->bytes_in + conn->bytes_out +
+		                  conn->messages;
+		enum conn_want want = conn_ready(conn, &io, cause);
+		bool moved = conn->bytes_in + conn->bytes_out +
+		                 conn->messages !=
+		             before;
+		if (want == CONN_WANT_CLOSE || (want == conn->want && !moved))
+			return want;
+		conn->want = (uint8_t)want;
+	}
+}
+
+static size_t
+read_some(char *data, size_t size)
+{
+	ssize_t n = recv(client, data, size, 0);
+
+	return n > 0 ? (size_t)n : 0;
+}
+
+START_TEST(a_message_is_answered)
+{
+	struct conn *conn = open_conn(PROTOCOL_UNIX, FRAMING_CHUNK);
+	enum counter cause;
+	char reply[64];
+
+	ck_assert_int_eq(send(client, "hello", 5, 0), 5);
+	ck_assert_int_eq(run(conn, &cause), CONN_WANT_READ);
+	ck_assert_uint_eq(read_some(reply, sizeof(reply)), 32);
+	ck_assert_mem_eq(reply + 25, "] hello", 7);
+	shutdown(client, SHUT_WR);
+	ck_assert_int_eq(run(conn, &cause), CONN_WANT_CLOSE);
+	ck_assert_int_eq(cause, COUNTER_CLOSED_CLIENT);
+	conn_close(conn, &counters, cause, 1);
+	ck_assert_uint_eq(counters_get(&counters, COUNTER_CLOSED_CLIENT), 1);
+}
+END_TEST
+
+START_TEST(an_empty_record_is_a_message_the_end_is_not)
+{
+	struct conn *conn = open_conn(PROTOCOL_UNIX_SEQPACKET, FRAMING_CHUNK);
+	enum counter cause;
+	char reply[64];
+
+	ck_assert_int_eq(send(client, "", 0, 0), 0);
+	ck_assert_int_eq(send(client, "a", 1, 0), 1);
+	shutdown(client, SHUT_WR);
+	ck_assert_int_eq(conn_ready(conn, &io, &cause), CONN_WANT_READ);
+	ck_assert_uint_eq(read_some(reply, sizeof(reply)), 27);
+	ck_assert_int_eq(conn_ready(conn, &io, &cause), CONN_WANT_READ);
+	ck_assert_uint_eq(read_some(reply, sizeof(reply)), 28);
+	ck_assert_int_eq(conn_ready(conn, &io, &cause), CONN_WANT_CLOSE);
+	ck_assert_int_eq(cause, COUNTER_CLOSED_CLIENT);
+	conn_close(conn, &counters, cause, 1);
+}
+END_TEST
+
+START_TEST(a_record_too_long_to_answer_ends_the_connection)
+{
+	struct conn *conn = open_conn(PROTOCOL_UNIX_SEQPACKET, FRAMING_CHUNK);
+	enum counter cause;
+	static char record[CONN_KEPT_MAX];
+
+	ck_assert_int_eq(send(client, record, sizeof(record), 0),
+	    (int)sizeof(record));
+	ck_assert_int_eq(conn_ready(conn, &io, &cause), CONN_WANT_CLOSE);
+	ck_assert_int_eq(cause, COUNTER_CLOSED_ERROR);
+	conn_close(conn, &counters, cause, 1);
+}
+END_TEST
+
+/* As of a socket that does not tell credentials: there is room for others. */
+START_TEST(descriptors_that_come_along_are_closed)
+{
+	struct conn *conn = open_conn(PROTOCOL_UNIX_SEQPACKET, FRAMING_CHUNK);
+	enum counter cause;
+	static char record[CONN_KEPT_MAX];
+	int off = 0, next = dup(client);
+
+	close(next);
+	setsockopt(conn->fd, SOL_SOCKET, SO_PASSCRED, &off, sizeof(off));
+	client_send_descriptor(client, "a");
+	ck_assert_int_eq(conn_ready(conn, &io, &cause), CONN_WANT_READ);
+	ck_assert_int_eq(fcntl(next, F_GETFD), -1);
+	memset(record, 'a', sizeof(record) - 1);
+	client_send_descriptor(client, record);
+	ck_assert_int_eq(conn_ready(conn, &io, &cause), CONN_WANT_CLOSE);
+	ck_assert_int_eq(fcntl(next, F_GETFD), -1);
+	conn_close(conn, &counters, cause, 1);
+}
+END_TEST
+
+/* Takes the stamps out of a reply to data without brackets, in place. */
+static size_t
+strip_stamps(char *data, size_t len)
+{
+	size_t out = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		if (data[i] == '[') {
+			ck_assert_mem_eq(data + i + 25, "] ", 2);
+			i += 26;
+		} else {
+			data[out++] = data[i];
+		}
+	}
+	return out;
+}
+
+/*
+ * A client that sends much and reads little and late gets every byte back, and
+ * never more is kept for it than promised.
+ */
+START_TEST(a_slow_reader_loses_nothing)
+{
+	enum framing framing = _i % 2 == 0 ? FRAMING_CHUNK : FRAMING_LINE;
+	struct conn *conn = open_conn(PROTOCOL_UNIX, framing);
+	enum counter cause;
+	static char sent[1 << 20], got[1 << 25];
+	size_t sent_len = 0, got_len = 0;
+
+	srandom((unsigned)_i);
+	for (size_t i = 0; i < sizeof(sent); i++)
+		sent[i] = random() % (1 + _i) == 0 ? '\n' : 'x';
+	while (sent_len < sizeof(sent) || conn->want != CONN_WANT_READ ||
+	       conn->bytes_in < sent_len || conn->bytes_out > got_len) {
+		ssize_t n = send(client, sent + sent_len,
+		    sizeof(sent) - sent_len, 0);
+		if (n > 0)
+			sent_len += (size_t)n;
+		conn->want = (uint8_t)conn_ready(conn, &io, &cause);
+		ck_assert_int_ne(conn->want, CONN_WANT_CLOSE);
+		got_len += read_some(got + got_len,
+		    1 + (size_t)random() % 5000);
+	}
+	ck_assert_uint_eq(got_len, sizeof(sent) + 27 * conn->messages);
+	got_len = strip_stamps(got, got_len);
+	ck_assert_uint_eq(got_len, sizeof(sent));
+	ck_assert_mem_eq(got, sent, sizeof(sent));
+	conn_close(conn, &counters, COUNTER_CLOSED_CLIENT, 1);
+}
+END_TEST
+
+/* Each look is at what came since the last one. */
+START_TEST(progress_is_what_the_client_takes)
+{
+	enum protocol protocol = _i == 0 ? PROTOCOL_UNIX
+	                                 : PROTOCOL_UNIX_SEQPACKET;
+	struct conn *conn = open_conn(protocol, FRAMING_CHUNK);
+	enum counter cause;
+	static char data[60000];
+
+	while (conn->want != CONN_WANT_WRITE) {
+		send(client, data, sizeof(data), 0);
+		conn->want = (uint8_t)conn_ready(conn, &io, &cause);
+	}
+	for (int i = 0; i < 2; i++) {
+		ck_assert(!conn_progressed(conn));
+		ck_assert_uint_gt(read_some(data, sizeof(data)), 36 << 10);
+		ck_assert(conn_progressed(conn));
+	}
+	ck_assert(!conn_progressed(conn));
+	close(conn->fd);
+	ck_assert(!conn_progressed(conn));
+	conn_close(conn, &counters, COUNTER_CLOSED_SEND_TIMEOUT, 1);
+	close(client);
+}
+END_TEST
+
+START_TEST(a_reset_ends_the_connection)
+{
+	struct conn *conn = open_conn(PROTOCOL_UNIX, FRAMING_CHUNK);
+	enum counter cause;
+
+	ck_assert_int_eq(send(client, "hello", 5, 0), 5);
+	close(client);
+	ck_assert_int_eq(run(conn, &cause), CONN_WANT_CLOSE);
+	ck_assert_int_eq(cause, COUNTER_CLOSED_ERROR);
+	conn_close(conn, &counters, cause, 1);
+}
+END_TEST
+
+START_TEST(finish_answers_what_has_arrived_first)
+{
+	struct conn *conn = open_conn(PROTOCOL_UNIX, FRAMING_LINE);
+	enum counter cause;
+	char reply[64];
+
+	ck_assert_int_eq(send(client, "last", 4, 0), 4);
+	ck_assert_int_eq(conn_finish(conn, &io, &cause), CONN_WANT_READ);
+	ck_assert_uint_eq(read_some(reply, sizeof(reply)), 31);
+	conn->want = (uint8_t)conn_finish(conn, &io, &cause);
+	ck_assert_int_eq(conn->want, CONN_WANT_LINGER);
+	ck_assert_int_eq(recv(client, reply, 1, 0), 0);
+	ck_assert_int_eq(send(client, "too late", 8, 0), 8);
+	ck_assert_int_eq(conn_ready(conn, &io, &cause), CONN_WANT_LINGER);
+	ck_assert_int_eq(conn_ready(conn, &io, &cause), CONN_WANT_LINGER);
+	close(client);
+	ck_assert_int_eq(conn_ready(conn, &io, &cause), CONN_WANT_CLOSE);
+	ck_assert_int_eq(cause, COUNTER_CLOSED_STOP);
+	conn_close(conn, &counters, cause, 1);
+}
+END_TEST
+
+START_TEST(sendall_sends_all)
+{
+	int ends[2];
+	static char data[1 << 20];
+	size_t sent, again;
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	ck_assert_int_eq(sendall(ends[0], "abc", 3, &sent), 0);
+	ck_assert_uint_eq(sent, 3);
+	ck_assert_int_eq(sendall(ends[0], "", 0, &sent), 0);
+
+	ck_assert_int_eq(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
+	ck_assert_int_eq(sendall(ends[0], data, sizeof(data), &sent), -1);
+	ck_assert_int_eq(errno, EAGAIN);
+	ck_assert_uint_gt(sent, 0);
+	ck_assert_uint_lt(sent, sizeof(data));
+	ck_assert_int_eq(sendall(ends[0], data, 1, &again), -1);
+	ck_assert_uint_eq(again, 0);
+
+	close(ends[1]);
+	ck_assert_int_eq(sendall(ends[0], data, 1, &sent), -1);
+	ck_assert_int_eq(errno, EPIPE);
+	close(ends[0]);
+}
+END_TEST
+
+Suite *
+conn_suite(void)
+{
+	Suite *suite = suite_create("conn");
+	TCase *tests = tcase_create("all");
+
+	tcase_set_timeout(tests, 120);
+	tcase_add_test(tests, a_message_is_answered);
+	tcase_add_test(tests, an_empty_record_is_a_message_the_end_is_not);
+	tcase_add_test(tests, a_record_too_long_to_answer_ends_the_connection);
+	tcase_add_test(tests, descriptors_that_come_along_are_closed);
+	tcase_add_loop_test(tests, a_slow_reader_loses_nothing, 0, 5);
+	tcase_add_loop_test(tests, progress_is_what_the_client_takes, 0, 2);
+	tcase_add_test(tests, a_reset_ends_the_connection);
+	tcase_add_test(tests, finish_answers_what_has_arrived_first);
+	tcase_add_test(tests, sendall_sends_all);
+	suite_add_tcase(suite, tests);
+	return suite;
+}
