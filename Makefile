@@ -26,6 +26,7 @@ DEPS_CI = clang clang-format clang-tidy cppcheck libclang-rt-14-dev mandoc \
 	valgrind shellcheck
 DEPS_BENCH = python3 util-linux iproute2 xinetd socat ncat memcached \
 	redis-server moreutils gnuplot-nox
+DEPS_DISTROS = debootstrap git util-linux
 
 PKG_CONFIG ?= pkg-config
 PACKAGES = libconfig libsystemd
@@ -215,6 +216,11 @@ VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full \
 check-valgrind:
 	$(MAKE) WRAPPER="$(VALGRIND)" check
 
+# "make deps check" in fresh roots of Debian's releases; as root.
+DISTROS ?= bookworm trixie
+check-distros: | $(filter deps-distros,$(MAKECMDGOALS))
+	tests/build/distros $(DISTROS)
+
 # Two builds in two folders are the same bytes.
 check-reproducible:
 	rm -rf build/one build/two
@@ -276,7 +282,8 @@ lint: check-analyzer
 	tests/build/floors
 	mandoc -T lint -W warning man/timestampd.8 man/timestampd.conf.5
 	shellcheck .ci/run tests/install-packages tests/build/calls tests/build/floors \
-		tests/build/hardening $(addprefix tests/systemd/,boot run inside)
+		tests/build/hardening tests/build/distros \
+		$(addprefix tests/systemd/,boot run inside)
 
 format:
 	clang-format -i $(SOURCES)
@@ -291,6 +298,9 @@ deps-ci: deps
 
 deps-bench: deps
 	@tests/install-packages $(DEPS_BENCH)
+
+deps-distros:
+	@tests/install-packages $(DEPS_DISTROS)
 
 # An existing configuration is the administrator's.
 install: all
@@ -331,5 +341,6 @@ clean:
 FORCE:
 .PHONY: all run check check-analyzer check-calls check-fault check-hardening
 .PHONY: check-systemd check-asan check-tsan check-valgrind check-reproducible
+.PHONY: check-distros deps-distros
 .PHONY: coverage fuzz soak lint format bench bench-programs
 .PHONY: deps deps-ci deps-bench install uninstall dist clean FORCE
