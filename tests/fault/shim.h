@@ -6,7 +6,7 @@
 
 /*
  * What the driver tells the shim, and what the shim tells it.  Shared by both
- * processes; server.py knows the layout.
+ * processes; shim.py knows the layout.
  */
 struct shim_control {
 	_Atomic uint64_t allocations; /* asked for so far */

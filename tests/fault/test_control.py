@@ -8,9 +8,11 @@ import signal
 import subprocess
 import types
 
-from load import configure
-from server import (LIMIT_S, PROGRAM, Control, Server, Strace, check, command,
-                    prepare_child, spawn)
+from clients import configure
+from daemon import (LIMIT_S, PROGRAM, Server, check, command, prepare_child,
+                    spawn)
+from shim import Control
+from strace import Strace
 from test_shim import ALLOCATIONS_MAX, LINES_MAX, begin
 from test_syscalls import (NOW_AND_THEN, SELDOM, await_reload, calls_of,
                            errnos_of, injected, injection, keys_of, once_each,

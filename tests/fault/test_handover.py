@@ -7,9 +7,12 @@ import os
 import signal
 import socket
 
-from load import STAMP, STAMP_LEN, Client, Clients, await_silence, configure
+from client import STAMP, STAMP_LEN, Client
+from clients import Clients, await_silence, configure
+from daemon import Server, check
 from manager import Manager
-from server import Control, Server, Strace, check
+from shim import Control
+from strace import Strace
 from test_shim import without
 from test_syscalls import (SELDOM, calls_of, injected, injection, once_each,
                            selection, times_called)

@@ -5,11 +5,11 @@ The shim preloaded into the server does it.
 
 import errno
 import os
-import signal
 
-from load import (STAMP_LEN, Client, Clients, await_silence,
-                  check_stamp, configure)
-from server import Control, Server, check
+from client import STAMP_LEN, Client, check_stamp
+from clients import Clients, await_silence, configure, reload
+from daemon import Server, check
+from shim import Control
 
 CONNECTIONS = 200
 ALLOCATIONS_MAX = 2000  # of a start or a reload
@@ -132,30 +132,21 @@ def deaf_client(folder):
         server.kill()
 
 
-def reload(server, folder, extra):
-    """The verdict on a configuration with these listeners besides."""
-    since = len(server.log)
-    configure(folder, extra)
-    server.signal(signal.SIGHUP)
-    return server.await_log("reloaded", "reload refused", since=since)
-
-
 def reload_without(server, control, extra, n):
     """A reload that adds the extra listeners, or takes them away, with its n-th
     allocation failing, and then without; False when it has fewer."""
-    folder = server.folder
     since, before = len(server.log), control.get("failed")
     control.fail_next(n)
-    verdict = reload(server, folder, extra)
+    verdict = reload(server, extra)
     control.set("fail_at", 0)
     failed = control.get("failed") > before
     check(len(server.lines(since)) <= LINES_MAX,
           len(server.lines(since)), "lines in the log")
     if verdict == "reload refused":
-        check(os.path.exists(os.path.join(folder, "extra")) == (not extra),
+        check(os.path.exists(os.path.join(server.folder, "extra")) == (not extra),
               "without allocation", n, "it was refused, but done:",
               server.log[since:].decode())
-        check(reload(server, folder, extra) == "reloaded",
+        check(reload(server, extra) == "reloaded",
               server.log[since:].decode())
     return failed
 
@@ -258,9 +249,7 @@ def complaining_close(folder):
             clients.close()
             after = await_silence(server)
             check(after["closed_error"] == 0, after)
-        since = len(server.log)
-        server.signal(signal.SIGHUP)
-        server.await_log("reloaded", since=since)
+        check(reload(server) == "reloaded", server.log.decode())
         control.set("close_errno", 0)
         check(control.get("meddled") > 0, "nothing was meddled with")
         server.check_descriptors(before)

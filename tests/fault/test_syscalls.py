@@ -10,8 +10,9 @@ import re
 import signal
 import socket
 
-from load import Clients, await_silence, configure
-from server import Server, Strace, check
+from clients import Clients, await_silence, configure
+from daemon import Server, check
+from strace import Strace
 from table import CALLS, EVENTS, HARMLESS_IF_TRUE, SIGNALS, UNTOUCHED
 
 ROUNDS = 6

@@ -1,4 +1,4 @@
-"""A service manager, as far as the server knows one."""
+"""A service manager: its notify socket and its descriptor store."""
 
 import array
 import fcntl
@@ -7,11 +7,11 @@ import socket
 import threading
 
 FIRST = 3  # SD_LISTEN_FDS_START
-HIGH = 300  # above all that is passed
+HIGH = 300  # above all descriptors that are passed
 BATCH = 253  # SCM_MAX_FD
 
-# Held while a child begins, which until then has all that is open here: what is
-# closed meanwhile would not be gone.
+# Held from fork to exec of a child and by close_all(): until its exec the child
+# has copies of all descriptors here, which would keep closed ones open.
 BEGINNING = threading.Lock()
 
 
@@ -22,9 +22,9 @@ def close_all(fds):
 
 
 class Manager:
-    """Hears messages, keeps descriptors and passes them to the next server.
+    """Receives messages, stores descriptors and passes them to the next server.
 
-    size: how many it keeps for servers; 0: it has no store.
+    size: how many descriptors it stores; 0: it has no store.
     """
 
     def __init__(self, folder, size=0):
@@ -39,9 +39,9 @@ class Manager:
         return self.socket.fileno()
 
     def hear(self):
-        """The next message, when done as it says."""
+        """Receives a message and does what it asks; returns the message."""
         fds = array.array("i")
-        # socket.recv_fds takes flags and forgets them.
+        # socket.recv_fds ignores its flags.
         data, control, _, _ = self.socket.recvmsg(
             4096, socket.CMSG_SPACE(BATCH * fds.itemsize),
             socket.MSG_CMSG_CLOEXEC)
@@ -70,14 +70,15 @@ class Manager:
         return variables
 
     def put_in_place(self):
-        """In the server to be: what is kept goes where it looks for it."""
+        """Called in the child before exec: moves the stored descriptors to
+        3 and up, where the server expects them."""
         high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, HIGH)
                 for _, fd in self.kept]
         for number, fd in enumerate(high, FIRST):
             os.dup2(fd, number)
 
     def listeners(self):
-        """{inode: (kind, address)} of the sockets that clients come to."""
+        """{inode: (kind, address)} of the stored listening sockets."""
         found = {}
         for name, fd in self.kept:
             if name != ".connections":

@@ -1,29 +1,25 @@
-"""The real server as a child process, and strace as its tormentor."""
+"""The real server as a child process."""
 
 import contextlib
 import ctypes
-import mmap
 import os
 import re
 import resource
 import select
 import signal
-import struct
 import subprocess
-import threading
 import time
 
 from manager import BEGINNING, Manager
 
 PROGRAM = os.path.abspath(os.environ.get("TIMESTAMPD", "timestampd"))
-SHIM = os.path.abspath(os.environ.get("FAULT_SHIM", "shim.so"))
-LIMIT_S = 20  # what takes longer hangs
+LIMIT_S = 20  # a wait that takes longer is a failure
 PR_SET_PTRACER, PR_SET_PDEATHSIG = 0x59616d61, 1
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class Failure(Exception):
-    """The server did what it must not."""
+    """The server did something wrong."""
 
 
 def check(condition, *what):
@@ -32,36 +28,10 @@ def check(condition, *what):
 
 
 def prepare_child():
-    """Dies with the test, may be traced, dumps no core."""
+    """The child dies with the test, may be traced and dumps no core."""
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     LIBC.prctl(PR_SET_PTRACER, ctypes.c_ulong(-1), 0, 0, 0)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
-class Control:
-    """The file shared with the shim; the layout is that of shim.h."""
-
-    FIELDS = {"allocations": (0, "Q"), "fail_at": (8, "Q"),
-              "failed": (16, "Q"), "meddled": (24, "Q"),
-              "meddling": (32, "I"), "close_errno": (36, "i")}
-
-    def __init__(self, path):
-        with open(path, "w+b") as file:
-            file.truncate(40)
-            self.memory = mmap.mmap(file.fileno(), 40)
-        self.path = path
-
-    def get(self, name):
-        at, kind = self.FIELDS[name]
-        return struct.unpack_from(kind, self.memory, at)[0]
-
-    def set(self, name, value):
-        at, kind = self.FIELDS[name]
-        struct.pack_into(kind, self.memory, at, value)
-
-    def fail_next(self, n=1):
-        """The n-th allocation from now on is to fail."""
-        self.set("fail_at", self.get("allocations") + n)
 
 
 def spawn(words, **options):
@@ -70,25 +40,28 @@ def spawn(words, **options):
 
 
 def command(arguments, control=None, held=False):
-    """(words, environment) of the program as a process to be.
+    """(words, environment) with which to start the program.
 
-    The shell goes first, whose number is that of the program: it may wait to be
-    traced, it says whom passed sockets are for, and has no shim itself.
+    control: the shim's, to be preloaded; None: no shim.  held: see Server.
+    A shell sets LISTEN_PID and LD_PRELOAD and then executes the program, which
+    so keeps the shell's number while the shell itself runs without the shim.
     """
     hold = "kill -STOP $$; " if held else ""
     environment = {"TZ": "UTC0", "PATH": os.environ["PATH"]}
     if control is not None:
-        environment |= {"SHIM": SHIM, "FAULT_CONTROL": control.path}
+        environment |= control.environment()
     return ["sh", "-c", hold + 'LISTEN_PID=$$ LD_PRELOAD=$SHIM exec "$@"',
             "sh", *arguments], environment
 
 
 class Server:
-    """A server in folder, which holds its configuration "conf".
+    """A server that runs in folder with the configuration folder/conf.
 
-    tracer: the words in front of the command line, from the server so far.
-    manager: whose server it is; None: it gets one of its own.
-    held: it doesn't begin before SIGCONT, so that it can be traced.
+    control: of a shim to preload; None: no shim.
+    tracer: a function of this object that returns the words in front of the
+    command line.  manager: the service manager; None: the server gets one of
+    its own.  held: the process waits for SIGCONT, so that a tracer can attach
+    before the server's first call.
     """
 
     def __init__(self, folder, control=None, tracer=lambda server: [],
@@ -127,8 +100,9 @@ class Server:
             self.manager.hear()
 
     def read_news(self, *others):
-        """Waits for the next of the log, of the service manager's socket or of
-        others, which hear it."""
+        """Waits for more of the log, a message to the service manager or input
+        for one of others, whose hear() is called; returns the message or b"".
+        """
         ready, _, _ = select.select([self.log_fd, self.manager, *others], [],
                                     [], LIMIT_S)
         check(ready, "nothing heard of the server for", LIMIT_S, "s:",
@@ -141,7 +115,8 @@ class Server:
         return self.manager.hear() if self.manager in ready else b""
 
     def await_ready(self):
-        """Whether it is up, else it has ended.  One of two signs does."""
+        """Waits until the server is ready, by its log or by READY=1, or has
+        ended; returns whether it is ready."""
         while b"ready: " not in self.log and not self.ended:
             if b"READY=1" in self.read_news():
                 break
@@ -169,19 +144,19 @@ class Server:
                 for name, value in re.findall(r"(\w+)=(\d+)", line)}
 
     def lines(self, since=0):
-        """Lines of the log, but for those that were asked for."""
+        """Lines of the log without the counters, which the tests ask for."""
         return [line for line in self.log[since:].decode().splitlines()
                 if "counters: " not in line]
 
     def port(self, name):
-        """The port of the listener that is announced as name; None."""
+        """The port of the listener that the log announces as name, or None."""
         found = re.search(rf"listening on {re.escape(name)}:(\d+)",
                           self.log.decode())
         return int(found.group(1)) if found else None
 
     def descriptors(self):
-        """{(number, what it is)} but of those open for a moment only, as the
-        main thread does to tell its status: not while it counts."""
+        """{(number, target)} of the open descriptors.  Those seen in one of two
+        looks only are left out: the main thread opens some for a moment."""
         folder, looks = f"/proc/{self.child.pid}/fd", []
         for _ in range(2):
             look = set()
@@ -193,8 +168,9 @@ class Server:
         return looks[0] & looks[1]
 
     def check_descriptors(self, most, least=None):
-        """That so many are open, least: most; returns how many.  What a
-        thread is about to close goes, what is lost never does."""
+        """Waits until least (default: most) to most descriptors are open, since
+        a thread may be about to close one; a lost one stays, and the time
+        limit makes it a failure.  Returns how many are open."""
         end = time.monotonic() + LIMIT_S
         least = most if least is None else least
         while True:
@@ -208,7 +184,7 @@ class Server:
         self.child.send_signal(number)
 
     def wait(self):
-        """The exit status; below 0: the signal that ended it."""
+        """Waits for the end; returns the exit status, or minus the signal."""
         while not self.ended:
             self.read_news()
         status = self.child.wait(LIMIT_S)
@@ -231,44 +207,7 @@ class Server:
             self.own_manager.close()
 
     def kill(self):
-        """The end of one that failed the test already."""
+        """Ends a server whose test has failed; harmless after its end."""
         if self.child.poll() is None:
             self.child.kill()
             self.child.wait()
-
-
-class Strace:
-    """Traces a server that runs, from now until stop."""
-
-    def __init__(self, server, *options):
-        self.path = os.path.join(server.folder, "trace")
-        self.tracer = spawn(
-            ["strace", "-f", "-y", "-o", self.path, *options, "-p",
-             str(server.child.pid)], stderr=subprocess.PIPE,
-            stdin=subprocess.DEVNULL, text=True)
-        limit = threading.Timer(LIMIT_S, self.tracer.kill)
-        limit.start()
-        said = ""
-        for line in self.tracer.stderr:
-            said += line
-            if "attached" in line:
-                break
-        limit.cancel()
-        check("attached" in said, "strace:", said)
-
-    def stop(self):
-        """Lets go of the server; returns the trace."""
-        self.tracer.send_signal(signal.SIGINT)
-        self.tracer.communicate(timeout=LIMIT_S)
-        with open(self.path, encoding="utf-8", errors="replace") as file:
-            return file.read()
-
-
-def may_trace():
-    """Whether strace works here for this user."""
-    try:
-        done = subprocess.run(["strace", "-o", "/dev/null", "true"],
-                              capture_output=True, check=False)
-    except FileNotFoundError:
-        return False
-    return done.returncode == 0
