@@ -204,6 +204,10 @@ check-systemd: all $(BUILD)/systemd/probe
 $(BUILD)/systemd/probe: $(BUILD)/systemd/probe.o
 	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^
 
+# Files, functions and folders of src/ are no longer than they may be.
+check-sizes:
+	tests/build/sizes
+
 check-asan:
 	$(MAKE) VARIANT=asan check
 
@@ -282,8 +286,8 @@ lint: check-analyzer
 		-std=gnu17 $(CPPFLAGS_ALL) 2>/dev/null
 	tests/build/floors
 	mandoc -T lint -W warning man/timestampd.8 man/timestampd.conf.5
-	shellcheck .ci/run tests/install-packages tests/build/calls tests/build/floors \
-		tests/build/hardening tests/build/distros \
+	shellcheck .ci/run tests/install-packages \
+		$(addprefix tests/build/,calls distros floors hardening sizes) \
 		$(addprefix tests/systemd/,boot run inside)
 
 format:
@@ -342,6 +346,6 @@ clean:
 FORCE:
 .PHONY: all run check check-analyzer check-calls check-fault check-hardening
 .PHONY: check-systemd check-asan check-tsan check-valgrind check-reproducible
-.PHONY: check-distros deps-distros
+.PHONY: check-distros check-sizes deps-distros
 .PHONY: coverage fuzz soak lint format bench bench-programs
 .PHONY: deps deps-ci deps-bench install uninstall dist clean FORCE
