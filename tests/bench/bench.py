@@ -17,14 +17,17 @@ import tempfile
 import time
 from statistics import median
 
-import chart
-import goal
-import network
-import ready
-import table
-from result import Results, figures
-from server import Failed, Missing, Place, Server
-from workload import WORKLOADS, with_base
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(1, os.path.join(HERE, os.pardir, "harness"))
+
+import chart  # noqa: E402
+import goal  # noqa: E402
+import network  # noqa: E402
+import ready  # noqa: E402
+import table  # noqa: E402
+from result import Results, figures  # noqa: E402
+from server import Failed, Missing, Place, Server  # noqa: E402
+from workload import WORKLOADS, with_base  # noqa: E402
 
 SPARE_FILES = 500  # beyond those of a workload
 FILES = SPARE_FILES + max(workload.files for workload in WORKLOADS)

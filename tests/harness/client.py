@@ -48,17 +48,26 @@ class Client:
         self.waiting = b"client %d message %d\n" % (self.name, self.sent)
         try:
             self.socket.sendall(self.waiting)
-        except OSError:
-            self.broken = True
+        except OSError as problem:
+            self.lose(problem)
+
+    def lose(self, problem=None):
+        """Called when the connection breaks; problem: None at its end."""
+        self.broken = True
 
     def receive(self, size):
         """Returns up to size bytes; none: the connection is broken."""
         try:
             data = self.socket.recv(size)
-        except ConnectionError:
-            data = b""
-        self.broken = self.broken or not data
+        except ConnectionError as problem:
+            self.lose(problem)
+            return b""
+        if not data:
+            self.lose()
         return data
+
+    def check_stamp(self, data):
+        check_stamp(data)
 
     def hear(self):
         """Checks the reply to the last message, as far as it comes."""
@@ -68,7 +77,7 @@ class Client:
                                  self.kind == socket.SOCK_STREAM else 65536)
         if data:
             if len(data) >= STAMP_LEN:
-                check_stamp(data)
+                self.check_stamp(data)
             rest = data[STAMP_LEN:]
             check(self.waiting.startswith(rest) and
                   (self.broken or rest == self.waiting),

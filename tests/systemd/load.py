@@ -1,126 +1,125 @@
-#!/usr/bin/env python3
+#!/usr/bin/env -S python3 -B
 """load.py CONNECTIONS
 
-Talks to the server on port 21567 of this host until standard input ends: over
-connections that stay open, over ever new ones, and by datagrams.  Says "ready"
-when all are open, and at the end, on one line, what came of it.
+Talks to the server at port 21567 of this host until standard input ends: over
+CONNECTIONS that stay open, over new ones, and by datagrams.  Prints "ready" when
+all are open, and at the end one line with what it counted.
 """
 import errno
+import os
 import select
 import socket
 import sys
 import threading
 
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, os.pardir, "harness"))
+
+from client import STAMP, STAMP_LEN, Client  # noqa: E402
+from daemon import Failure, check  # noqa: E402
+
 ADDRESS = ("127.0.0.1", 21567)
-PREFIX = 27  # "[Sat Nov 21 01:15:00 2026] "
+OPEN_MAX = 10  # new connections that are open at a time
+RESEND_S = 0.2
 
 
 class Tally:
-    """What came of it; each thread has one of its own."""
+    """What one thread counted."""
 
     def __init__(self):
         self.replies = self.connects = self.refused = self.reset = 0
         self.wrong = self.ended = 0
 
     def note(self, problem):
-        """Counts an error of a connection by what it says of the server."""
-        if problem.errno == errno.ECONNREFUSED:
+        """Counts a failure by what it says of the server."""
+        if problem is None:
+            self.ended += 1
+        elif problem.errno == errno.ECONNREFUSED:
             self.refused += 1
         else:
             self.reset += 1
 
-    def check(self, reply, message):
-        """Counts a reply: right, wrong, or cut off by the end."""
-        if len(reply) < PREFIX + len(message):
-            self.ended += 1
-        elif reply[:1] == b"[" and reply[PREFIX:] == message:
-            self.replies += 1
-        else:
-            self.wrong += 1
 
+class Visitor(Client):
+    """A client that counts what goes wrong, and goes on."""
 
-def receive(sock, message):
-    """A whole reply, or what came before the end."""
-    reply = b""
-    while len(reply) < PREFIX + len(message):
-        piece = sock.recv(4096)
-        if not piece:
-            break
-        reply += piece
-    return reply
+    def __init__(self, tally, kind=socket.SOCK_STREAM):
+        self.tally = tally
+        super().__init__(socket.AF_INET, kind, ADDRESS)
+
+    def check_stamp(self, data):
+        """The form only: the service stamps in the time zone of its host."""
+        check(STAMP.match(data), "no stamp:", data[:60])
+
+    def lose(self, problem=None):
+        super().lose(problem)
+        self.tally.note(problem)
+
+    def talk(self):
+        try:
+            super().talk()
+            self.tally.replies += not self.broken
+        except Failure:
+            self.tally.wrong += 1
+        except OSError as problem:
+            self.lose(problem)
 
 
 def talk_over_new_ones(tally, over):
-    """Connect and one message; another, and close, when ten others are open."""
-    number = 0
-    socks = []
+    """A new connection and one message; one more over the oldest, and its end,
+    when OPEN_MAX others are open."""
+    visitors = []
     while not over.is_set():
-        number += 1
-        message = b"new %d" % number
         try:
-            socks.append(socket.create_connection(ADDRESS, timeout=30))
-            tally.connects += 1
-            talk = socks[-1:] + (socks[:1] if len(socks) > 10 else [])
-            for sock in talk:
-                sock.sendall(message)
-                tally.check(receive(sock, message), message)
+            visitors.append(Visitor(tally))
         except OSError as problem:
             tally.note(problem)
-        if len(socks) > 10:
-            socks.pop(0).close()
+            continue
+        tally.connects += 1
+        visitors[-1].talk()
+        if len(visitors) > OPEN_MAX:
+            visitors[0].talk()
+            visitors.pop(0).close()
 
 
-def talk_over_kept_ones(tally, over, socks):
-    """A numbered message over each in turn, and its reply."""
-    number = 0
+def talk_over_kept_ones(over, kept):
+    """A message over each connection in turn, and its reply."""
     while not over.is_set():
-        number += 1
-        for i, sock in enumerate(socks):
-            message = b"kept %d %d" % (i, number)
-            if sock is None:
-                continue
-            try:
-                sock.sendall(message)
-                reply = receive(sock, message)
-                tally.check(reply, message)
-                if not reply:
-                    socks[i] = None
-            except OSError as problem:
-                tally.note(problem)
-                socks[i] = None
+        for visitor in kept:
+            if not visitor.broken:
+                visitor.talk()
 
 
 def talk_by_datagrams(tally, over):
-    """One datagram at a time; a lost one is sent again, as clients do."""
-    number = 0
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sock.connect(ADDRESS)
-    sock.settimeout(0.2)
+    """One datagram at a time; without a reply the next one is sent, as clients
+    do."""
+    visitor = Visitor(tally, socket.SOCK_DGRAM)
+    visitor.socket.settimeout(RESEND_S)
     while not over.is_set():
-        number += 1
-        message = b"datagram %d" % number
+        visitor.say()
         try:
-            sock.send(message)
-            reply = sock.recv(4096)
-            while reply[PREFIX:] != message and not over.is_set():
-                reply = sock.recv(4096)
-            tally.check(reply, message)
+            reply = visitor.socket.recv(4096)
+            while (reply[STAMP_LEN:] != visitor.waiting and
+                   not over.is_set()):
+                reply = visitor.socket.recv(4096)
+            visitor.check_stamp(reply)
+            tally.replies += 1
         except TimeoutError:
             pass
+        except Failure:
+            tally.wrong += 1
         except OSError as problem:
             tally.note(problem)
 
 
 def main():
     count = int(sys.argv[1])
-    socks = [socket.create_connection(ADDRESS, timeout=30)
-             for _ in range(count)]
     over = threading.Event()
     tallies = [Tally() for _ in range(3)]
+    kept = [Visitor(tallies[1]) for _ in range(count)]
     threads = [
         threading.Thread(target=talk_over_new_ones, args=(tallies[0], over)),
-        threading.Thread(target=talk_over_kept_ones,
-                         args=(tallies[1], over, socks)),
+        threading.Thread(target=talk_over_kept_ones, args=(over, kept)),
         threading.Thread(target=talk_by_datagrams, args=(tallies[2], over)),
     ]
     for thread in threads:
@@ -133,7 +132,7 @@ def main():
         thread.join()
     figures = {name: sum(getattr(tally, name) for tally in tallies)
                for name in vars(tallies[0])}
-    figures["kept"] = sum(sock is not None for sock in socks)
+    figures["kept"] = sum(not visitor.broken for visitor in kept)
     print(*(f"{name}={value}" for name, value in figures.items()))
 
 
