@@ -5,9 +5,11 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 
 #define BACKLOG 4096
+#define EVENTS_MAX 256
 
 int
 loopback_open(int type)
@@ -29,4 +31,33 @@ loopback_open(int type)
 	fprintf(stderr, "listening on %s 127.0.0.1:%d\n",
 	    type == SOCK_STREAM ? "tcp" : "udp", ntohs(address.sin_port));
 	return fd;
+}
+
+static void
+add(int epoll_fd, int fd)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.fd = fd };
+
+	if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) == -1)
+		err(71, "epoll_ctl");
+}
+
+noreturn void
+loopback_serve(void (*serve)(int fd), int flags)
+{
+	int listener = loopback_open(SOCK_STREAM);
+	int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	struct epoll_event events[EVENTS_MAX];
+
+	add(epoll_fd, listener);
+	for (;;) {
+		int n = epoll_wait(epoll_fd, events, EVENTS_MAX, -1);
+		for (int i = 0; i < n; i++) {
+			if (events[i].data.fd != listener)
+				serve(events[i].data.fd);
+			else
+				add(epoll_fd,
+				    accept4(listener, NULL, NULL, flags));
+		}
+	}
 }

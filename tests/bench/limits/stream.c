@@ -1,22 +1,9 @@
-/* The least that sends streams back: epoll, large reads, blocking sends. */
+/* The least code that sends streams back: epoll, large reads, blocking sends. */
 
-#include <err.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "loopback.h"
-
-#define EVENTS_MAX 64
-
-static void
-add(int epoll_fd, int fd)
-{
-	struct epoll_event event = { .events = EPOLLIN, .data.fd = fd };
-
-	if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) == -1)
-		err(71, "epoll_ctl");
-}
 
 static void
 serve(int fd)
@@ -31,19 +18,5 @@ serve(int fd)
 int
 main(void)
 {
-	int listener = loopback_open(SOCK_STREAM);
-	int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	struct epoll_event events[EVENTS_MAX];
-
-	add(epoll_fd, listener);
-	for (;;) {
-		int n = epoll_wait(epoll_fd, events, EVENTS_MAX, -1);
-		for (int i = 0; i < n; i++) {
-			if (events[i].data.fd != listener)
-				serve(events[i].data.fd);
-			else
-				add(epoll_fd, accept4(listener, NULL, NULL,
-						  SOCK_CLOEXEC));
-		}
-	}
+	loopback_serve(serve, SOCK_CLOEXEC);
 }
