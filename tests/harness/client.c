@@ -12,6 +12,13 @@
 #include <time.h>
 #include <unistd.h>
 
+static void
+connect_to(int fd, const void *address, socklen_t len)
+{
+	ck_assert_msg(connect(fd, address, len) == 0, "connect: %s",
+	    strerror(errno));
+}
+
 static int
 open_ipv4(const char *ipv4, int type, int port)
 {
@@ -23,9 +30,7 @@ open_ipv4(const char *ipv4, int type, int port)
 	int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
 
 	ck_assert_int_ne(fd, -1);
-	ck_assert_msg(connect(fd, (struct sockaddr *)&address,
-			  sizeof(address)) == 0,
-	    "connect: %s", strerror(errno));
+	connect_to(fd, &address, sizeof(address));
 	return fd;
 }
 
@@ -40,9 +45,7 @@ open_ipv6(int type, int port)
 	int fd = socket(AF_INET6, type | SOCK_CLOEXEC, 0);
 
 	ck_assert_int_ne(fd, -1);
-	ck_assert_msg(connect(fd, (struct sockaddr *)&address,
-			  sizeof(address)) == 0,
-	    "connect: %s", strerror(errno));
+	connect_to(fd, &address, sizeof(address));
 	return fd;
 }
 
@@ -83,15 +86,13 @@ client_unix(const char *path, int type)
 	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
 
 	ck_assert_int_ne(fd, -1);
-	/* A bind to no path chooses an abstract one. */
+	/* A bind without a path chooses an abstract address. */
 	if (type == SOCK_DGRAM)
 		ck_assert_int_eq(bind(fd, (struct sockaddr *)&address,
 				     sizeof(sa_family_t)),
 		    0);
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
-	ck_assert_msg(connect(fd, (struct sockaddr *)&address,
-			  sizeof(address)) == 0,
-	    "connect: %s", strerror(errno));
+	connect_to(fd, &address, sizeof(address));
 	return fd;
 }
 
@@ -182,10 +183,10 @@ client_assert_reply(const char *reply, size_t reply_len, const void *text,
 	struct timespec now;
 	char stamp_text[STAMP_LEN + 1] = "";
 
-	/* time(2) may still show the second before. */
+	/* time(2) may still return the previous second. */
 	clock_gettime(CLOCK_REALTIME, &now);
 	ck_assert_uint_eq(reply_len, STAMP_LEN + len);
-	/* A blank of the format stands for any number of them. */
+	/* strptime takes one blank for any number of blanks. */
 	memcpy(stamp_text, reply, STAMP_LEN);
 	const char *end = strptime(stamp_text, "[%a %b %d %H:%M:%S %Y] ", &tm);
 	ck_assert_msg(end == stamp_text + STAMP_LEN, "no stamp: %.27s", reply);

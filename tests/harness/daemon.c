@@ -33,7 +33,7 @@ daemon_pass(const int *fds, char *const *names, size_t count)
 	passed.count = count;
 }
 
-/* In the parent: only the child has them now. */
+/* In the parent, after the fork: only the child keeps them. */
 static void
 drop_passed(void)
 {
@@ -44,7 +44,7 @@ drop_passed(void)
 	passed.count = 0;
 }
 
-/* In the child: from number 3 on, and the environment that says so. */
+/* In the child: moves them to 3 and up, and sets the variables. */
 static void
 pass_fds(void)
 {
@@ -52,7 +52,7 @@ pass_fds(void)
 	int first = STDERR_FILENO + 1, count = (int)passed.count;
 	int fds[PASSED_MAX];
 
-	/* Out of the way of where they are to go. */
+	/* First above the final numbers, so that dup2 overwrites none. */
 	for (int i = 0; i < count; i++)
 		fds[i] = fcntl(passed.fds[i], F_DUPFD_CLOEXEC, first + count);
 	for (int i = 0; i < count; i++) {
@@ -67,7 +67,7 @@ pass_fds(void)
 	setenv("LISTEN_PID", number, 1);
 }
 
-/* The wrapper's words, the binary, and the arguments. */
+/* Executes the wrapper's words, the binary and the arguments. */
 static void
 run_program(const char *const *arguments)
 {
@@ -115,7 +115,7 @@ daemon_spawn(struct daemon *daemon, const char *const *arguments)
 	drop_passed();
 }
 
-/* 0 at the end of the log. */
+/* Appends to the log; returns 0 at its end. */
 static ssize_t
 read_log(struct daemon *daemon)
 {

@@ -14,9 +14,9 @@
 #define KEPT_MAX 1024
 #define BATCH_MAX 253
 #define MESSAGES_MAX 1024
-#define MARK "X_MARK=1" /* the test's own message */
+#define MARK "X_MARK=1" /* a message from the test itself */
 
-/* The thread that hears fills it in; the test looks on. */
+/* Written by the receiving thread and by the test, under the lock. */
 static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t heard;
@@ -36,7 +36,7 @@ begins(const char *text, const char *start)
 	return strncmp(text, start, strlen(start)) == 0;
 }
 
-/* What follows field in the lines of message, to be freed. */
+/* The value of field in message, "" without one; from malloc(3). */
 static char *
 value(const char *message, const char *field)
 {
@@ -212,7 +212,7 @@ manager_drop(const char *start)
 	pthread_mutex_unlock(&manager.lock);
 }
 
-/* Until all that a process that has ended said is heard. */
+/* Waits until the messages of a process that has ended are received. */
 static void
 await_mark(void)
 {
@@ -230,7 +230,7 @@ await_mark(void)
 		pthread_cond_wait(&manager.heard, &manager.lock);
 }
 
-/* Copies, as a service manager that is told to close its own can. */
+/* Passes copies: the manager keeps its own until it is told to drop them. */
 static void
 pass_all(void)
 {

@@ -6,37 +6,37 @@
 #include "daemon.h"
 
 /*
- * What a service manager is to the server: it hears messages, keeps file
- * descriptors and passes them to the next process.  The real one is in
- * tests/systemd.  There is one in a test's process.
+ * A service manager: receives notify messages, stores file descriptors and
+ * passes them to the next daemon.  There is one in each test's process.  The
+ * tests in tests/systemd use the real one.
  */
 
-/* From now on daemons have a manager that keeps up to size descriptors. */
+/* Opens it for the daemons to come; size: of its store, in descriptors. */
 void manager_open(size_t size);
 
-/* Waits for a message that begins so, after the last one waited for. */
+/* Waits for a message that begins with start, after the last such one. */
 void manager_await(const char *start);
 
-/* Waits until count descriptors are kept whose names begin so. */
+/* Waits until it stores count descriptors whose names begin with start. */
 void manager_await_kept(const char *start, size_t count);
 
-/* A duplicate of the first of them. */
+/* A duplicate of the first descriptor whose name begins with start. */
 int manager_fd(const char *start);
 
-/* Keeps fd for the daemons to come, as a socket unit does. */
+/* Stores fd for the daemons to come, as a socket unit does; takes it over. */
 void manager_pass(int fd, const char *name);
 
-/* Forgets what is kept under names that begin so. */
+/* Closes the stored descriptors whose names begin with start. */
 void manager_drop(const char *start);
 
-/* Starts daemon with the configuration and all that is kept. */
+/* Starts daemon with config and all stored descriptors. */
 void manager_start(struct daemon *daemon, const char *config);
 
-/* Runs daemon with all that is kept, and asserts that it ends with status. */
+/* Runs daemon with all of them, and asserts that it ends with status. */
 void manager_run(struct daemon *daemon, const char *const *arguments,
     int status);
 
-/* Has daemon end for another to go on, and asserts that it ends well. */
+/* Makes daemon hand over and asserts that it ends with status 0. */
 void manager_end(struct daemon *daemon);
 
 #endif

@@ -2,13 +2,13 @@
 #define SCRATCH_H
 
 /*
- * A folder of the test's own: the working directory from scratch_enter on, gone
- * with all that is in it after scratch_leave.
+ * scratch_enter creates a folder for the test and makes it the working
+ * directory; scratch_leave removes it and its files.
  */
 void scratch_enter(void);
 void scratch_leave(void);
 
-/* Makes the file name with this text. */
+/* Creates or overwrites the file name. */
 void scratch_write(const char *name, const char *text);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * In the place of the server, as root but with all else that locks it in: names each thing that
- * could be done all the same.  Its last line comes only if another program can't
- * be executed either.
+ * Runs in the place of the server, as root but with every other restriction of
+ * the unit, and names each forbidden thing that succeeds.  The last line is
+ * printed only if no other program can be executed.
  */
 #include <fcntl.h>
 #include <netinet/in.h>
