@@ -143,9 +143,9 @@ def reload_without(server, control, extra, n):
     check(len(server.lines(since)) <= LINES_MAX,
           len(server.lines(since)), "lines in the log")
     if verdict == "reload refused":
-        check(os.path.exists(os.path.join(server.folder, "extra")) == (not extra),
-              "without allocation", n, "it was refused, but done:",
-              server.log[since:].decode())
+        there = os.path.exists(os.path.join(server.folder, "extra"))
+        check(there == (not extra), "without allocation", n,
+              "it was refused, but done:", server.log[since:].decode())
         check(reload(server, extra) == "reloaded",
               server.log[since:].decode())
     return failed

@@ -2,8 +2,8 @@
 """load.py CONNECTIONS
 
 Talks to the server at port 21567 of this host until standard input ends: over
-CONNECTIONS that stay open, over new ones, and by datagrams.  Prints "ready" when
-all are open, and at the end one line with what it counted.
+CONNECTIONS that stay open, over new ones, and by datagrams.  Prints "ready"
+when all are open, and at the end one line with what it counted.
 """
 import errno
 import os
