@@ -50,7 +50,7 @@ set_name(struct listener *listener, const struct sockaddr_any *address)
 }
 
 static struct listener *
-add_listener(const struct config_listener *config, struct listener_list *list,
+add_listener(const struct listener_config *config, struct listener_list *list,
     const struct sockaddr *address, socklen_t len)
 {
 	struct listener *listener = calloc(1, sizeof(*listener));
@@ -74,7 +74,7 @@ add_listener(const struct config_listener *config, struct listener_list *list,
 }
 
 static struct listener *
-add_unix(const struct config_listener *config, struct listener_list *list)
+add_unix(const struct listener_config *config, struct listener_list *list)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 
@@ -85,7 +85,7 @@ add_unix(const struct config_listener *config, struct listener_list *list)
 }
 
 static struct listener *
-add_any(const struct config_listener *config, struct listener_list *list)
+add_any(const struct listener_config *config, struct listener_list *list)
 {
 	struct sockaddr_in6 address = {
 		.sin6_family = AF_INET6,
@@ -120,7 +120,7 @@ is_listed(const struct listener_list *list, const struct listener *before,
 }
 
 static void
-complain_host(const struct config_listener *config, int problem,
+complain_host(const struct listener_config *config, int problem,
     char error[LISTENER_ERROR_MAX])
 {
 	if (problem == EAI_SYSTEM && errno == ETIMEDOUT)
@@ -139,7 +139,7 @@ complain_host(const struct config_listener *config, int problem,
 }
 
 static int
-add_resolved(const struct config_listener *config, struct listener_list *list,
+add_resolved(const struct listener_config *config, struct listener_list *list,
     uint64_t deadline_ms, char *error)
 {
 	const struct listener *before = TAILQ_LAST(list, listener_list);
@@ -185,7 +185,7 @@ add_siblings(struct listener_list *list, const struct listener *before)
 }
 
 int
-listener_resolve(const struct config_listener *config,
+listener_resolve(const struct listener_config *config,
     struct listener_list *list, uint64_t deadline_ms,
     char error[LISTENER_ERROR_MAX])
 {
@@ -548,7 +548,7 @@ listener_adopt(int fd, const char *name, struct listener_list *list,
     char error[LISTENER_ERROR_MAX])
 {
 	int protocol = sockopt_protocol(fd);
-	struct config_listener config;
+	struct listener_config config;
 	struct sockaddr none = { .sa_family = AF_UNSPEC };
 
 	if (protocol == -1) {
@@ -560,7 +560,7 @@ listener_adopt(int fd, const char *name, struct listener_list *list,
 		errno = EPROTONOSUPPORT;
 		return -1;
 	}
-	config_listener_defaults(&config, (enum protocol)protocol);
+	listener_config_default(&config, (enum protocol)protocol);
 	snprintf(config.where, sizeof(config.where), "passed as %s", name);
 	struct listener *listener = add_listener(&config, list, &none,
 	    sizeof(none));
@@ -639,9 +639,9 @@ listener_update(struct listener *listener, const struct listener *wanted)
 void
 listener_reset(struct listener *listener)
 {
-	struct config_listener config;
+	struct listener_config config;
 
-	config_listener_defaults(&config, listener->protocol);
+	listener_config_default(&config, listener->protocol);
 	listener->framing = config.framing;
 	listener->max_datagram = config.max_datagram;
 	snprintf(listener->where, sizeof(listener->where), "passed as %s",

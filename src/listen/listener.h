@@ -45,7 +45,7 @@ struct listener {
 	char fd_name[CONFIG_FD_NAME_MAX]; /* what the manager calls it */
 	struct datagram *udp; /* the thread that a datagram socket is lent to */
 	char name[LISTENER_NAME_MAX]; /* "tcp 127.0.0.1:21567" */
-	char where[sizeof(((struct config_listener *)0)->where)];
+	char where[sizeof(((struct listener_config *)0)->where)];
 };
 TAILQ_HEAD(listener_list, listener);
 
@@ -60,7 +60,7 @@ TAILQ_HEAD(listener_list, listener);
  * the configured one stands for.  errno is EADDRNOTAVAIL for an unknown host,
  * and for one that is unknown still when clock_ms() has come to deadline_ms.
  */
-int listener_resolve(const struct config_listener *config,
+int listener_resolve(const struct listener_config *config,
     struct listener_list *list, uint64_t deadline_ms,
     char error[LISTENER_ERROR_MAX]);
 

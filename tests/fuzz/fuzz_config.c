@@ -56,11 +56,11 @@ ensure_sound(const struct config *config)
 	ensure(stamp_zone_exists(config->timezone));
 	ensure(config->listener_count >= 1);
 	for (size_t i = 0; i < config->listener_count; i++) {
-		const struct config_listener *at = &config->listeners[i];
+		const struct listener_config *at = &config->listeners[i];
 		ensure(at->port >= 0 && at->port <= 65535);
 		ensure(at->backlog >= 1 && at->backlog <= 65535);
 		ensure(at->max_datagram >= 1 &&
-		       at->max_datagram <= CONFIG_DATAGRAM_MAX);
+		       at->max_datagram <= LISTENER_CONFIG_DATAGRAM_MAX);
 		ensure(at->mode <= 0777);
 		ensure(protocol_is_unix(at->protocol) == (at->path[0] == '/'));
 		ensure(strnlen(at->address, sizeof(at->address)) <

@@ -21,7 +21,7 @@ ensure(int condition)
 
 /* That the listener, put together to a SPEC again, is spec. */
 static void
-ensure_meant(const struct config_listener *listener, const char *spec)
+ensure_meant(const struct listener_config *listener, const char *spec)
 {
 	char again[1024], bracketed[1024];
 	const char *name = protocol_name(listener->protocol);

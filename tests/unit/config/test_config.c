@@ -44,8 +44,8 @@ assert_same(const struct config *a, const struct config *b)
 	ck_assert_int_eq(a->rate_burst, b->rate_burst);
 	ck_assert_uint_eq(a->listener_count, b->listener_count);
 	for (size_t i = 0; i < a->listener_count; i++) {
-		struct config_listener x = a->listeners[i];
-		struct config_listener y = b->listeners[i];
+		struct listener_config x = a->listeners[i];
+		struct listener_config y = b->listeners[i];
 		memset(x.where, 0, sizeof(x.where));
 		memset(y.where, 0, sizeof(y.where));
 		ck_assert_mem_eq(&x, &y, sizeof(x));
@@ -111,7 +111,7 @@ START_TEST(reads_every_setting)
 	ck_assert_int_eq(config->rate_limit, 11);
 	ck_assert_int_eq(config->rate_burst, 12);
 	ck_assert_uint_eq(config->listener_count, 5);
-	const struct config_listener *tcp = &config->listeners[0];
+	const struct listener_config *tcp = &config->listeners[0];
 	ck_assert_str_eq(tcp->address, "::1");
 	ck_assert_int_eq(tcp->port, 13);
 	ck_assert_int_eq(tcp->backlog, 13);

@@ -25,7 +25,7 @@ static int port;
 static void
 start(void)
 {
-	struct config_listener wanted = {
+	struct listener_config wanted = {
 		.protocol = PROTOCOL_TCP,
 		.address = "127.0.0.1",
 		.backlog = 10,

@@ -13,10 +13,10 @@
 
 static char error[LISTENER_ERROR_MAX];
 
-static struct config_listener
+static struct listener_config
 configured(enum protocol protocol, const char *address, int port)
 {
-	struct config_listener config = {
+	struct listener_config config = {
 		.protocol = protocol,
 		.port = port,
 		.backlog = 5,
@@ -36,7 +36,7 @@ configured(enum protocol protocol, const char *address, int port)
 static struct listener *
 resolve_one(enum protocol protocol, const char *address, int port)
 {
-	struct config_listener config = configured(protocol, address, port);
+	struct listener_config config = configured(protocol, address, port);
 	struct listener_list list = TAILQ_HEAD_INITIALIZER(list);
 
 	ck_assert_msg(listener_resolve(&config, &list, NO_DEADLINE, error) == 0,
@@ -118,7 +118,7 @@ END_TEST
 
 START_TEST(an_unknown_host_is_refused)
 {
-	struct config_listener config = configured(PROTOCOL_TCP,
+	struct listener_config config = configured(PROTOCOL_TCP,
 	    "no.such.host.invalid", 9);
 	struct listener_list list = TAILQ_HEAD_INITIALIZER(list);
 	const char *start = "file:3: tcp no.such.host.invalid: host not found";
@@ -132,7 +132,7 @@ END_TEST
 
 START_TEST(a_host_that_takes_too_long_is_refused)
 {
-	struct config_listener config = configured(PROTOCOL_UDP, "localhost",
+	struct listener_config config = configured(PROTOCOL_UDP, "localhost",
 	    9);
 	struct listener_list list = TAILQ_HEAD_INITIALIZER(list);
 
@@ -250,7 +250,7 @@ END_TEST
 
 START_TEST(siblings_share_the_address_that_the_first_got)
 {
-	struct config_listener config = configured(PROTOCOL_UDP, "127.0.0.1",
+	struct listener_config config = configured(PROTOCOL_UDP, "127.0.0.1",
 	    0);
 	struct listener_list list = TAILQ_HEAD_INITIALIZER(list);
 	struct listener *listener, *first = NULL;

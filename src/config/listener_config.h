@@ -1,0 +1,54 @@
+#ifndef CONFIG_LISTENER_CONFIG_H
+#define CONFIG_LISTENER_CONFIG_H
+
+#include <stddef.h>
+#include <stdio.h>
+#include <sys/types.h>
+#include <sys/un.h>
+
+#include "base/protocol.h"
+#include "stamp/framing.h"
+
+#define LISTENER_CONFIG_DATAGRAM_MAX                                           \
+	65480 /* with a ctime stamp UDP carries no more */
+#define CONFIG_FD_NAME_MAX 256
+
+/* One listener as configured; its name or "*" may stand for many addresses. */
+struct listener_config {
+	enum protocol protocol;
+	char address[256]; /* TCP and UDP; "*": every address */
+	int port;
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* Unix */
+	mode_t mode;
+	int backlog;
+	enum framing framing;
+	int max_datagram;                 /* bytes */
+	int threads;                      /* UDP; 1 for all others */
+	char fd_name[CONFIG_FD_NAME_MAX]; /* of sockets that may be passed */
+	char where[320]; /* "file:line" for messages; "-l SPEC" */
+};
+
+/* Sets all of listener to what applies where nothing else is configured. */
+void listener_config_default(struct listener_config *listener,
+    enum protocol protocol);
+
+struct setting_reader;
+struct config_setting_t;
+
+/*
+ * Reads listeners[i] from a group of the file; complains to reader of what is
+ * wrong, also when one of the listeners before is the same.  The main thread.
+ */
+void listener_config_read(struct setting_reader *reader,
+    const struct config_setting_t *group, struct listener_config *listeners,
+    size_t i);
+
+/*
+ * Sets listeners[i] by a SPEC of the command line: "tcp:PORT",
+ * "udp:ADDRESS:PORT", "tcp:[::1]:PORT", "unix:/path" and so on.  -1 with a line
+ * in errors when it is none, or when one of the listeners before is the same.
+ */
+int listener_config_parse(struct listener_config *listeners, size_t i,
+    const char *spec, FILE *errors);
+
+#endif
