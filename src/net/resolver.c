@@ -2,56 +2,37 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdbool.h>
+#include <semaphore.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 
-#define PORT_TEXT_MAX 16
-
-/* Belongs to both threads; the lock guards all from "done" on. */
+/*
+ * A look-up in a thread of its own, for getaddrinfo(3) takes no deadline.
+ * getaddrinfo_a(3) does, but the stack of its threads is 64 KiB, too small for
+ * some name service modules, and ThreadSanitizer crashes on such a thread.
+ */
 struct request {
-	char port[PORT_TEXT_MAX];
+	char port[sizeof("65535")];
 	struct addrinfo hints;
-	pthread_mutex_t lock;
-	pthread_cond_t answered;
-	bool done;
-	bool left; /* to the thread that looks it up: no one waits */
+	struct addrinfo *found; /* this and the problem: after answered */
 	int problem, problem_errno;
-	struct addrinfo *found;
+	sem_t answered;
+	atomic_flag released; /* by one of the two threads: the other frees */
 	char host[];
 };
-
-static struct request *
-request_new(const char *host, const char *port, const struct addrinfo *hints)
-{
-	struct request *request = calloc(1,
-	    sizeof(*request) + strlen(host) + 1);
-	pthread_condattr_t attributes;
-
-	if (request == NULL)
-		return NULL;
-	strcpy(request->host, host);
-	strcpy(request->port, port);
-	request->hints = *hints;
-	pthread_mutex_init(&request->lock, NULL);
-	pthread_condattr_init(&attributes);
-	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-	pthread_cond_init(&request->answered, &attributes);
-	pthread_condattr_destroy(&attributes);
-	return request;
-}
 
 static void
 request_free(struct request *request)
 {
 	if (request->found != NULL)
 		freeaddrinfo(request->found);
-	pthread_cond_destroy(&request->answered);
-	pthread_mutex_destroy(&request->lock);
+	sem_destroy(&request->answered);
 	free(request);
 }
 
@@ -59,75 +40,45 @@ static void *
 look_up(void *arg)
 {
 	struct request *request = arg;
-	struct addrinfo *found = NULL;
 
 	pthread_setname_np(pthread_self(), "resolver");
-	int problem = getaddrinfo(request->host, request->port, &request->hints,
-	    &found);
-	int problem_errno = errno;
-	pthread_mutex_lock(&request->lock);
-	request->found = found;
-	request->problem = problem;
-	request->problem_errno = problem_errno;
-	request->done = true;
-	bool left = request->left;
-	pthread_cond_signal(&request->answered);
-	pthread_mutex_unlock(&request->lock);
-	if (left)
+	request->problem = getaddrinfo(request->host, request->port,
+	    &request->hints, &request->found);
+	request->problem_errno = errno;
+	sem_post(&request->answered);
+	if (atomic_flag_test_and_set(&request->released))
 		request_free(request);
 	return NULL;
 }
 
-/* False when the request is not the caller's any more. */
-static bool
-await_answer(struct request *request, uint64_t deadline_ms)
-{
-	struct timespec deadline = {
-		.tv_sec = (time_t)(deadline_ms / 1000),
-		.tv_nsec = (long)(deadline_ms % 1000) * 1000000,
-	};
-	int rc = 0;
-
-	pthread_mutex_lock(&request->lock);
-	while (!request->done && rc == 0)
-		rc = pthread_cond_timedwait(&request->answered, &request->lock,
-		    &deadline);
-	bool done = request->done;
-	request->left = !done;
-	pthread_mutex_unlock(&request->lock);
-	return done;
-}
-
-/* An EAI_ code, for a problem that errno tells. */
-static int
-system_problem(int problem_errno)
-{
-	errno = problem_errno;
-	return EAI_SYSTEM;
-}
-
+/* The answer, when it comes in time.  Takes request over. */
 static int
 find_name(struct request *request, uint64_t deadline_ms,
     struct addrinfo **found)
 {
+	struct timespec deadline = { (time_t)(deadline_ms / 1000),
+		(long)(deadline_ms % 1000) * 1000000 };
+	int problem = EAI_SYSTEM, problem_errno = ETIMEDOUT;
 	pthread_t thread;
-
-	if (request == NULL)
-		return EAI_MEMORY;
 	int rc = pthread_create(&thread, NULL, look_up, request);
+
 	if (rc != 0) {
 		request_free(request);
-		return system_problem(rc);
+		errno = rc;
+		return EAI_SYSTEM;
 	}
-	if (!await_answer(request, deadline_ms)) {
+	if (TEMP_FAILURE_RETRY(sem_clockwait(&request->answered,
+		CLOCK_MONOTONIC, &deadline)) == 0) {
+		pthread_join(thread, NULL);
+		problem = request->problem;
+		problem_errno = request->problem_errno;
+		*found = request->found;
+		request->found = NULL;
+	} else {
 		pthread_detach(thread);
-		return system_problem(ETIMEDOUT);
 	}
-	pthread_join(thread, NULL);
-	int problem = request->problem, problem_errno = request->problem_errno;
-	*found = request->found;
-	request->found = NULL;
-	request_free(request);
+	if (atomic_flag_test_and_set(&request->released))
+		request_free(request);
 	errno = problem_errno;
 	return problem;
 }
@@ -136,19 +87,25 @@ int
 resolver_find(const char *host, int port, int type, uint64_t deadline_ms,
     struct addrinfo **found)
 {
-	struct addrinfo hints = {
-		.ai_flags = AI_NUMERICSERV | AI_NUMERICHOST,
-		.ai_socktype = type,
-	};
-	char port_text[PORT_TEXT_MAX];
+	struct addrinfo hints = { .ai_socktype = type,
+		.ai_flags = AI_NUMERICSERV | AI_NUMERICHOST };
+	size_t size = sizeof(struct request) + strlen(host) + 1;
+	char port_text[sizeof("65535")];
 
-	snprintf(port_text, sizeof(port_text), "%d", port);
+	snprintf(port_text, sizeof(port_text), "%hu", (uint16_t)port);
 	int problem = getaddrinfo(host, port_text, &hints, found);
 	if (problem != EAI_NONAME)
 		return problem;
+	errno = ETIMEDOUT;
 	if (clock_ms() >= deadline_ms)
-		return system_problem(ETIMEDOUT);
-	hints.ai_flags = AI_NUMERICSERV;
-	return find_name(request_new(host, port_text, &hints), deadline_ms,
-	    found);
+		return EAI_SYSTEM;
+	struct request *request = calloc(1, size);
+	if (request == NULL)
+		return EAI_MEMORY;
+	strcpy(request->host, host);
+	strcpy(request->port, port_text);
+	request->hints = hints;
+	request->hints.ai_flags = AI_NUMERICSERV;
+	sem_init(&request->answered, 0, 0);
+	return find_name(request, deadline_ms, found);
 }
