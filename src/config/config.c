@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/config_file.h"
 #include "config/setting.h"
 
 #define DAY (24 * 60 * 60)
@@ -163,18 +164,15 @@ read_root(struct setting_reader *reader, const config_setting_t *setting,
 }
 
 static void
-read_file(struct setting_reader *reader, struct config *config)
+read_text(struct setting_reader *reader, const char *text,
+    struct config *config)
 {
 	config_t parsed;
 
 	config_init(&parsed);
-	if (config_read_string(&parsed, config_file_text(reader->file)) ==
-	    CONFIG_FALSE) {
-		size_t line = (size_t)config_error_line(&parsed);
-		fprintf(reader->errors, "%s:%zu: %s\n",
-		    config_file_file(reader->file, line),
-		    config_file_line(reader->file, line),
-		    config_error_text(&parsed));
+	if (config_read_string(&parsed, text) == CONFIG_FALSE) {
+		fprintf(reader->errors, "%s:%d: %s\n", reader->path,
+		    config_error_line(&parsed), config_error_text(&parsed));
 		reader->error_count++;
 	} else {
 		config_setting_t *root = config_root_setting(&parsed);
@@ -222,18 +220,15 @@ config_load(const char *path, FILE *errors)
 	}
 	if (path == NULL)
 		return config;
-	struct config_file *file = config_file_read(path, errors);
-	if (file == NULL) {
+	struct setting_reader reader = { .path = path, .errors = errors };
+	char *text = config_file_read(path, errors);
+	if (text != NULL)
+		read_text(&reader, text, config);
+	if (text == NULL || reader.error_count > 0) {
 		config_free(config);
-		return NULL;
+		config = NULL;
 	}
-	struct setting_reader reader = { .file = file, .errors = errors };
-	read_file(&reader, config);
-	config_file_free(file);
-	if (reader.error_count > 0) {
-		config_free(config);
-		return NULL;
-	}
+	free(text);
 	return config;
 }
 

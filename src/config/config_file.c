@@ -5,64 +5,109 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FILES_MAX 64 /* in one configuration, each inclusion counted */
-#define DEPTH_MAX 10
-
-struct config_file_line {
-	int file;
-	size_t number;
-};
-
-struct config_file {
-	char *text;
-	size_t len;
-	struct config_file_line *lines;
-	size_t line_count, line_room;
-	char *files[FILES_MAX];
-	int file_count;
-};
-
 /* The state of one config_file_read. */
-struct reader {
-	struct config_file *source;
-	FILE *text, *errors;
+struct scan {
+	const char *path, *text;
+	FILE *errors;
 	int error_count;
-	struct {
-		FILE *stream;
-		struct config_file_line at;
-	} open[DEPTH_MAX];
-	int depth;
-	enum { CODE, STRING, COMMENT } state;
 };
 
-static void
-complain(struct reader *reader, const char *what)
+/* Begins a line of errors about the text at "at"; the caller writes the rest. */
+static FILE *
+complain(struct scan *scan, const char *at)
 {
-	if (reader->depth > 0) {
-		const struct config_file_line *at =
-		    &reader->open[reader->depth - 1].at;
-		fprintf(reader->errors,
-		    "%s:%zu: ", reader->source->files[at->file], at->number);
-	}
-	fprintf(reader->errors, "%s\n", what);
-	reader->error_count++;
+	size_t line = 1;
+
+	for (const char *c = scan->text; c < at; c++)
+		line += *c == '\n';
+	fprintf(scan->errors, "%s:%zu: ", scan->path, line);
+	scan->error_count++;
+	return scan->errors;
+}
+
+/* Each of these returns the end of what begins at "at". */
+
+static const char *
+skip_string(const char *at)
+{
+	at++;
+	while (*at != '\0' && *at != '"')
+		at += *at == '\\' && at[1] != '\0' ? 2 : 1;
+	return *at != '\0' ? at + 1 : at;
+}
+
+static const char *
+skip_comment(const char *at)
+{
+	const char *end = strstr(at + 2, "*/");
+
+	return end != NULL ? end + 2 : strchr(at, '\0');
+}
+
+static const char *
+skip_word(const char *at)
+{
+	while (isalnum((unsigned char)*at) ||
+	       (*at != '\0' && strchr("_-*.", *at) != NULL))
+		at++;
+	return at;
+}
+
+/* An integer, which may end in L, or a fraction, which no setting takes. */
+static const char *
+check_number(struct scan *scan, const char *at)
+{
+	int base = at[0] == '0' && (at[1] | 0x20) == 'x' ? 16 : 10;
+	char *end;
+
+	errno = 0;
+	unsigned long long value = strtoull(at, &end, base);
+	unsigned long long max = *end == 'L' ? INT64_MAX : INT_MAX;
+	bool is_fraction = *end == '.' || (*end | 0x20) == 'e';
+	if (!is_fraction && (errno != 0 || value > max))
+		fprintf(complain(scan, at), "the number %.*s is out of range\n",
+		    (int)(end - at), at);
+	return skip_word(end);
+}
+
+static const char *
+check_include(struct scan *scan, const char *at)
+{
+	if (strncmp(at, "@include", 8) == 0)
+		fprintf(complain(scan, at),
+		    "@include is not supported: put the settings into this "
+		    "file\n");
+	return at + 1;
 }
 
 static void
-complain_file(struct reader *reader, const char *path, const char *why)
+check_text(struct scan *scan)
 {
-	char what[PATH_MAX + 128];
+	const char *at = scan->text;
 
-	snprintf(what, sizeof(what), "cannot read %s: %s", path, why);
-	complain(reader, what);
+	while (*at != '\0')
+		if (*at == '"')
+			at = skip_string(at);
+		else if (*at == '#' || strncmp(at, "//", 2) == 0)
+			at += strcspn(at, "\n");
+		else if (strncmp(at, "/*", 2) == 0)
+			at = skip_comment(at);
+		else if (isdigit((unsigned char)*at))
+			at = check_number(scan, at);
+		else if (isalpha((unsigned char)*at) || *at == '*' ||
+			 *at == '.')
+			at = skip_word(at);
+		else
+			at = check_include(scan, at);
 }
 
-/* Does not wait for who may write to a pipe; NULL with the reason in *why. */
+/* O_NONBLOCK: a FIFO would wait for a writer.  NULL with the reason in *why. */
 static FILE *
 open_regular(const char *path, const char **why)
 {
@@ -81,249 +126,46 @@ open_regular(const char *path, const char **why)
 	return stream;
 }
 
-static void
-open_file(struct reader *reader, const char *path)
-{
-	struct config_file *source = reader->source;
-	const char *why;
-
-	if (reader->depth == DEPTH_MAX || source->file_count == FILES_MAX) {
-		complain(reader, "too many files include one another");
-		return;
-	}
-	FILE *stream = open_regular(path, &why);
-	if (stream == NULL) {
-		complain_file(reader, path, why);
-		return;
-	}
-	char *copy = strdup(path);
-	if (copy == NULL) {
-		complain_file(reader, path, strerror(errno));
-		fclose(stream);
-		return;
-	}
-	source->files[source->file_count] = copy;
-	reader->open[reader->depth].stream = stream;
-	reader->open[reader->depth].at.file = source->file_count++;
-	reader->open[reader->depth].at.number = 0;
-	reader->depth++;
-}
-
-static void
-check_number(struct reader *reader, const char *at, char **end)
-{
-	char what[128];
-	int base = at[0] == '0' && (at[1] | 0x20) == 'x' ? 16 : 10;
-
-	errno = 0;
-	unsigned long long value = strtoull(at, end, base);
-	if (**end == 'L' || **end == '.' || (**end | 0x20) == 'e')
-		return;
-	if (errno == 0 && value <= INT_MAX)
-		return;
-	snprintf(what, sizeof(what), "the number %.*s is out of range",
-	    (int)(*end - at > 40 ? 40 : *end - at), at);
-	complain(reader, what);
-}
-
-/* Goes over one line of code for its numbers; keeps track of what is none. */
-static void
-scan_line(struct reader *reader, const char *at)
-{
-	bool in_word = false;
-
-	while (*at != '\0') {
-		char *next = (char *)at + 1;
-
-		if (reader->state == COMMENT) {
-			if (strncmp(at, "*/", 2) == 0) {
-				reader->state = CODE;
-				next++;
-			}
-		} else if (reader->state == STRING) {
-			if (*at == '\\' && at[1] != '\0')
-				next++;
-			else if (*at == '"')
-				reader->state = CODE;
-		} else if (*at == '"') {
-			reader->state = STRING;
-		} else if (strncmp(at, "/*", 2) == 0) {
-			reader->state = COMMENT;
-			next++;
-		} else if (*at == '#' || strncmp(at, "//", 2) == 0) {
-			return;
-		} else if (isdigit((unsigned char)*at) && !in_word) {
-			check_number(reader, at, &next);
-		}
-		in_word = isalnum((unsigned char)*at) || *at == '_' ||
-		        *at == '-' || *at == '.' || *at == '*';
-		if (*at == '-' && isdigit((unsigned char)*next))
-			in_word = false;
-		at = next;
-	}
-}
-
-/* The file that an @include line names, to be freed; NULL for another line. */
+/* Up to the first NUL byte, if any.  NULL with errno. */
 static char *
-included_file(struct reader *reader, const char *line)
+read_text(FILE *stream)
 {
-	const char *at = line + strspn(line, " \t");
-	const char *first = reader->source->files[0];
-	const char *slash = strrchr(first, '/');
-	char *path = NULL;
-
-	if (reader->state != CODE || strncmp(at, "@include", 8) != 0)
-		return NULL;
-	at += 8;
-	at += strspn(at, " \t");
-	if (*at++ != '"')
-		return NULL;
-	size_t len = strcspn(at, "\"\n");
-	if (at[len] != '"' || at[len + 1 + strspn(at + len + 1, " \t\r\n")])
-		return NULL;
-	int folder = slash && *at != '/' ? (int)(slash + 1 - first) : 0;
-	if (asprintf(&path, "%.*s%.*s", folder, first, (int)len, at) == -1)
-		return NULL;
-	return path;
-}
-
-/* libconfig would take such a line for an order to read the file itself. */
-static bool
-is_include(const struct reader *reader, const char *line)
-{
-	return reader->state == CODE &&
-	       strncmp(line + strspn(line, " \t"), "@include", 8) == 0;
-}
-
-static int
-note_line(struct config_file *source, const struct config_file_line *at)
-{
-	if (source->line_count == source->line_room) {
-		size_t room = 2 * source->line_room + 64;
-		struct config_file_line *lines = reallocarray(source->lines,
-		    room, sizeof(*lines));
-		if (lines == NULL)
-			return -1;
-		source->lines = lines;
-		source->line_room = room;
-	}
-	source->lines[source->line_count++] = *at;
-	return 0;
-}
-
-static void
-take_line(struct reader *reader, const char *line, size_t len)
-{
-	char *path = included_file(reader, line);
-
-	if (path != NULL) {
-		open_file(reader, path);
-		free(path);
-		return;
-	}
-	if (is_include(reader, line)) {
-		complain(reader, "wants @include \"FILE\" alone on the line");
-		return;
-	}
-	if (strlen(line) != len) {
-		complain(reader, "a NUL byte: this is no text file");
-		return;
-	}
-	scan_line(reader, line);
-	if (note_line(reader->source, &reader->open[reader->depth - 1].at) ==
-	    -1)
-		complain(reader, strerror(errno));
-	fputs(line, reader->text);
-	if (line[len - 1] != '\n')
-		fputc('\n', reader->text);
-}
-
-static void
-read_all(struct reader *reader)
-{
-	char *line = NULL;
+	char *text = NULL;
 	size_t room = 0;
+	ssize_t len = getdelim(&text, &room, '\0', stream);
 
-	while (reader->depth > 0) {
-		FILE *stream = reader->open[reader->depth - 1].stream;
-		ssize_t len = getline(&line, &room, stream);
-
-		if (len > 0) {
-			reader->open[reader->depth - 1].at.number++;
-			take_line(reader, line, (size_t)len);
-			continue;
-		}
-		/* Without memory for the line no error is set: as good as one. */
-		if (!feof(stream))
-			complain(reader, strerror(errno));
-		fclose(stream);
-		reader->depth--;
-	}
-	free(line);
+	if (len >= 0 && !ferror(stream))
+		return text;
+	free(text);
+	return feof(stream) ? strdup("") : NULL;
 }
 
-struct config_file *
+char *
 config_file_read(const char *path, FILE *errors)
 {
-	struct config_file *source = calloc(1, sizeof(*source));
-	struct reader reader = { .source = source, .errors = errors };
+	struct scan scan = { .path = path, .errors = errors };
+	char *text = NULL;
+	const char *why;
+	bool has_nul = false;
 
-	if (source != NULL)
-		reader.text = open_memstream(&source->text, &source->len);
-	if (reader.text == NULL) {
-		fprintf(errors, "cannot read %s: %s\n", path, strerror(errno));
-		free(source);
+	FILE *stream = open_regular(path, &why);
+	if (stream != NULL) {
+		text = read_text(stream);
+		why = strerror(errno);
+		has_nul = !feof(stream);
+		fclose(stream);
+	}
+	if (text == NULL) {
+		fprintf(errors, "cannot read %s: %s\n", path, why);
 		return NULL;
 	}
-	open_file(&reader, path);
-	read_all(&reader);
-	/* A stream in memory may end well and leave no text all the same. */
-	if (fclose(reader.text) == EOF || source->text == NULL)
-		complain_file(&reader, path, strerror(errno));
-	if (reader.error_count > 0) {
-		config_file_free(source);
-		return NULL;
-	}
-	return source;
-}
-
-void
-config_file_free(struct config_file *source)
-{
-	if (source == NULL)
-		return;
-	for (int i = 0; i < source->file_count; i++)
-		free(source->files[i]);
-	free(source->lines);
-	free(source->text);
-	free(source);
-}
-
-const char *
-config_file_text(const struct config_file *source)
-{
-	return source->text;
-}
-
-/* A parser may complain of the line after the last. */
-static struct config_file_line
-locate(const struct config_file *source, size_t line)
-{
-	if (source->line_count == 0)
-		return (struct config_file_line){ 0, 1 };
-	if (line > source->line_count)
-		line = source->line_count;
-	return source->lines[line > 0 ? line - 1 : 0];
-}
-
-const char *
-config_file_file(const struct config_file *source, size_t line)
-{
-	return source->files[locate(source, line).file];
-}
-
-size_t
-config_file_line(const struct config_file *source, size_t line)
-{
-	return locate(source, line).number;
+	scan.text = text;
+	check_text(&scan);
+	if (has_nul)
+		fprintf(complain(&scan, strchr(text, '\0')),
+		    "a NUL byte: this is not a text file\n");
+	if (scan.error_count == 0)
+		return text;
+	free(text);
+	return NULL;
 }

@@ -257,14 +257,12 @@ listener_config_read(struct setting_reader *reader,
     const config_setting_t *group, struct listener_config *listeners, size_t i)
 {
 	int errors_before = reader->error_count;
-	size_t line = config_setting_source_line(group);
 
 	read_group(reader, group, &listeners[i]);
 	if (reader->error_count > errors_before)
 		return;
-	snprintf(listeners[i].where, sizeof(listeners[i].where), "%s:%zu",
-	    config_file_file(reader->file, line),
-	    config_file_line(reader->file, line));
+	snprintf(listeners[i].where, sizeof(listeners[i].where), "%s:%d",
+	    reader->path, (int)config_setting_source_line(group));
 	const struct listener_config *twin = find_duplicate(listeners, i);
 	if (twin != NULL)
 		setting_complain(reader, group, "is the same as the one at %s",

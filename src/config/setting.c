@@ -30,12 +30,10 @@ void
 setting_complain(struct setting_reader *reader, const config_setting_t *setting,
     const char *format, ...)
 {
-	size_t line = config_setting_source_line(setting);
 	va_list args;
 
-	fprintf(reader->errors,
-	    "%s:%zu: ", config_file_file(reader->file, line),
-	    config_file_line(reader->file, line));
+	fprintf(reader->errors, "%s:%d: ", reader->path,
+	    (int)config_setting_source_line(setting));
 	print_name(reader->errors, setting);
 	fprintf(reader->errors, ": ");
 	va_start(args, format);

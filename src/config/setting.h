@@ -6,8 +6,6 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#include "config/config_file.h"
-
 /*
  * One setting of the configuration file and the rule for its value.  The main
  * thread.
@@ -15,8 +13,8 @@
 
 /* The state of reading one file; belongs to config_load. */
 struct setting_reader {
-	const struct config_file *file;
-	FILE *errors; /* a line for each fault */
+	const char *path; /* of the file, for messages */
+	FILE *errors;     /* a line for each fault */
 	int error_count;
 };
 

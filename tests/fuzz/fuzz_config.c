@@ -1,7 +1,6 @@
 /*
  * The configuration reader: any bytes are a configuration, or are refused with
- * a reason.  After the first NUL byte comes the file that 101 stands for in
- * @include "101".
+ * a reason.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -13,10 +12,9 @@
 #include "config/config.h"
 #include "fuzz.h"
 
-#define MAIN_FD 100
-#define INCLUDED_FD 101
+#define FILE_FD 100
 
-/* libconfig forgets a string that is not taken up into a setting. */
+/* libconfig leaks a string that does not become part of a setting. */
 const char *__lsan_default_suppressions(void);
 
 const char *
@@ -32,17 +30,17 @@ ensure(int condition)
 		abort();
 }
 
-/* The file that /proc/self/fd/FD is from now on. */
+/* Makes data the content of /proc/self/fd/100. */
 static void
-fill(int fd, const uint8_t *data, size_t size)
+fill(const uint8_t *data, size_t size)
 {
-	if (fcntl(fd, F_GETFD) == -1) {
+	if (fcntl(FILE_FD, F_GETFD) == -1) {
 		int made = memfd_create("fuzz", MFD_CLOEXEC);
-		ensure(dup2(made, fd) == fd);
+		ensure(dup2(made, FILE_FD) == FILE_FD);
 		close(made);
 	}
-	ensure(ftruncate(fd, 0) == 0);
-	ensure(pwrite(fd, data, size, 0) == (ssize_t)size);
+	ensure(ftruncate(FILE_FD, 0) == 0);
+	ensure(pwrite(FILE_FD, data, size, 0) == (ssize_t)size);
 }
 
 static void
@@ -71,15 +69,11 @@ ensure_sound(const struct config *config)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const uint8_t *end = memchr(data, '\0', size);
-	size_t first = end != NULL ? (size_t)(end - data) : size;
-	size_t rest = end != NULL ? size - first - 1 : 0;
 	char *text = NULL;
 	size_t len;
 	FILE *errors = open_memstream(&text, &len);
 
-	fill(MAIN_FD, data, first);
-	fill(INCLUDED_FD, data + size - rest, rest);
+	fill(data, size);
 	struct config *config = config_load("/proc/self/fd/100", errors);
 	fclose(errors);
 	ensure((config == NULL) == (len > 0));

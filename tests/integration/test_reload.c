@@ -146,9 +146,7 @@ START_TEST(a_bad_file_changes_nothing)
 	} cases[] = {
 		{ "workers = ;\n", "conf:1: syntax error" },
 		{ "wrokers = 1;\n", "conf:1: wrokers: no such setting" },
-		{ "@include \".\"\n", "cannot read .: not a regular file" },
-		{ "@include \"pipe\"\n",
-		    "conf:1: cannot read pipe: not a regular file" },
+		{ "@include \".\"\n", "conf:1: @include is not supported" },
 		{ "stamp: { format = \"epoch\"; };\n" LISTENERS(
 		      UDP() ","
 			    "{ protocol = \"tcp\"; address = \"198.51.100.1\"; "
@@ -160,7 +158,6 @@ START_TEST(a_bad_file_changes_nothing)
 		    "a.invalid: host not found" },
 	};
 
-	ck_assert_int_eq(mkfifo("pipe", 0600), 0);
 	daemon_start_config(&server, LISTENERS(TCP()));
 	int port = daemon_port(&server, "tcp *");
 	int fd = client_tcp(port);
@@ -342,7 +339,7 @@ reload_suite(void)
 	tcase_add_test(tests, settings_change_in_place);
 	tcase_add_test(tests, the_mode_of_a_path_changes);
 	tcase_add_test(tests, listeners_come_and_go);
-	tcase_add_loop_test(tests, a_bad_file_changes_nothing, 0, 6);
+	tcase_add_loop_test(tests, a_bad_file_changes_nothing, 0, 5);
 	tcase_add_test(tests, a_broken_file_under_load);
 	tcase_add_test(tests, a_narrower_address_wants_a_restart);
 	tcase_add_test(tests, a_reload_that_fails_half_way_changes_nothing);

@@ -230,16 +230,20 @@ static const struct {
 	    "\"0000\" to \"0777\"\n" },
 	{ "listeners = ( { protocol = \"tcp\"; },\n{ protocol = \"tcp\"; } );",
 	    "main:2: listeners[1]: is the same as the one at main:1\n" },
-	{ "workers = -1;\n@include \"more\"\nlimits = 1;\n",
+	{ "workers = -1;\nudp: {\n rate = 1; };\nlimits = 1;\n",
 	    "main:1: workers: -1 is out of range: 0 to 1024 are allowed\n"
-	    "more:2: udp.rate: no such setting; there are: rate_limit "
+	    "main:3: udp.rate: no such setting; there are: rate_limit "
 	    "rate_burst\n"
-	    "main:3: limits: wants a group: { ... }\n" },
+	    "main:4: limits: wants a group: { ... }\n" },
+	{ "workers = 2;\n@include \"more\"\n",
+	    "main:2: @include is not supported: put the settings into this "
+	    "file\n" },
+	{ "workers = 3 # no end of line: this is read, too\n; wrong",
+	    "main:2: syntax error\n" },
 };
 
 START_TEST(says_what_is_wrong)
 {
-	scratch_write("more", "udp: {\n rate = 1; };\n");
 	struct config *config = load_text(bad[_i].text);
 
 	ck_assert_ptr_null(config);
