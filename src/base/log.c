@@ -52,7 +52,7 @@ log_level_parse(const char *name)
 	return -1;
 }
 
-/* strftime(3) would read the environment, which a reload may be changing. */
+/* strftime(3) would read TZ, whose value a reload may be changing. */
 static int
 put_time(char *line, size_t size)
 {

@@ -1,20 +1,28 @@
 #include "stamp/stamp.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define ZONE_DIRECTORY "/usr/share/zoneinfo/"
+#define TZ_OFFSET 3 /* of the value in "TZ=value" */
 
 /*
  * The C library's time zone belongs to the process, and both strftime(3) and
- * tzset(3) read TZ from the environment: one lock keeps a rendering thread and
- * the thread that sets the zone apart.  Taken once a second and thread.
+ * tzset(3) read TZ from the environment: the lock keeps a rendering thread and
+ * the thread that sets the zone apart.  Taken once a second by each thread.
+ *
+ * Other threads search the environment without this lock, as getaddrinfo(3)
+ * does.  They compare names only: so the entry of TZ is put there before they
+ * exist, and from then on only its value changes, in place.
  */
 static pthread_mutex_t zone_lock = PTHREAD_MUTEX_INITIALIZER;
+static char zone_entry[PATH_MAX] = "TZ=";
 
-/* The byte that stands for one digit of a fraction of 3, 6 or 9 digits. */
+/* A byte that stands for one digit of a fraction of 3, 6 or 9 digits. */
 enum placeholder { MILLI = 1, MICRO, NANO };
 
 static size_t
@@ -39,7 +47,7 @@ static const struct {
 	{ "epoch-ns", true, false, "%9N" },
 };
 
-/* The length of a conversion that strftime(3) knows, 0 when it knows none. */
+/* The length of the conversion at "at"; 0 when strftime(3) has none such. */
 static size_t
 conversion_length(const char *at)
 {
@@ -53,7 +61,7 @@ conversion_length(const char *at)
 	return len + 1;
 }
 
-/* Copies a pattern, each fraction as its placeholders. */
+/* Copies pattern with each fraction replaced by its placeholders. */
 static int
 compile_pattern(char *out, const char *pattern, char *error, size_t error_size)
 {
@@ -144,14 +152,24 @@ int
 stamp_set_zone(const char *zone, const char *local_tz)
 {
 	const char *tz = zone;
-	int rc;
+	char *value = zone_entry + TZ_OFFSET;
+	int rc = 0;
 
 	if (strcmp(zone, "local") == 0)
-		tz = local_tz;
+		tz = local_tz != NULL ? local_tz : ":/etc/localtime";
 	else if (strcmp(zone, "UTC") == 0)
 		tz = "UTC0";
+	if (strlen(tz) >= sizeof(zone_entry) - TZ_OFFSET) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
 	pthread_mutex_lock(&zone_lock);
-	rc = tz == NULL ? unsetenv("TZ") : setenv("TZ", tz, 1);
+	if (getenv("TZ") != value)
+		rc = putenv(zone_entry);
+	/* tzset reads the file of a zone anew only after another zone. */
+	strcpy(value, "UTC0");
+	tzset();
+	strcpy(value, tz);
 	tzset();
 	pthread_mutex_unlock(&zone_lock);
 	return rc;

@@ -20,10 +20,7 @@ struct stamp_format {
 	bool zone_colon; /* ends in a zone, and +0100 is written +01:00 */
 };
 
-/*
- * A stamp: "[...] ", rendered once for each second and kept.  Owned by one
- * thread.
- */
+/* A stamp: "[...] ", rendered once a second and kept.  Owned by one thread. */
 struct stamp {
 	struct stamp_format format;
 	time_t second;
@@ -37,23 +34,25 @@ struct stamp {
 
 /*
  * Compiles "ctime", "rfc3339", "epoch", the latter two with -ms, -us or -ns, or
- * a strftime(3) pattern with %3N, %6N and %9N.  -1 with a complaint in error
- * when it is none of these.  Any thread.
+ * a strftime(3) pattern with %3N, %6N and %9N.  -1 with the reason in error for
+ * any other text.  Any thread.
  */
 int stamp_format_compile(struct stamp_format *format, const char *text,
     char *error, size_t error_size);
 
 /*
  * Whether zone is "local", "UTC" or the name of a time zone of this system;
- * touches nothing.  Any thread.
+ * changes nothing.  Any thread.
  */
 bool stamp_zone_exists(const char *zone);
 
 /*
- * Makes zone the one of this process, for every stamp initialised from now on.
- * local_tz is what "local" means: the value of TZ when the process began, or
- * NULL for /etc/localtime.  The main thread only; other threads may be
- * rendering meanwhile.  -1 with errno when memory runs out.
+ * Makes zone the time zone of this process, for every stamp initialised from
+ * now on.  local_tz is what "local" means: the value of TZ before the first
+ * call, or NULL for /etc/localtime.  A call reads the zone's file anew.  The
+ * main thread only, and for the first time before there are other threads;
+ * later they may be rendering or searching the environment meanwhile.  -1 with
+ * errno when local_tz is too long or memory runs out.
  */
 int stamp_set_zone(const char *zone, const char *local_tz);
 
@@ -61,8 +60,8 @@ int stamp_set_zone(const char *zone, const char *local_tz);
 void stamp_init(struct stamp *stamp, const struct stamp_format *format);
 
 /*
- * The text for a time of CLOCK_REALTIME, *len bytes without an end mark; good
- * until the next call.
+ * The text for a time of CLOCK_REALTIME, *len bytes without a terminating NUL;
+ * valid until the next call.
  */
 const char *stamp_at(struct stamp *stamp, const struct timespec *now,
     size_t *len);

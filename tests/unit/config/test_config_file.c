@@ -44,6 +44,7 @@ START_TEST(a_text_is_read_as_it_is)
 	assert_read("a = 1;\r\n\n# b");
 	assert_read("");
 	assert_read("\"\\");
+	assert_read("s = \"\\\" @include 99999999999\";");
 	assert_read("/*");
 }
 END_TEST

@@ -1,7 +1,11 @@
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "harness/scratch.h"
 #include "stamp/stamp.h"
 #include "unit/suites.h"
 
@@ -191,6 +195,75 @@ START_TEST(local_zone_is_the_one_of_the_process)
 }
 END_TEST
 
+/* Other threads may be searching the environment for names of their own. */
+START_TEST(a_new_zone_leaves_the_environment_where_it_is)
+{
+	static const char *const zones[] = { "Europe/Berlin", "local", "UTC",
+		"America/Argentina/ComodRivadavia", "local" };
+	const char *entries[1000];
+	size_t count;
+
+	ck_assert_int_eq(stamp_set_zone("UTC", NULL), 0);
+	char **environ_before = environ;
+	for (count = 0; environ[count] != NULL; count++) {
+		ck_assert_uint_lt(count, sizeof(entries) / sizeof(entries[0]));
+		entries[count] = environ[count];
+	}
+	for (size_t i = 0; i < sizeof(zones) / sizeof(zones[0]); i++) {
+		ck_assert_int_eq(stamp_set_zone(zones[i], NULL), 0);
+		ck_assert_ptr_eq(environ, environ_before);
+		for (size_t j = 0; j < count; j++)
+			ck_assert_ptr_eq(environ[j], entries[j]);
+		ck_assert_ptr_null(environ[count]);
+	}
+}
+END_TEST
+
+static void
+copy_zone(const char *zone, const char *path)
+{
+	char command[512];
+
+	snprintf(command, sizeof(command),
+	    "cp /usr/share/zoneinfo/%s new && mv new %s", zone, path);
+	ck_assert_int_eq(system(command), 0);
+}
+
+/* As "local" does when the administrator changes /etc/localtime. */
+START_TEST(a_zone_is_read_again_when_it_is_set_again)
+{
+	struct stamp_format format = compile("%H:%M %Z");
+	struct stamp stamp;
+	char folder[256], path[300];
+
+	ck_assert_ptr_nonnull(getcwd(folder, sizeof(folder)));
+	snprintf(path, sizeof(path), "%s/zone", folder);
+	copy_zone("Asia/Tokyo", path);
+	ck_assert_int_eq(stamp_set_zone("local", path), 0);
+	stamp_init(&stamp, &format);
+	assert_stamp_at(&stamp, SOME_SECOND, 0, "[10:15 JST] ");
+	copy_zone("Europe/Berlin", path);
+	ck_assert_int_eq(stamp_set_zone("local", path), 0);
+	stamp_init(&stamp, &format);
+	assert_stamp_at(&stamp, SOME_SECOND, 0, "[02:15 CET] ");
+}
+END_TEST
+
+START_TEST(a_zone_of_any_length_is_safe)
+{
+	static char path[2 * PATH_MAX];
+	struct stamp_format format = compile("%Z");
+	struct stamp stamp;
+
+	memset(path, 'x', sizeof(path) - 1);
+	ck_assert_int_eq(stamp_set_zone("Asia/Tokyo", NULL), 0);
+	ck_assert_int_eq(stamp_set_zone("local", path), -1);
+	ck_assert_int_eq(errno, ENAMETOOLONG);
+	stamp_init(&stamp, &format);
+	assert_stamp_at(&stamp, SOME_SECOND, 0, "[JST] ");
+}
+END_TEST
+
 START_TEST(refuses_what_is_no_format)
 {
 	static const struct {
@@ -254,7 +327,7 @@ Suite *
 stamp_suite(void)
 {
 	Suite *suite = suite_create("stamp");
-	TCase *tests = tcase_create("all");
+	TCase *tests = tcase_create("all"), *scratch = tcase_create("scratch");
 
 	tcase_add_loop_test(tests, shows_each_format, 0, 14);
 	tcase_add_test(tests, shows_short_days_years_end_and_epoch);
@@ -264,9 +337,14 @@ stamp_suite(void)
 	tcase_add_test(tests, digits_move_within_a_second);
 	tcase_add_test(tests, a_new_format_begins_anew);
 	tcase_add_test(tests, local_zone_is_the_one_of_the_process);
+	tcase_add_test(tests, a_new_zone_leaves_the_environment_where_it_is);
+	tcase_add_test(tests, a_zone_of_any_length_is_safe);
 	tcase_add_loop_test(tests, refuses_what_is_no_format, 0, 10);
 	tcase_add_test(tests, longest_pattern_fits);
 	tcase_add_test(tests, knows_the_zones_of_the_system);
 	suite_add_tcase(suite, tests);
+	tcase_add_checked_fixture(scratch, scratch_enter, scratch_leave);
+	tcase_add_test(scratch, a_zone_is_read_again_when_it_is_set_again);
+	suite_add_tcase(suite, scratch);
 	return suite;
 }
