@@ -29,9 +29,9 @@ framing_chunk(char *data, const char *stamp, size_t stamp_len)
 }
 
 /*
- * As mempcpy(3), but where len is small, and to and from have room for more, a
- * copy of a fixed length spares the call.  What is too much of it is written
- * over by what follows.
+ * As mempcpy(3).  Where from and to have room for FRAMING_SHORT bytes, a short
+ * copy has that fixed length, which spares the call; excess bytes are
+ * overwritten by the next copy.
  */
 static char *
 put(char *to, const char *from, size_t len, bool has_room)
@@ -43,21 +43,21 @@ put(char *to, const char *from, size_t len, bool has_room)
 }
 
 struct framing_run
-framing_lines(bool *line_start, const char *data, size_t data_len,
-    const char *stamp, size_t stamp_len, size_t max_stamps, char *out)
+framing_lines(bool *line_start, struct framing_text data,
+    struct framing_text stamp, size_t max_stamps, char *out)
 {
-	const char *in = data, *end = data + data_len;
+	const char *in = data.bytes, *end = in + data.len;
 	char *to = out;
 	size_t stamps = 0;
 
 	while (in < end) {
-		/* As much as is left of data has room in out, too. */
+		/* out has room for the rest of data at least. */
 		bool has_room = end - in >= FRAMING_SHORT;
 
 		if (*line_start) {
 			if (stamps == max_stamps)
 				break;
-			to = put(to, stamp, stamp_len, has_room);
+			to = put(to, stamp.bytes, stamp.len, has_room);
 			stamps++;
 		}
 		const char *newline = memchr(in, '\n', (size_t)(end - in));
@@ -67,7 +67,7 @@ framing_lines(bool *line_start, const char *data, size_t data_len,
 		*line_start = newline != NULL;
 	}
 	return (struct framing_run){
-		.consumed = (size_t)(in - data),
+		.consumed = (size_t)(in - data.bytes),
 		.len = (size_t)(to - out),
 		.stamps = stamps,
 	};

@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define FRAMING_SHORT 64 /* bytes; what is shorter is copied faster */
+#define FRAMING_SHORT 64 /* bytes; shorter copies have a fixed length */
 
 /*
  * Where stamps go in a run of bytes.  Pure: no I/O and no clock; any thread may
@@ -21,26 +21,31 @@ const char *framing_name(enum framing framing);
 int framing_parse(const char *name);
 
 /*
- * Puts stamp into the stamp_len bytes in front of data, which the caller has
- * left free, and returns where the whole begins.
+ * Puts stamp into the stamp_len bytes in front of data, which are free, and
+ * returns where stamp and data begin.
  */
 char *framing_chunk(char *data, const char *stamp, size_t stamp_len);
 
+/* Bytes that belong to the caller. */
+struct framing_text {
+	const char *bytes;
+	size_t len;
+};
+
 struct framing_run {
-	size_t consumed; /* bytes of data taken */
-	size_t len;      /* bytes put out */
+	size_t consumed; /* bytes of data */
+	size_t len;      /* bytes written to out */
 	size_t stamps;
 };
 
 /*
- * Copies data to out with a stamp at the start of each line, and stops in front
- * of the line that would need stamp number max_stamps + 1.  out has room for
- * data_len + max_stamps * stamp_len bytes; of stamp at least FRAMING_SHORT bytes
- * can be read.  *line_start says whether the next
- * byte begins a line, and is kept for the next run of the same stream.
+ * Copies data to out with stamp at the start of each line, and stops in front of
+ * the line that would need stamp number max_stamps + 1.  out has room for
+ * data.len + max_stamps * stamp.len bytes; at least FRAMING_SHORT bytes of stamp
+ * are readable.  *line_start says whether the next byte begins a line; it
+ * is kept for the next run of the same stream.
  */
-struct framing_run framing_lines(bool *line_start, const char *data,
-    size_t data_len, const char *stamp, size_t stamp_len, size_t max_stamps,
-    char *out);
+struct framing_run framing_lines(bool *line_start, struct framing_text data,
+    struct framing_text stamp, size_t max_stamps, char *out);
 
 #endif

@@ -322,9 +322,10 @@ answer_lines(struct conn *conn, struct conn_io *io,
 	enum conn_want want = CONN_WANT_READ;
 
 	while (len > 0 && want == CONN_WANT_READ) {
-		struct framing_run run = framing_lines(&conn->line_start, data,
-		    len, stamp, stamp_len, (CONN_KEPT_MAX - len) / stamp_len,
-		    io->out);
+		struct framing_run run = framing_lines(&conn->line_start,
+		    (struct framing_text){ data, len },
+		    (struct framing_text){ stamp, stamp_len },
+		    (CONN_KEPT_MAX - len) / stamp_len, io->out);
 		data += run.consumed;
 		len -= run.consumed;
 		count_stamps(conn, io, run.stamps);

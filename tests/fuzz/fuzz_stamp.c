@@ -130,8 +130,10 @@ try_lines(const char *data, size_t len, const char *stamp, size_t stamp_len,
 
 	for (size_t at = 0; at < len;) {
 		size_t piece = len - at < cut ? len - at : cut;
-		struct framing_run run = framing_lines(&fast_start, data + at,
-		    piece, stamp, stamp_len, max, fast_out + to);
+		struct framing_run run = framing_lines(&fast_start,
+		    (struct framing_text){ data + at, piece },
+		    (struct framing_text){ stamp, stamp_len }, max,
+		    fast_out + to);
 		ensure(run.consumed > 0 && run.consumed <= piece);
 		ensure(run.stamps <= max);
 		ensure(run.len == run.consumed + run.stamps * stamp_len);

@@ -8,6 +8,8 @@
 
 static const char STAMP[FRAMING_SHORT] = "[T] ";
 
+static const struct framing_text stamp_text = { STAMP, 4 };
+
 START_TEST(chunk_puts_the_stamp_in_front)
 {
 	char buffer[] = "....hello";
@@ -35,8 +37,9 @@ START_TEST(line_stamps_each_line)
 	};
 	char out[ROOM];
 	bool line_start = true;
-	struct framing_run run = framing_lines(&line_start, cases[_i].in,
-	    strlen(cases[_i].in), STAMP, 4, 100, out);
+	struct framing_run run = framing_lines(&line_start,
+	    (struct framing_text){ cases[_i].in, strlen(cases[_i].in) },
+	    stamp_text, 100, out);
 
 	ck_assert_uint_eq(run.consumed, strlen(cases[_i].in));
 	ck_assert_mem_eq(out, cases[_i].out, strlen(cases[_i].out));
@@ -49,8 +52,8 @@ START_TEST(line_goes_on_in_the_middle)
 {
 	char out[ROOM];
 	bool line_start = false;
-	struct framing_run run = framing_lines(&line_start, "lo\nx", 4, STAMP,
-	    4, 100, out);
+	struct framing_run run = framing_lines(&line_start,
+	    (struct framing_text){ "lo\nx", 4 }, stamp_text, 100, out);
 
 	ck_assert_uint_eq(run.len, 8);
 	ck_assert_mem_eq(out, "lo\n[T] x", 8);
@@ -62,8 +65,8 @@ START_TEST(line_passes_nul_bytes)
 {
 	char out[ROOM];
 	bool line_start = true;
-	struct framing_run run = framing_lines(&line_start, "\0a\0\n\0", 5,
-	    STAMP, 4, 100, out);
+	struct framing_run run = framing_lines(&line_start,
+	    (struct framing_text){ "\0a\0\n\0", 5 }, stamp_text, 100, out);
 
 	ck_assert_uint_eq(run.len, 13);
 	ck_assert_mem_eq(out, "[T] \0a\0\n[T] \0", 13);
@@ -74,8 +77,8 @@ START_TEST(line_stops_before_a_stamp_too_many)
 {
 	char out[ROOM];
 	bool line_start = true;
-	struct framing_run run = framing_lines(&line_start, "a\nb\nc\n", 6,
-	    STAMP, 4, 2, out);
+	struct framing_run run = framing_lines(&line_start,
+	    (struct framing_text){ "a\nb\nc\n", 6 }, stamp_text, 2, out);
 
 	ck_assert_uint_eq(run.consumed, 4);
 	ck_assert_uint_eq(run.stamps, 2);
@@ -116,8 +119,8 @@ START_TEST(random_input_cut_at_random_places)
 		while (taken < len) {
 			size_t piece = 1 + (size_t)random() % (len - taken);
 			struct framing_run run = framing_lines(&line_start,
-			    in + taken, piece, STAMP, 4,
-			    1 + (size_t)random() % 9, out + made);
+			    (struct framing_text){ in + taken, piece },
+			    stamp_text, 1 + (size_t)random() % 9, out + made);
 			ck_assert_uint_gt(run.consumed, 0);
 			taken += run.consumed;
 			made += run.len;
@@ -144,8 +147,9 @@ START_TEST(memory_is_as_long_as_it_says)
 		ck_assert(in != NULL && out != NULL);
 		memset(in, 'x', len);
 		in[line] = '\n';
-		struct framing_run run = framing_lines(&line_start, in, len,
-		    stamp, stamp_len, 2, out);
+		struct framing_run run = framing_lines(&line_start,
+		    (struct framing_text){ in, len },
+		    (struct framing_text){ stamp, stamp_len }, 2, out);
 		size_t stamps = line == 0 ? 1 : 2;
 		ck_assert_uint_eq(run.stamps, stamps);
 		ck_assert_uint_eq(run.len, len + stamps * stamp_len);
