@@ -97,7 +97,7 @@ read_group(struct setting_reader *reader, const config_setting_t *group,
     const struct setting_rule *members, struct config *config)
 {
 	if (!config_setting_is_group(group)) {
-		setting_complain(reader, group, "wants a group: { ... }");
+		setting_complain(reader, group, "needs a group: { ... }");
 		return;
 	}
 	for (int i = 0; i < config_setting_length(group); i++) {
@@ -133,7 +133,7 @@ read_listeners(struct setting_reader *reader, const config_setting_t *list,
 
 	if (!config_setting_is_list(list) || count == 0) {
 		setting_complain(reader, list,
-		    "wants a list of at least one listener: ( { ... } )");
+		    "needs a list of at least one listener: ( { ... } )");
 		return;
 	}
 	if (replace_listeners(config, count) == -1) {

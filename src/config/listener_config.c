@@ -33,7 +33,7 @@ read_address(struct setting_reader *reader, const config_setting_t *setting,
 
 	if (text[0] == '\0' || strlen(text) >= room)
 		setting_complain(reader, setting,
-		    "wants \"*\", an IP address or a host name");
+		    "needs \"*\", an IP address or a host name");
 	else
 		strcpy(value, text);
 }
@@ -63,7 +63,8 @@ read_service(struct setting_reader *reader, const config_setting_t *setting,
 
 	if (port == -1)
 		setting_complain(reader, setting,
-		    "\"%s\" is no %s service in /etc/services; a number wants "
+		    "\"%s\" is not a %s service in /etc/services; a number "
+		    "needs "
 		    "no quotes",
 		    text, protocol_name(listener->protocol));
 	else
@@ -77,8 +78,8 @@ read_path(struct setting_reader *reader, const config_setting_t *setting,
 	size_t room = sizeof(((struct listener_config *)value)->path);
 
 	if (text[0] != '/')
-		setting_complain(reader, setting, "\"%s\" is no absolute path",
-		    text);
+		setting_complain(reader, setting,
+		    "\"%s\" is not an absolute path", text);
 	else if (strlen(text) >= room)
 		setting_complain(reader, setting,
 		    "the path has %zu bytes, but a socket's has at most %zu",
@@ -96,7 +97,8 @@ read_mode(struct setting_reader *reader, const config_setting_t *setting,
 
 	if (text[0] < '0' || text[0] > '7' || *end != '\0' || mode > 0777)
 		setting_complain(reader, setting,
-		    "\"%s\" is no octal mode from \"0000\" to \"0777\"", text);
+		    "\"%s\" is not an octal mode from \"0000\" to \"0777\"",
+		    text);
 	else
 		*(mode_t *)value = (mode_t)mode;
 }
@@ -218,7 +220,7 @@ read_others(struct setting_reader *reader, const config_setting_t *group,
 		if (rule->protocols != 0 &&
 		    (rule->protocols & 1U << listener->protocol) == 0)
 			setting_complain(reader, setting,
-			    "a %s listener has none",
+			    "does not apply to a %s listener",
 			    protocol_name(listener->protocol));
 		else
 			setting_read(reader, setting, rule, listener);
@@ -234,12 +236,12 @@ read_group(struct setting_reader *reader, const config_setting_t *group,
 
 	if (!config_setting_is_group(group)) {
 		setting_complain(reader, group,
-		    "wants a group: { protocol = ...; }");
+		    "needs a group: { protocol = ...; }");
 		return;
 	}
 	protocol = config_setting_get_member(group, "protocol");
 	if (protocol == NULL) {
-		setting_complain(reader, group, "wants a protocol");
+		setting_complain(reader, group, "needs a protocol");
 		return;
 	}
 	setting_read(reader, protocol, rules, listener);
@@ -249,7 +251,7 @@ read_group(struct setting_reader *reader, const config_setting_t *group,
 	read_others(reader, group, listener);
 	if (reader->error_count == errors_before &&
 	    protocol_is_unix(listener->protocol) && listener->path[0] == '\0')
-		setting_complain(reader, group, "wants a path");
+		setting_complain(reader, group, "needs a path");
 }
 
 void
@@ -331,7 +333,7 @@ listener_config_parse(struct listener_config *listeners, size_t i,
 {
 	if (!parse(&listeners[i], spec)) {
 		fprintf(errors,
-		    "-l %s: wants tcp:PORT, udp:ADDRESS:PORT, tcp:[::1]:PORT, "
+		    "-l %s: needs tcp:PORT, udp:ADDRESS:PORT, tcp:[::1]:PORT, "
 		    "unix:/path, unix-dgram:/path or unix-seqpacket:/path; "
 		    "ports to 65535, paths to %zu bytes\n",
 		    spec, sizeof(listeners[i].path) - 1);

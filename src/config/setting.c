@@ -69,7 +69,7 @@ read_number(struct setting_reader *reader, const config_setting_t *setting,
 
 	if (type != CONFIG_TYPE_INT && type != CONFIG_TYPE_INT64) {
 		setting_complain(reader, setting,
-		    "wants a whole number from %d to %d", rule->min, rule->max);
+		    "needs a whole number from %d to %d", rule->min, rule->max);
 		return;
 	}
 	long long number = config_setting_get_int64(setting);
@@ -93,5 +93,5 @@ setting_read(struct setting_reader *reader, const config_setting_t *setting,
 	else if (rule->max > 0)
 		read_number(reader, setting, rule, value);
 	else
-		setting_complain(reader, setting, "wants text in \"quotes\"");
+		setting_complain(reader, setting, "needs text in \"quotes\"");
 }

@@ -43,7 +43,7 @@ START_TEST(usage)
 	assert_ends(ARGUMENTS("--port"), EX_USAGE, "'--port'");
 	assert_ends(ARGUMENTS("conf"), EX_USAGE, "'conf' is no option");
 	assert_ends(ARGUMENTS("-c"), EX_USAGE, "requires an argument");
-	assert_ends(ARGUMENTS("-l", "tcp:x"), EX_USAGE, "-l tcp:x: wants");
+	assert_ends(ARGUMENTS("-l", "tcp:x"), EX_USAGE, "-l tcp:x: needs");
 }
 END_TEST
 

@@ -165,7 +165,7 @@ START_TEST(with_a_bad_file_a_restart_is_a_stop)
 	client_expect_end(fd);
 	ck_assert_int_eq(daemon_wait(&server), 0);
 	ck_assert_ptr_nonnull(
-	    strstr(server.log, "conf:1: workers: wants a whole number"));
+	    strstr(server.log, "conf:1: workers: needs a whole number"));
 	manager_await_kept(".", 0);
 	free(server.log);
 	close(fd);

@@ -144,9 +144,9 @@ static const struct {
 	    "main:1: wrokers: no such setting; there are: log_level workers "
 	    "limits stamp udp listeners\n" },
 	{ "\nworkers = \"many\";\n",
-	    "main:2: workers: wants a whole number from 0 to 1024\n" },
+	    "main:2: workers: needs a whole number from 0 to 1024\n" },
 	{ "workers = 1.5;\n",
-	    "main:1: workers: wants a whole number from 0 to 1024\n" },
+	    "main:1: workers: needs a whole number from 0 to 1024\n" },
 	{ "workers = -1;\n",
 	    "main:1: workers: -1 is out of range: 0 to 1024 are allowed\n" },
 	{ "workers = 5000000000L;\n",
@@ -157,8 +157,8 @@ static const struct {
 	{ "log_level = \"loud\";\n",
 	    "main:1: log_level: \"loud\" is none of \"error\", \"warning\", "
 	    "\"info\" and \"debug\"\n" },
-	{ "log_level = 3;\n", "main:1: log_level: wants text in \"quotes\"\n" },
-	{ "limits = 3;\n", "main:1: limits: wants a group: { ... }\n" },
+	{ "log_level = 3;\n", "main:1: log_level: needs text in \"quotes\"\n" },
+	{ "limits = 3;\n", "main:1: limits: needs a group: { ... }\n" },
 	{ "limits: {\nidle = 3;\n};\n",
 	    "main:2: limits.idle: no such setting; there are: max_connections "
 	    "idle_timeout send_timeout drain_timeout\n" },
@@ -178,16 +178,16 @@ static const struct {
 	    "main:1: udp.rate_burst: 0 is out of range: 1 to 1000000 are "
 	    "allowed\n" },
 	{ "listeners = ();\n",
-	    "main:1: listeners: wants a list of at least one listener: "
+	    "main:1: listeners: needs a list of at least one listener: "
 	    "( { ... } )\n" },
 	{ "listeners = 1;\n",
-	    "main:1: listeners: wants a list of at least one listener: "
+	    "main:1: listeners: needs a list of at least one listener: "
 	    "( { ... } )\n" },
 	{ "listeners = ( 1 );\n",
-	    "main:1: listeners[0]: wants a group: { protocol = ...; }\n" },
-	{ LISTENER("port = 1;"), "main:1: listeners[0]: wants a protocol\n" },
+	    "main:1: listeners[0]: needs a group: { protocol = ...; }\n" },
+	{ LISTENER("port = 1;"), "main:1: listeners[0]: needs a protocol\n" },
 	{ LISTENER("protocol = 6;"),
-	    "main:1: listeners[0].protocol: wants text in \"quotes\"\n" },
+	    "main:1: listeners[0].protocol: needs text in \"quotes\"\n" },
 	{ LISTENER("protocol = \"sctp\";"),
 	    "main:1: listeners[0].protocol: \"sctp\" is none of \"tcp\", "
 	    "\"udp\", \"unix\", \"unix-dgram\" and \"unix-seqpacket\"\n" },
@@ -195,21 +195,23 @@ static const struct {
 	    "main:1: listeners[0].port: 65536 is out of range: 0 to 65535 are "
 	    "allowed\n" },
 	{ LISTENER("protocol = \"tcp\"; port = \"nosuch\";"),
-	    "main:1: listeners[0].port: \"nosuch\" is no tcp service in "
-	    "/etc/services; a number wants no quotes\n" },
+	    "main:1: listeners[0].port: \"nosuch\" is not a tcp service in "
+	    "/etc/services; a number needs no quotes\n" },
 	{ LISTENER("protocol = \"tcp\"; port = true;"),
-	    "main:1: listeners[0].port: wants a whole number from 0 to "
+	    "main:1: listeners[0].port: needs a whole number from 0 to "
 	    "65535\n" },
 	{ LISTENER("protocol = \"tcp\"; address = \"\";"),
-	    "main:1: listeners[0].address: wants \"*\", an IP address or a "
+	    "main:1: listeners[0].address: needs \"*\", an IP address or a "
 	    "host name\n" },
 	{ LISTENER("protocol = \"tcp\"; framing = \"word\";"),
 	    "main:1: listeners[0].framing: \"word\" is neither \"chunk\" nor "
 	    "\"line\"\n" },
 	{ LISTENER("protocol = \"tcp\"; max_datagram = 5;"),
-	    "main:1: listeners[0].max_datagram: a tcp listener has none\n" },
+	    "main:1: listeners[0].max_datagram: does not apply to a tcp "
+	    "listener\n" },
 	{ LISTENER("protocol = \"udp\"; framing = \"line\";"),
-	    "main:1: listeners[0].framing: a udp listener has none\n" },
+	    "main:1: listeners[0].framing: does not apply to a udp "
+	    "listener\n" },
 	{ LISTENER("protocol = \"udp\"; max_datagram = 65481;"),
 	    "main:1: listeners[0].max_datagram: 65481 is out of range: 1 to "
 	    "65480 are allowed\n" },
@@ -217,16 +219,17 @@ static const struct {
 	    "main:1: listeners[0].threads: 65 is out of range: 1 to 64 are "
 	    "allowed\n" },
 	{ LISTENER("protocol = \"unix-dgram\"; path = \"/a\"; threads = 2;"),
-	    "main:1: listeners[0].threads: a unix-dgram listener has none\n" },
+	    "main:1: listeners[0].threads: does not apply to a unix-dgram "
+	    "listener\n" },
 	{ LISTENER("protocol = \"unix\";"),
-	    "main:1: listeners[0]: wants a path\n" },
+	    "main:1: listeners[0]: needs a path\n" },
 	{ LISTENER("protocol = \"unix\"; path = \"a\";"),
-	    "main:1: listeners[0].path: \"a\" is no absolute path\n" },
+	    "main:1: listeners[0].path: \"a\" is not an absolute path\n" },
 	{ LISTENER("protocol = \"unix\"; path = \"" LONG_PATH "\";"),
 	    "main:1: listeners[0].path: the path has 108 bytes, but a "
 	    "socket's has at most 107\n" },
 	{ LISTENER("protocol = \"unix\"; path = \"/a\"; mode = \"0888\";"),
-	    "main:1: listeners[0].mode: \"0888\" is no octal mode from "
+	    "main:1: listeners[0].mode: \"0888\" is not an octal mode from "
 	    "\"0000\" to \"0777\"\n" },
 	{ "listeners = ( { protocol = \"tcp\"; },\n{ protocol = \"tcp\"; } );",
 	    "main:2: listeners[1]: is the same as the one at main:1\n" },
@@ -234,7 +237,7 @@ static const struct {
 	    "main:1: workers: -1 is out of range: 0 to 1024 are allowed\n"
 	    "main:3: udp.rate: no such setting; there are: rate_limit "
 	    "rate_burst\n"
-	    "main:4: limits: wants a group: { ... }\n" },
+	    "main:4: limits: needs a group: { ... }\n" },
 	{ "workers = 2;\n@include \"more\"\n",
 	    "main:2: @include is not supported: put the settings into this "
 	    "file\n" },
@@ -304,7 +307,7 @@ START_TEST(bad_specs_are_refused)
 	char *spec = specs[_i], start[256];
 
 	ck_assert_int_eq(set_specs(config, &spec, 1), -1);
-	snprintf(start, sizeof(start), "-l %s: wants tcp:PORT", spec);
+	snprintf(start, sizeof(start), "-l %s: needs tcp:PORT", spec);
 	ck_assert_mem_eq(complaints, start, strlen(start));
 	config_free(config);
 }
