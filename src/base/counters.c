@@ -35,7 +35,7 @@ load(const _Atomic uint64_t *counter)
 	return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
-/* One thread writes: a load and a store do, without a locked instruction. */
+/* Only one thread writes, so this needs no locked instruction. */
 static void
 add(_Atomic uint64_t *counter, uint64_t n)
 {

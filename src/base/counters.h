@@ -7,7 +7,7 @@
 
 #include "base/protocol.h"
 
-/* Connections and datagrams that came to an end, by cause. */
+/* Events, among them the end of connections and datagrams by its cause. */
 enum counter {
 	COUNTER_ACCEPTED,
 	COUNTER_TAKEN_OVER, /* from the process before this one */
@@ -39,31 +39,31 @@ enum traffic {
 };
 
 /*
- * The counters of one thread, which alone adds to them; any thread may read
- * them.  On cache lines of their own.
+ * The counters of one thread, which owns them and alone adds to them; any thread
+ * may read them.  Aligned, so that no two threads write to one cache line.
  */
 struct counters {
 	_Alignas(64) _Atomic uint64_t event[COUNTER_EVENTS];
 	_Atomic uint64_t traffic[PROTOCOL_COUNT][TRAFFIC_FIELDS];
 };
 
-/* The owner only. */
+/* Only the owner may call these. */
 void counters_add(struct counters *counters, enum counter id, uint64_t n);
 void counters_add_traffic(struct counters *counters, enum protocol protocol,
     enum traffic field, uint64_t n);
 
-/* Adds all of from to sum, whose owner calls. */
+/* Adds all of from to sum.  The owner of sum calls. */
 void counters_sum(struct counters *sum, const struct counters *from);
 
 uint64_t counters_get(const struct counters *counters, enum counter id);
 
-/* Connections that are open, and messages answered, of the sum of all. */
+/* The connections that are open and the messages answered, in a sum of all. */
 uint64_t counters_open(const struct counters *counters);
 uint64_t counters_answered(const struct counters *counters);
 
 /*
- * "open=1 accepted=3 closed_client=2 ...": every event, then the traffic of
- * each protocol that had any.  Returns text.
+ * Writes "open=1 accepted=3 closed_client=2 ...": every event, then the traffic
+ * of each protocol that had any.  Returns text.
  */
 const char *counters_text(const struct counters *counters, char *text,
     size_t size);

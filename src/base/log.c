@@ -27,8 +27,8 @@ static const char *const names[] = {
 };
 
 static _Atomic int current_level = LOG_INFO;
-static bool to_journal;  /* standard error is the journal's */
-static bool with_fields; /* and it can be reached directly */
+static bool to_journal;  /* standard error goes to the journal */
+static bool with_fields; /* and its own socket takes entries */
 
 void
 log_set_level(int level)
@@ -66,7 +66,7 @@ put_time(char *line, size_t size)
 	    tm.tm_sec, now.tv_nsec / 1000000);
 }
 
-/* Whether standard error goes to the journal, as sd-daemon(3) has it. */
+/* Whether standard error goes to the journal, by the rule of sd-daemon(3). */
 static bool
 is_journal(void)
 {
@@ -88,7 +88,7 @@ log_open(void)
 	with_fields = to_journal && access(JOURNAL_SOCKET, W_OK) == 0;
 }
 
-/* A stream to the journal takes the priority from the start of a line. */
+/* The journal reads the priority from the start of a line of a stream. */
 static size_t
 put_head(char *line, size_t size, int level)
 {
@@ -113,7 +113,7 @@ write_line(int level, const char *message)
 		;
 }
 
-/* The piece of an entry that is "NAME=text"; empty without text. */
+/* "NAME=text" as a piece of an entry; empty without text. */
 static struct iovec
 field(char *buffer, size_t size, const char *name, const char *text)
 {
@@ -123,7 +123,7 @@ field(char *buffer, size_t size, const char *name, const char *text)
 	return (struct iovec){ buffer, len < size ? len : size - 1 };
 }
 
-/* -1 when the journal does not take the entry. */
+/* -1 if the journal does not accept the entry. */
 static int
 send_entry(int priority, const char *message, const struct log_about *about)
 {

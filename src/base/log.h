@@ -5,22 +5,23 @@
 #include <syslog.h>
 
 /*
- * Levelled lines on standard error, one write(2) each, so that lines of several
- * threads never mix; or, when that is the journal's, entries with fields there.
+ * Lines with a level on standard error, one write(2) each, so that the lines of
+ * several threads never mix.  If standard error goes to the journal, entries
+ * with fields are sent there instead.
  * Levels are the priorities of syslog(3): LOG_ERR, LOG_WARNING, LOG_INFO and
  * LOG_DEBUG.  Every function may be called from any thread.
  */
 
 /*
- * Finds out whether standard error is the journal's, which has a time and a
- * priority of its own.  Before there are other threads.
+ * Finds out whether standard error goes to the journal, which adds the time
+ * itself.  Call it before there are other threads.
  */
 void log_open(void);
 
-/* Lines above level are dropped from now on. */
+/* From now on drops lines above level. */
 void log_set_level(int level);
 
-/* For callers whose message costs something to put together. */
+/* Whether a line of level is shown: for messages that are costly to build. */
 bool log_enabled(int level);
 
 /* The level called name; -1 when there is none. */
@@ -28,12 +29,12 @@ int log_level_parse(const char *name);
 
 void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* At any level: what somebody has asked for.  Shown as info. */
+/* The answer to a request: shown at every level, as info. */
 void log_notice(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_debug(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* MESSAGE_ID= of the events that an administrator may wait for. */
+/* MESSAGE_ID= of the events that an administrator may search for. */
 #define LOG_ID_START "671ca18f64af4be6ae23368650b6fbb8"
 #define LOG_ID_STOP "a5b2358e22434d8399fbeb761e4c3d03"
 #define LOG_ID_RELOAD "4ca8d929f4ce4a79b61c3d03404a9394"
@@ -42,8 +43,8 @@ void log_debug(const char *format, ...) __attribute__((format(printf, 1, 2)));
 #define LOG_ID_WATCHDOG "0836eec5fa674dec83764bc89c81ece7"
 
 /*
- * What a line is about, for those who search the journal by its fields
- * TIMESTAMPD_LISTENER=, TIMESTAMPD_PEER= and MESSAGE_ID=; each may be NULL.
+ * Values of the journal fields TIMESTAMPD_LISTENER=, TIMESTAMPD_PEER= and
+ * MESSAGE_ID= of a line; NULL leaves the field out.
  */
 struct log_about {
 	const char *listener, *peer, *message_id;

@@ -13,7 +13,7 @@ is_mapped(const struct sockaddr_any *address)
 	       IN6_IS_ADDR_V4MAPPED(&address->in6.sin6_addr);
 }
 
-/* Host byte order; for IPv4, in a coat or not. */
+/* In host byte order.  Only for an IPv4 address, mapped to IPv6 or not. */
 static uint32_t
 ipv4_of(const struct sockaddr_any *address)
 {
@@ -30,7 +30,7 @@ is_ipv4(const struct sockaddr_any *address)
 	return address->any.sa_family == AF_INET || is_mapped(address);
 }
 
-/* A client chooses its name: no byte of it may look like anything else. */
+/* A client chooses its name: escape each byte that could look like another. */
 static void
 put_printable(const char *name, size_t len, char *text, size_t size)
 {
@@ -142,7 +142,10 @@ sockaddr_is_multicast(const struct sockaddr_any *address)
 	       IN6_IS_ADDR_MULTICAST(&address->in6.sin6_addr);
 }
 
-/* The high half is the same for all there, the same low half may be elsewhere. */
+/*
+ * The high half is the same for all link-local addresses, and another link may
+ * have the same low half: mix the low half with the number of the interface.
+ */
 static uint64_t
 link_local_network(const struct sockaddr_in6 *in6)
 {
@@ -157,7 +160,7 @@ sockaddr_network(const struct sockaddr_any *address)
 {
 	uint64_t network = 0;
 
-	/* No IPv6 unicast network is one of the 2^32 lowest. */
+	/* No IPv6 unicast network is below 2^32: the numbers don't collide. */
 	if (is_ipv4(address))
 		return ipv4_of(address);
 	if (address->any.sa_family == AF_INET6 &&

@@ -20,32 +20,32 @@ struct sockaddr_any {
 	};
 };
 
-/* Room for the text of any address: each byte of a path may be "\xff". */
+/* Bytes for the text of any address: each byte of a path may become "\xff". */
 #define SOCKADDR_TEXT_MAX 440
 
 /*
- * "127.0.0.1:80", "[::1]:80", "/run/socket", "@abstract" or "unnamed"; an IPv4
- * address in an IPv6 coat as IPv4, the unspecified IPv6 address as "*" where
- * dual_stack says that it stands for both families.  Returns text.
+ * "127.0.0.1:80", "[::1]:80", "/run/socket", "@abstract" or "unnamed".  An IPv4
+ * address that is mapped to IPv6 is shown as IPv4, the unspecified IPv6 address
+ * as "*" if dual_stack says that it stands for both families.  Returns text.
  */
 const char *sockaddr_text(const struct sockaddr_any *address, bool dual_stack,
     char *text, size_t size);
 
-/* In host byte order; 0 for an address without one. */
+/* In host byte order; 0 for an address without a port. */
 uint16_t sockaddr_port(const struct sockaddr_any *address);
 
 bool sockaddr_is_loopback(const struct sockaddr_any *address);
 
-/* The unspecified address, which stands for every one. */
+/* Whether this is the unspecified address, which stands for all. */
 bool sockaddr_is_any(const struct sockaddr_any *address);
 
-/* Multicast, or IPv4's limited broadcast. */
+/* Whether this is a multicast address or IPv4's limited broadcast. */
 bool sockaddr_is_multicast(const struct sockaddr_any *address);
 
 /*
- * The network that counts as one source: the /32 of an IPv4 address, the /64 of
- * an IPv6 address.  No two of these have the same number.  A link-local IPv6
- * address counts for itself, and has hardly ever the number of another.
+ * A number for the network that counts as one source: the /32 of an IPv4
+ * address, the /64 of an IPv6 address.  No two of these have the same number.  A
+ * link-local IPv6 address counts as a source of its own, by a hash.
  */
 uint64_t sockaddr_network(const struct sockaddr_any *address);
 
