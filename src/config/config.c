@@ -9,21 +9,6 @@
 #define DAY (24 * 60 * 60)
 
 static void
-read_log_level(struct setting_reader *reader, const config_setting_t *setting,
-    const char *text, void *value)
-{
-	int level = log_level_parse(text);
-
-	if (level == -1)
-		setting_complain(reader, setting,
-		    "\"%s\" is none of \"error\", \"warning\", \"info\" and "
-		    "\"debug\"",
-		    text);
-	else
-		*(int *)value = level;
-}
-
-static void
 read_format(struct setting_reader *reader, const config_setting_t *setting,
     const char *text, void *value)
 {
@@ -53,7 +38,7 @@ read_source(struct setting_reader *reader, const config_setting_t *setting,
 {
 	if (strcmp(text, "clock") != 0 && strcmp(text, "arrival") != 0)
 		setting_complain(reader, setting,
-		    "\"%s\" is neither \"clock\" nor \"arrival\"", text);
+		    "\"%s\" is none of \"clock\" and \"arrival\"", text);
 	else
 		*(bool *)value = strcmp(text, "arrival") == 0;
 }
@@ -83,7 +68,8 @@ static const struct setting_rule udp_rules[] = {
 };
 
 static const struct setting_rule root_rules[] = {
-	{ "log_level", .read_text = read_log_level, .offset = IN(log_level) },
+	{ "log_level", .parse = log_level_parse, .offset = IN(log_level),
+	    .choices = "\"error\", \"warning\", \"info\" and \"debug\"" },
 	{ "workers", .offset = IN(workers), .max = 1024 },
 	{ "limits", .members = limits_rules },
 	{ "stamp", .members = stamp_rules },

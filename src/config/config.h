@@ -10,8 +10,8 @@
 #include "stamp/stamp.h"
 
 /*
- * All settings.  Immutable once read; the main thread owns it and hands copies
- * of what they need to the others.
+ * All settings.  Immutable once loaded; the main thread owns it, the others get
+ * copies of what they need.
  */
 struct config {
 	int log_level;
@@ -21,7 +21,7 @@ struct config {
 	int drain_timeout;              /* seconds; 0: at once */
 	struct stamp_format stamp;
 	char timezone[64];
-	bool arrival;               /* of when the kernel received the data */
+	bool arrival; /* stamps tell when the kernel received the data */
 	int rate_limit, rate_burst; /* replies; limit 0: none */
 	struct listener_config *listeners;
 	size_t listener_count;
@@ -29,8 +29,8 @@ struct config {
 };
 
 /*
- * The built-in settings, changed by the file path (or by none: NULL).  NULL
- * when anything was wrong, with a line in errors for each fault: "file:line:
+ * The built-in settings, replaced by those of the file path, if it is not NULL.
+ * NULL if anything is wrong, with a line in errors for each fault: "file:line:
  * setting: what is wrong and what is allowed".  Opens no socket and resolves no
  * host.  Free with config_free.  The main thread.
  */

@@ -11,21 +11,6 @@
 #define THREADS_MAX 64
 
 static void
-read_protocol(struct setting_reader *reader, const config_setting_t *setting,
-    const char *text, void *value)
-{
-	int protocol = protocol_parse(text);
-
-	if (protocol == -1)
-		setting_complain(reader, setting,
-		    "\"%s\" is none of \"tcp\", \"udp\", \"unix\", "
-		    "\"unix-dgram\" and \"unix-seqpacket\"",
-		    text);
-	else
-		*(enum protocol *)value = (enum protocol)protocol;
-}
-
-static void
 read_address(struct setting_reader *reader, const config_setting_t *setting,
     const char *text, void *value)
 {
@@ -103,19 +88,6 @@ read_mode(struct setting_reader *reader, const config_setting_t *setting,
 		*(mode_t *)value = (mode_t)mode;
 }
 
-static void
-read_framing(struct setting_reader *reader, const config_setting_t *setting,
-    const char *text, void *value)
-{
-	int framing = framing_parse(text);
-
-	if (framing == -1)
-		setting_complain(reader, setting,
-		    "\"%s\" is neither \"chunk\" nor \"line\"", text);
-	else
-		*(enum framing *)value = (enum framing)framing;
-}
-
 /* As systemd.socket(5) has it; names of our own begin with a dot. */
 static void
 read_fd_name(struct setting_reader *reader, const config_setting_t *setting,
@@ -148,7 +120,9 @@ read_fd_name(struct setting_reader *reader, const config_setting_t *setting,
 
 static const struct setting_rule rules[] = {
 	/* read first: which of the others are allowed depends on it */
-	{ "protocol", .read_text = read_protocol, .offset = IN(protocol) },
+	{ "protocol", .parse = protocol_parse, .offset = IN(protocol),
+	    .choices = "\"tcp\", \"udp\", \"unix\", \"unix-dgram\" and "
+		       "\"unix-seqpacket\"" },
 	{ "address", .protocols = INET, .read_text = read_address,
 	    .offset = IN(address) },
 	{ "port", .protocols = INET, .read_text = read_service,
@@ -159,8 +133,8 @@ static const struct setting_rule rules[] = {
 	    .offset = IN(mode) },
 	{ "backlog", .protocols = CONNECTION, .offset = IN(backlog), .min = 1,
 	    .max = 65535 },
-	{ "framing", .protocols = STREAM, .read_text = read_framing,
-	    .offset = IN(framing) },
+	{ "framing", .protocols = STREAM, .parse = framing_parse,
+	    .offset = IN(framing), .choices = "\"chunk\" and \"line\"" },
 	{ "max_datagram", .protocols = DATAGRAM, .offset = IN(max_datagram),
 	    .min = 1, .max = LISTENER_CONFIG_DATAGRAM_MAX },
 	{ "threads", .protocols = 1U << PROTOCOL_UDP, .offset = IN(threads),

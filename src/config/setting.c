@@ -81,6 +81,20 @@ read_number(struct setting_reader *reader, const config_setting_t *setting,
 		*value = (int)number;
 }
 
+static void
+read_choice(struct setting_reader *reader, const config_setting_t *setting,
+    const struct setting_rule *rule, int *value)
+{
+	const char *text = config_setting_get_string(setting);
+	int choice = rule->parse(text);
+
+	if (choice == -1)
+		setting_complain(reader, setting, "\"%s\" is none of %s", text,
+		    rule->choices);
+	else
+		*value = choice;
+}
+
 void
 setting_read(struct setting_reader *reader, const config_setting_t *setting,
     const struct setting_rule *rule, void *base)
@@ -90,6 +104,8 @@ setting_read(struct setting_reader *reader, const config_setting_t *setting,
 
 	if (text != NULL && rule->read_text != NULL)
 		rule->read_text(reader, setting, text, value);
+	else if (text != NULL && rule->parse != NULL)
+		read_choice(reader, setting, rule, value);
 	else if (rule->max > 0)
 		read_number(reader, setting, rule, value);
 	else

@@ -19,15 +19,19 @@ struct setting_reader {
 };
 
 /*
- * A setting that is allowed in a group, and where its value goes.  One with
- * read_text takes text, one with max a whole number, one with both takes either.
+ * A setting that is allowed in a group, and where its value goes.  One with max
+ * takes a whole number, one with parse or read_text takes text, one with both
+ * takes either.
  */
 struct setting_rule {
 	const char *name;   /* NULL ends a table */
 	unsigned protocols; /* of the listeners that have it; 0: all */
+	int (*parse)(const char *text); /* one of choices; -1: none */
+	const char *choices;            /* for the message */
 	void (*read_text)(struct setting_reader *reader,
 	    const config_setting_t *setting, const char *text, void *value);
-	size_t offset; /* of the value in its struct; a number's is an int */
+	size_t
+	    offset; /* of the value in its struct; an int but for read_text */
 	int min, max;
 	const struct setting_rule *members; /* of a group */
 };

@@ -169,7 +169,7 @@ static const struct {
 	    "main:1: stamp.format: \"%Q\": '%Q' is neither a conversion of "
 	    "strftime(3) that fits in a line nor %3N, %6N or %9N\n" },
 	{ "stamp: { source = \"sun\"; };\n",
-	    "main:1: stamp.source: \"sun\" is neither \"clock\" nor "
+	    "main:1: stamp.source: \"sun\" is none of \"clock\" and "
 	    "\"arrival\"\n" },
 	{ "stamp: { timezone = \"Mars/Base\"; };\n",
 	    "main:1: stamp.timezone: \"Mars/Base\" is neither \"local\" nor "
@@ -204,7 +204,7 @@ static const struct {
 	    "main:1: listeners[0].address: needs \"*\", an IP address or a "
 	    "host name\n" },
 	{ LISTENER("protocol = \"tcp\"; framing = \"word\";"),
-	    "main:1: listeners[0].framing: \"word\" is neither \"chunk\" nor "
+	    "main:1: listeners[0].framing: \"word\" is none of \"chunk\" and "
 	    "\"line\"\n" },
 	{ LISTENER("protocol = \"tcp\"; max_datagram = 5;"),
 	    "main:1: listeners[0].max_datagram: does not apply to a tcp "
