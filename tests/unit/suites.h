@@ -23,6 +23,7 @@ Suite *ratelimit_suite(void);
 Suite *resolver_suite(void);
 Suite *slots_suite(void);
 Suite *config_file_suite(void);
+Suite *listener_config_suite(void);
 Suite *stamp_suite(void);
 Suite *datagram_suite(void);
 Suite *worker_suite(void);
