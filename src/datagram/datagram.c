@@ -286,11 +286,11 @@ answer_one(struct datagram *udp, int i, struct turn *turn)
 {
 	struct request *datagram = &udp->datagrams[i];
 	struct msghdr *header = &udp->in[i].msg_hdr;
-	struct cmsg_info envelope;
+	struct cmsg_request envelope;
 	size_t len = udp->in[i].msg_len;
 
 	datagram->source.len = header->msg_namelen;
-	cmsg_read(header, &envelope);
+	cmsg_read_request(header, &envelope);
 	datagram->is_to_many = envelope.is_to_many;
 	if (udp->arrival)
 		set_stamp(udp, turn,

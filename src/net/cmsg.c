@@ -1,57 +1,70 @@
 #include "net/cmsg.h"
 
 #include <arpa/inet.h>
+#include <assert.h>
 #include <errno.h>
 #include <netinet/udp.h>
 #include <string.h>
 #include <unistd.h>
 
 #define SEGMENT_SPACE CMSG_SPACE(sizeof(uint16_t))
+#define FDS_SIZE_MAX (CMSG_FDS_MAX * sizeof(int))
+
+static bool
+is_of_type(const struct cmsghdr *control, int level, int type)
+{
+	return control->cmsg_level == level && control->cmsg_type == type;
+}
+
+/* Whether control holds the address that a datagram was sent to. */
+static bool
+is_pktinfo(const struct cmsghdr *control)
+{
+	return is_of_type(control, IPPROTO_IP, IP_PKTINFO) ||
+	       is_of_type(control, IPPROTO_IPV6, IPV6_PKTINFO);
+}
+
+/* Whether that address is a multicast or broadcast address. */
+static bool
+is_to_many(const struct cmsghdr *pktinfo)
+{
+	if (pktinfo->cmsg_level == IPPROTO_IPV6) {
+		const struct in6_pktinfo *info = (void *)CMSG_DATA(pktinfo);
+		return IN6_IS_ADDR_MULTICAST(&info->ipi6_addr);
+	}
+	const struct in_pktinfo *info = (void *)CMSG_DATA(pktinfo);
+	uint32_t to = ntohl(info->ipi_addr.s_addr);
+	if (IN_MULTICAST(to) || to == INADDR_BROADCAST)
+		return true;
+	/* For a broadcast ipi_spec_dst is another address, one of this host.
+	 * It is 0 if the datagram arrived before IP_PKTINFO was set. */
+	return info->ipi_spec_dst.s_addr != INADDR_ANY &&
+	       info->ipi_spec_dst.s_addr != info->ipi_addr.s_addr;
+}
 
 /*
- * A reply can't be sent from a broadcast address.  The route chooses the
- * interface, except for a link-local address, which is valid on its own only.
+ * Makes the address that a datagram was sent to the source address of its
+ * reply.  The route chooses the interface, except for a link-local address,
+ * which means nothing without its interface.
  */
 static void
-clear_interface(struct cmsghdr *control)
+set_reply_source(struct cmsghdr *pktinfo)
 {
-	if (control->cmsg_level == IPPROTO_IP) {
-		struct in_pktinfo *info = (void *)CMSG_DATA(control);
+	if (pktinfo->cmsg_level == IPPROTO_IP) {
+		struct in_pktinfo *info = (void *)CMSG_DATA(pktinfo);
 		info->ipi_ifindex = 0;
 		info->ipi_spec_dst = info->ipi_addr;
 	} else {
-		struct in6_pktinfo *info = (void *)CMSG_DATA(control);
+		struct in6_pktinfo *info = (void *)CMSG_DATA(pktinfo);
 		if (!IN6_IS_ADDR_LINKLOCAL(&info->ipi6_addr))
 			info->ipi6_ifindex = 0;
-	}
-}
-
-static size_t
-read_segment_len(const struct cmsghdr *control)
-{
-	int len;
-
-	memcpy(&len, CMSG_DATA(control), sizeof(len));
-	return len > 0 ? (size_t)len : 0;
-}
-
-static void
-read_sender(const struct cmsghdr *control, uid_t *sender)
-{
-	struct ucred credentials;
-
-	if (control->cmsg_level == SOL_SOCKET &&
-	    control->cmsg_type == SCM_CREDENTIALS) {
-		memcpy(&credentials, CMSG_DATA(control), sizeof(credentials));
-		*sender = credentials.uid;
 	}
 }
 
 bool
 cmsg_read_arrival(const struct cmsghdr *control, struct timespec *arrived)
 {
-	if (control->cmsg_level != SOL_SOCKET ||
-	    control->cmsg_type != SO_TIMESTAMPNS)
+	if (!is_of_type(control, SOL_SOCKET, SO_TIMESTAMPNS))
 		return false;
 	memcpy(arrived, CMSG_DATA(control), sizeof(*arrived));
 	return true;
@@ -60,82 +73,65 @@ cmsg_read_arrival(const struct cmsghdr *control, struct timespec *arrived)
 void
 cmsg_close_fds(const struct cmsghdr *control)
 {
-	size_t len = control->cmsg_len - CMSG_LEN(0);
+	size_t size = control->cmsg_len - CMSG_LEN(0);
 	int fd;
 
-	if (control->cmsg_level != SOL_SOCKET ||
-	    control->cmsg_type != SCM_RIGHTS)
+	if (!is_of_type(control, SOL_SOCKET, SCM_RIGHTS))
 		return;
-	for (size_t at = 0; at + sizeof(fd) <= len; at += sizeof(fd)) {
+	for (size_t at = 0; at + sizeof(fd) <= size; at += sizeof(fd)) {
 		memcpy(&fd, CMSG_DATA(control) + at, sizeof(fd));
 		close(fd);
 	}
 }
 
-static bool
-is_destination(const struct cmsghdr *control)
+/* Reads a control message that the reply doesn't need. */
+static void
+read_other(const struct cmsghdr *control, struct cmsg_request *request)
 {
-	return (control->cmsg_level == IPPROTO_IP &&
-		   control->cmsg_type == IP_PKTINFO) ||
-	       (control->cmsg_level == IPPROTO_IPV6 &&
-		   control->cmsg_type == IPV6_PKTINFO);
-}
+	struct ucred sender;
+	int len;
 
-/* Whether it is a multicast or broadcast address. */
-static bool
-is_to_many(const struct cmsghdr *control)
-{
-	if (control->cmsg_level == IPPROTO_IPV6) {
-		const struct in6_pktinfo *info = (void *)CMSG_DATA(control);
-		return IN6_IS_ADDR_MULTICAST(&info->ipi6_addr);
+	if (is_of_type(control, IPPROTO_UDP, UDP_GRO)) {
+		memcpy(&len, CMSG_DATA(control), sizeof(len));
+		request->segment_len = len > 0 ? (size_t)len : 0;
+	} else if (is_of_type(control, SOL_SOCKET, SCM_CREDENTIALS)) {
+		memcpy(&sender, CMSG_DATA(control), sizeof(sender));
+		request->sender = sender.uid;
+	} else if (cmsg_read_arrival(control, &request->arrived)) {
+		request->has_arrival = true;
+	} else {
+		cmsg_close_fds(control);
 	}
-	const struct in_pktinfo *info = (void *)CMSG_DATA(control);
-	uint32_t to = ntohl(info->ipi_addr.s_addr);
-	if (IN_MULTICAST(to) || to == INADDR_BROADCAST)
-		return true;
-	/* Another local address in ipi_spec_dst: a broadcast.  It is 0 for a
-	 * datagram that came before IP_PKTINFO was set. */
-	return info->ipi_spec_dst.s_addr != INADDR_ANY &&
-	       info->ipi_spec_dst.s_addr != info->ipi_addr.s_addr;
 }
 
 void
-cmsg_read(struct msghdr *header, struct cmsg_info *info)
+cmsg_read_request(struct msghdr *header, struct cmsg_request *request)
 {
+	char *reply = header->msg_control, *reply_end = reply;
 	struct cmsghdr *at, *next;
-	char *kept = header->msg_control;
 
-	info->segment_len = 0;
-	info->has_arrival = false;
-	info->sender = (uid_t)-1; /* a user that owns no file */
-	info->is_to_many = false;
+	*request = (struct cmsg_request){ .sender = (uid_t)-1 };
 	for (at = CMSG_FIRSTHDR(header); at != NULL; at = next) {
 		next = CMSG_NXTHDR(header, at);
-		if (at->cmsg_level == IPPROTO_UDP && at->cmsg_type == UDP_GRO) {
-			info->segment_len = read_segment_len(at);
-		} else if (is_destination(at)) {
-			size_t len = CMSG_ALIGN(at->cmsg_len);
-			info->is_to_many |= is_to_many(at);
-			clear_interface(at);
-			if (kept != (char *)at)
-				memmove(kept, at, len);
-			kept += len;
-		} else if (cmsg_read_arrival(at, &info->arrived)) {
-			info->has_arrival = true;
-		} else {
-			read_sender(at, &info->sender);
-			cmsg_close_fds(at);
+		if (!is_pktinfo(at)) {
+			read_other(at, request);
+			continue;
 		}
+		request->is_to_many |= is_to_many(at);
+		set_reply_source(at);
+		size_t len = CMSG_ALIGN(at->cmsg_len);
+		memmove(reply_end, at, len);
+		reply_end += len;
 	}
-	header->msg_controllen = (size_t)(kept - (char *)header->msg_control);
+	header->msg_controllen = (size_t)(reply_end - reply);
 }
 
 void
-cmsg_set_segment(struct msghdr *header, size_t len)
+cmsg_set_segment(struct msghdr *header, size_t segment_len)
 {
 	char *end = (char *)header->msg_control + header->msg_controllen;
 	struct cmsghdr *control = (void *)end;
-	uint16_t segment = (uint16_t)len;
+	uint16_t segment = (uint16_t)segment_len;
 
 	control->cmsg_level = IPPROTO_UDP;
 	control->cmsg_type = UDP_SEGMENT;
@@ -153,10 +149,8 @@ cmsg_clear_segment(struct msghdr *header)
 int
 cmsg_send_fds(int socket, const int *fds, size_t count)
 {
-	_Alignas(struct cmsghdr) char
-	    control[CMSG_SPACE(CMSG_FDS_MAX * sizeof(int))];
-	char byte = 0;
-	struct iovec piece = { &byte, 1 };
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(FDS_SIZE_MAX)] = { 0 };
+	struct iovec piece = { (char[1]){ 0 }, 1 };
 	struct msghdr message = {
 		.msg_iov = &piece,
 		.msg_iovlen = 1,
@@ -165,7 +159,7 @@ cmsg_send_fds(int socket, const int *fds, size_t count)
 	};
 	struct cmsghdr *header = (void *)control;
 
-	memset(control, 0, sizeof(control));
+	assert(count <= CMSG_FDS_MAX);
 	header->cmsg_level = SOL_SOCKET;
 	header->cmsg_type = SCM_RIGHTS;
 	header->cmsg_len = CMSG_LEN(count * sizeof(int));
@@ -173,13 +167,32 @@ cmsg_send_fds(int socket, const int *fds, size_t count)
 	return sendmsg(socket, &message, MSG_NOSIGNAL) == 1 ? 0 : -1;
 }
 
+/* Moves the descriptors of message to fds.  Their number; 0: none or closed. */
+static int
+take_fds(struct msghdr *message, int fds[CMSG_FDS_MAX])
+{
+	size_t size = 0;
+
+	for (struct cmsghdr *at = CMSG_FIRSTHDR(message); at != NULL;
+	     at = CMSG_NXTHDR(message, at)) {
+		if (!is_of_type(at, SOL_SOCKET, SCM_RIGHTS))
+			continue;
+		size = at->cmsg_len - CMSG_LEN(0);
+		if (size > FDS_SIZE_MAX || message->msg_flags & MSG_CTRUNC) {
+			cmsg_close_fds(at);
+			return 0;
+		}
+		memcpy(fds, CMSG_DATA(at), size);
+	}
+	return (int)(size / sizeof(int));
+}
+
 int
 cmsg_receive_fds(int socket, int fds[CMSG_FDS_MAX])
 {
 	_Alignas(struct cmsghdr) char
-	    control[CMSG_SPACE(CMSG_FDS_MAX * sizeof(int))];
-	char byte;
-	struct iovec piece = { &byte, 1 };
+	    control[CMSG_UNIX_MAX + CMSG_SPACE(FDS_SIZE_MAX)];
+	struct iovec piece = { (char[1]){ 0 }, 1 };
 	struct msghdr message = {
 		.msg_iov = &piece,
 		.msg_iovlen = 1,
@@ -191,14 +204,9 @@ cmsg_receive_fds(int socket, int fds[CMSG_FDS_MAX])
 	do
 		n = recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	while (n == -1 && errno == EINTR);
-	if (n <= 0)
-		return (int)n;
-	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-	if (header == NULL || header->cmsg_type != SCM_RIGHTS) {
-		errno = EBADMSG;
-		return -1;
-	}
-	size_t size = header->cmsg_len - CMSG_LEN(0);
-	memcpy(fds, CMSG_DATA(header), size);
-	return (int)(size / sizeof(int));
+	int count = n == -1 ? -1 : take_fds(&message, fds);
+	if (n <= 0 || count > 0)
+		return count;
+	errno = EBADMSG;
+	return -1;
 }

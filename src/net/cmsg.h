@@ -4,23 +4,23 @@
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 #include <time.h>
 
 /*
- * Control messages (cmsg(3)): what the kernel tells about data besides its
- * bytes, and what it is told about a reply.  Any thread, on memory of its own.
+ * Control messages (cmsg(3)): what the kernel says about data besides its bytes,
+ * and what a program tells the kernel about data that it sends.  Any thread may
+ * call any function on memory of its own.
  */
 
-/* What the control messages of a datagram say. */
-struct cmsg_info {
-	size_t segment_len; /* UDP_GRO; 0: the datagram came alone */
-	bool is_to_many;    /* to a multicast or broadcast address */
+/* What the control messages of a received datagram say. */
+struct cmsg_request {
+	size_t segment_len; /* UDP_GRO: bytes of each datagram; 0: only one */
+	bool is_to_many; /* it was sent to a multicast or broadcast address */
 	bool has_arrival;
 	struct timespec arrived; /* if has_arrival: CLOCK_REALTIME */
-	uid_t sender;            /* of a Unix datagram */
+	uid_t sender; /* of a Unix datagram; else a user that owns no file */
 };
 
 /* Space for the time at which the kernel received data. */
@@ -33,40 +33,45 @@ struct cmsg_info {
 	    CMSG_ARRIVAL_SPACE)
 
 /*
- * Space for those of a Unix datagram, and not a byte more: a client could send
- * descriptors, and there must be no space for them.
+ * Space for those of a Unix datagram, and not more: the kernel drops descriptors
+ * that a client sends along only if there is no space for them.
  */
 #define CMSG_UNIX_MAX CMSG_SPACE(sizeof(struct ucred))
 
 /*
- * Reads the control messages of a received datagram, and leaves in header those
- * that the reply needs: the address to send it from.  Closes descriptors that
- * came along.
+ * Reads the control messages of a received datagram and leaves in header those
+ * of its reply: the source address of the reply, which is the address that the
+ * datagram was sent to.  Closes descriptors that a client has sent along.
  */
-void cmsg_read(struct msghdr *header, struct cmsg_info *info);
+void cmsg_read_request(struct msghdr *header, struct cmsg_request *request);
 
 /*
- * Adds UDP_SEGMENT to a header that cmsg_read has seen, so that the kernel sends
- * its data as datagrams of len bytes each; or removes it.
+ * Adds UDP_SEGMENT to what cmsg_read_request left, so that the kernel sends the
+ * data as datagrams of segment_len bytes each; or removes it.
  */
-void cmsg_set_segment(struct msghdr *header, size_t len);
+void cmsg_set_segment(struct msghdr *header, size_t segment_len);
 void cmsg_clear_segment(struct msghdr *header);
 
-/* Whether control is the arrival time of data (SO_TIMESTAMPNS). */
+/* Whether control holds the time at which data arrived (SO_TIMESTAMPNS). */
 bool cmsg_read_arrival(const struct cmsghdr *control, struct timespec *arrived);
 
 /* Closes the descriptors in control, if it holds any. */
 void cmsg_close_fds(const struct cmsghdr *control);
 
-/* The kernel takes at most 253 at once, SCM_MAX_FD. */
+/* Descriptors in one record; the kernel takes at most 253 (SCM_MAX_FD). */
 #define CMSG_FDS_MAX 250
 
-/* Sends count descriptors as one record of socket; -1 with errno. */
+/*
+ * Sends count descriptors, at most CMSG_FDS_MAX, as one record of socket; they
+ * stay the caller's.  -1 with errno.
+ */
 int cmsg_send_fds(int socket, const int *fds, size_t count);
 
 /*
- * Receives the next record of descriptors without waiting: their number; 0 at
- * the end; -1 with errno, EAGAIN when none is there.
+ * Receives the next record of descriptors without waiting; they are the
+ * caller's.  Returns their number, 0 at the end, or -1 with errno: EAGAIN when
+ * there is no record yet, EBADMSG for a record without descriptors or with more
+ * than CMSG_FDS_MAX, which are closed.
  */
 int cmsg_receive_fds(int socket, int fds[CMSG_FDS_MAX]);
 
