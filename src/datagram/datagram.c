@@ -1,11 +1,15 @@
+/*
+ * The way of a datagram: answer_batch receives it with others, judge decides
+ * whether it is answered, answer_request or answer_segments puts the stamp in
+ * front, and send_batch_flush sends the replies.  A UDP reply has the source
+ * address that cmsg_read_request leaves in the request's control messages.
+ */
 #include "datagram/datagram.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +21,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "datagram/burst.h"
 #include "datagram/ratelimit.h"
 #include "datagram/send_batch.h"
 #include "datagram/unix_peer.h"
@@ -27,145 +30,136 @@
 #include "stamp/framing.h"
 
 #define BATCH UNIX_PEER_MAX
-#define RECEIVED_MAX 65536       /* more than a datagram or a burst can have */
+#define RECEIVED_MAX 65536       /* more than one or several datagrams have */
 #define PRIVILEGED_PORT_END 1024 /* echo, daytime, chargen, DNS, NTP ... */
 #define DRAIN_BATCHES_MAX 1024
 #define DRAIN_ERRORS_MAX 5 /* in a row */
-#define KICK_MS 20
 #define ERROR_PAUSE_MS 100
-#define LOG_EVERY_MS 60000 /* of errors between which datagrams arrive */
+#define LOG_EVERY_MS 60000 /* receive errors */
 
-/* The signal that takes a thread out of recvmmsg(2). */
-#define KICK_SIGNAL SIGURG
-
-/* One datagram, or a burst of them, on its way in and out again. */
+/* One datagram as received, or several of one client that came as one (GRO). */
 struct request {
 	struct sockaddr_any source;
-	uid_t sender; /* of a Unix client */
-	bool is_to_many;
+	struct cmsg_request info;
 	struct iovec piece;
 	_Alignas(struct cmsghdr) char control[CMSG_UDP_MAX];
 	char bytes[STAMP_TEXT_MAX + RECEIVED_MAX];
 };
 
-/* The settings as handed over, with their ports. */
-struct parcel {
-	struct datagram_settings settings;
-	uint16_t ports[];
-};
-
-struct datagram {
+struct datagram_thread {
 	/* Both threads. */
-	_Atomic(struct parcel *) next_parcel;
+	_Atomic(struct datagram_settings *) next_settings;
 	_Atomic bool stop;
-	_Atomic bool pinged; /* and the loop has not turned since */
-	int done_fd;         /* readable when the thread is about to end */
+	_Atomic bool is_pinged; /* and the loop has not turned since */
+	int wake_fd; /* eventfd: the main thread has changed one of these */
 	struct counters counters;
 
 	/* The main thread. */
-	pthread_t thread;
+	pthread_t id;
 
 	/* The datagram thread. */
 	int number, fd;
 	enum protocol protocol;
-	struct parcel *parcel;
-	bool arrival; /* the kernel tells when datagrams arrived */
+	struct datagram_settings *settings;
+	bool arrival; /* the kernel says when datagrams arrived */
 	struct stamp stamp;
 	struct ratelimit limit;
 	int errors_in_a_row;
-	uint64_t logged_ms; /* when an error last was; 0: never */
-	struct mmsghdr in[BATCH];
-	struct request datagrams[BATCH];
-	struct unix_peer mailbox;
-	struct send_batch outbox;
-};
-
-/* What holds for the datagrams that were received by one call. */
-struct turn {
-	struct timespec now;
+	uint64_t logged_ms; /* when an error was logged last; 0: never */
+	struct unix_peer peers;
+	struct timespec now; /* when the batch was received */
 	uint64_t now_ms;
-	const char *stamp;
-	size_t stamp_len;
+	const char *text; /* of the stamp for the current datagram */
+	size_t text_len;
+	struct mmsghdr in[BATCH]; /* from here on not zeroed at the start */
+	struct request requests[BATCH];
+	struct send_batch replies;
 };
 
-static struct parcel *
-pack(const struct datagram_settings *settings)
+enum verdict {
+	VERDICT_ANSWER,
+	VERDICT_PORT,
+	VERDICT_SEND,
+	VERDICT_UNNAMED,
+	VERDICT_RATE,
+	VERDICT_OVERSIZE,
+};
+
+static const struct {
+	enum counter counter; /* of drops */
+	const char *text;
+} verdicts[] = {
+	[VERDICT_ANSWER] = { .text = "answered" },
+	[VERDICT_PORT] = { COUNTER_DROPPED_PORT, "address never answered" },
+	[VERDICT_SEND] = { COUNTER_DROPPED_SEND, "can't be answered" },
+	[VERDICT_UNNAMED] = { COUNTER_DROPPED_UNNAMED, "client without name" },
+	[VERDICT_RATE] = { COUNTER_DROPPED_RATE, "over the rate limit" },
+	[VERDICT_OVERSIZE] = { COUNTER_DROPPED_OVERSIZE, "over max_datagram" },
+};
+
+/* A copy in one piece, for free(3). */
+static struct datagram_settings *
+copy_settings(const struct datagram_settings *settings)
 {
 	size_t size = settings->port_count * sizeof(settings->ports[0]);
-	struct parcel *parcel = malloc(sizeof(*parcel) + size);
+	struct datagram_settings *copy = malloc(sizeof(*copy) + size);
 
-	if (parcel == NULL)
+	if (copy == NULL)
 		return NULL;
-	parcel->settings = *settings;
+	*copy = *settings;
+	copy->ports = (uint16_t *)(copy + 1);
 	if (size > 0)
-		memcpy(parcel->ports, settings->ports, size);
-	parcel->settings.ports = parcel->ports;
-	return parcel;
+		memcpy(copy + 1, settings->ports, size);
+	return copy;
 }
 
 static void
-take_parcel(struct datagram *udp)
+take_settings(struct datagram_thread *thread)
 {
-	struct parcel *parcel = atomic_exchange(&udp->next_parcel, NULL);
+	struct datagram_settings *old = thread->settings, *next;
 
-	if (parcel == NULL)
+	next = atomic_exchange(&thread->next_settings, NULL);
+	if (next == NULL)
 		return;
-	/* The socket may have been another's, who wanted it otherwise. */
-	bool is_first = udp->parcel == NULL;
-	free(udp->parcel);
-	udp->parcel = parcel;
-	stamp_init(&udp->stamp, &parcel->settings.stamp);
-	ratelimit_set(&udp->limit, parcel->settings.rate_limit,
-	    parcel->settings.rate_burst);
-	if ((is_first || udp->arrival != parcel->settings.arrival) &&
-	    sockopt_set_arrival(udp->fd, parcel->settings.arrival) == 0)
-		udp->arrival = parcel->settings.arrival;
-}
-
-static size_t
-control_room(const struct datagram *udp)
-{
-	if (udp->protocol == PROTOCOL_UDP)
-		return CMSG_UDP_MAX;
-	return CMSG_UNIX_MAX + (udp->arrival ? CMSG_ARRIVAL_SPACE : 0);
+	thread->settings = next;
+	stamp_init(&thread->stamp, &next->stamp);
+	ratelimit_set(&thread->limit, next->rate_limit, next->rate_burst);
+	/* At first the option may be set otherwise: the socket may be older. */
+	if ((old == NULL || thread->arrival != next->arrival) &&
+	    sockopt_set_arrival(thread->fd, next->arrival) == 0)
+		thread->arrival = next->arrival;
+	free(old);
 }
 
 static void
-prepare(struct datagram *udp, int i)
+prepare(struct datagram_thread *thread, int count)
 {
-	struct request *datagram = &udp->datagrams[i];
-	struct msghdr *header = &udp->in[i].msg_hdr;
+	size_t control_len = CMSG_UDP_MAX;
 
-	/* What the kernel leaves alone when a Unix client has no name. */
-	datagram->source.any.sa_family = AF_UNIX;
-	datagram->piece.iov_base = datagram->bytes + STAMP_TEXT_MAX;
-	datagram->piece.iov_len = RECEIVED_MAX;
-	header->msg_name = &datagram->source.storage;
-	header->msg_namelen = sizeof(datagram->source.storage);
-	header->msg_iov = &datagram->piece;
-	header->msg_iovlen = 1;
-	header->msg_control = datagram->control;
-	header->msg_controllen = control_room(udp);
-	header->msg_flags = 0;
-}
-
-static void
-prepare_all(struct datagram *udp)
-{
-	for (int i = 0; i < BATCH; i++)
-		prepare(udp, i);
-}
-
-static void
-set_stamp(struct datagram *udp, struct turn *turn, const struct timespec *when)
-{
-	turn->stamp = stamp_at(&udp->stamp, when, &turn->stamp_len);
+	if (thread->protocol == PROTOCOL_UNIX_DGRAM)
+		control_len = CMSG_UNIX_MAX +
+		              (thread->arrival ? CMSG_ARRIVAL_SPACE : 0);
+	for (int i = 0; i < count; i++) {
+		struct request *request = &thread->requests[i];
+		/* The kernel does not write it if a Unix client has no name. */
+		request->source.any.sa_family = AF_UNIX;
+		request->piece.iov_base = request->bytes + STAMP_TEXT_MAX;
+		request->piece.iov_len = RECEIVED_MAX;
+		thread->in[i].msg_hdr = (struct msghdr){
+			.msg_name = &request->source.storage,
+			.msg_namelen = sizeof(request->source.storage),
+			.msg_iov = &request->piece,
+			.msg_iovlen = 1,
+			.msg_control = request->control,
+			.msg_controllen = control_len,
+		};
+	}
 }
 
 static bool
-is_own_port(const struct datagram *udp, uint16_t port)
+is_own_port(const struct datagram_thread *thread, uint16_t port)
 {
-	const struct datagram_settings *settings = &udp->parcel->settings;
+	const struct datagram_settings *settings = thread->settings;
 
 	for (size_t i = 0; i < settings->port_count; i++)
 		if (settings->ports[i] == port)
@@ -173,337 +167,310 @@ is_own_port(const struct datagram *udp, uint16_t port)
 	return false;
 }
 
-/* A reply goes to a socket that is the sender's own. */
-static enum counter
-guard_unix(struct datagram *udp, struct request *datagram)
+/* The reply goes only to a socket that the sender owns. */
+static enum verdict
+judge_unix(struct datagram_thread *thread, struct request *request)
 {
-	if (datagram->source.len <= offsetof(struct sockaddr_un, sun_path))
-		return COUNTER_DROPPED_UNNAMED;
-	if (unix_peer_hold(&udp->mailbox, &datagram->source,
-		datagram->sender) == 0)
-		return COUNTER_EVENTS;
-	return errno == ENOTSOCK ? COUNTER_DROPPED_PORT : COUNTER_DROPPED_SEND;
+	if (request->source.len <= offsetof(struct sockaddr_un, sun_path))
+		return VERDICT_UNNAMED;
+	if (unix_peer_hold(&thread->peers, &request->source,
+		request->info.sender) == 0)
+		return VERDICT_ANSWER;
+	return errno == ENOTSOCK ? VERDICT_PORT : VERDICT_SEND;
 }
 
-/* Why a datagram gets no reply; COUNTER_EVENTS when it gets one. */
-static enum counter
-guard(struct datagram *udp, struct request *datagram, size_t len,
-    const struct turn *turn)
+/* Decides about a datagram of len bytes. */
+static enum verdict
+judge(struct datagram_thread *thread, struct request *request, size_t len)
 {
-	const struct sockaddr_any *source = &datagram->source;
+	const struct sockaddr_any *source = &request->source;
 
-	if (len > (size_t)udp->parcel->settings.max_datagram)
-		return COUNTER_DROPPED_OVERSIZE;
-	if (udp->protocol == PROTOCOL_UNIX_DGRAM)
-		return guard_unix(udp, datagram);
-	if (turn->stamp_len + len > BURST_BYTES_MAX)
-		return COUNTER_DROPPED_OVERSIZE;
+	if (len > (size_t)thread->settings->max_datagram)
+		return VERDICT_OVERSIZE;
+	if (thread->protocol == PROTOCOL_UNIX_DGRAM)
+		return judge_unix(thread, request);
+	if (thread->text_len + len > SEND_BATCH_ROW_MAX)
+		return VERDICT_OVERSIZE;
 	if (sockaddr_port(source) < PRIVILEGED_PORT_END ||
-	    is_own_port(udp, sockaddr_port(source)) ||
-	    sockaddr_is_multicast(source) || datagram->is_to_many)
-		return COUNTER_DROPPED_PORT;
+	    is_own_port(thread, sockaddr_port(source)) ||
+	    sockaddr_is_multicast(source) || request->info.is_to_many)
+		return VERDICT_PORT;
 	if (!sockaddr_is_loopback(source) &&
-	    !ratelimit_allow(&udp->limit, sockaddr_network(source),
-		turn->now_ms))
-		return COUNTER_DROPPED_RATE;
-	return COUNTER_EVENTS;
+	    !ratelimit_allow(&thread->limit, sockaddr_network(source),
+		thread->now_ms))
+		return VERDICT_RATE;
+	return VERDICT_ANSWER;
 }
 
-static void
-log_datagram(const struct datagram *udp, const struct sockaddr_any *source,
-    size_t len, enum counter verdict)
-{
-	static const char *const verdicts[] = {
-		[COUNTER_DROPPED_PORT] =
-		    "dropped: a port or address never answered",
-		[COUNTER_DROPPED_SEND] = "dropped: can't be answered",
-		[COUNTER_DROPPED_UNNAMED] = "dropped: no address to answer to",
-		[COUNTER_DROPPED_RATE] = "dropped: over the rate limit",
-		[COUNTER_DROPPED_OVERSIZE] = "dropped: over max_datagram",
-		[COUNTER_EVENTS] = "answered",
-	};
-	char text[SOCKADDR_TEXT_MAX];
-	struct log_about about = {
-		.listener = protocol_name(udp->protocol),
-		.peer = sockaddr_text(source, false, text, sizeof(text)),
-	};
-
-	log_about(LOG_DEBUG, &about, "%s datagram from %s, %zu bytes: %s",
-	    about.listener, about.peer, len, verdicts[verdict]);
-}
-
-/*
- * Whether a datagram of len bytes is answered, at its source as that is
- * afterwards; counts those that are not.
- */
+/* Whether a datagram of len bytes is answered; counts and logs it. */
 static bool
-admit(struct datagram *udp, struct request *datagram, size_t len,
-    const struct turn *turn)
+is_answered(struct datagram_thread *thread, struct request *request, size_t len)
 {
-	/* A reload may change the level meanwhile. */
-	bool is_shown = log_enabled(LOG_DEBUG);
-	struct sockaddr_any source;
+	struct log_about about = { .listener = protocol_name(
+				       thread->protocol) };
+	char source[SOCKADDR_TEXT_MAX];
 
-	if (is_shown)
-		source = datagram->source;
-	enum counter verdict = guard(udp, datagram, len, turn);
-	if (is_shown)
-		log_datagram(udp, &source, len, verdict);
-	if (verdict == COUNTER_EVENTS)
-		return true;
-	counters_add(&udp->counters, verdict, 1);
-	return false;
-}
-
-/* Each datagram of it is one like any other; the number of them. */
-static size_t
-answer_burst(struct datagram *udp, int i, size_t segment_len,
-    const struct turn *turn)
-{
-	struct request *datagram = &udp->datagrams[i];
-	struct msghdr *header = &udp->in[i].msg_hdr;
-	const char *data = datagram->piece.iov_base;
-	size_t all = udp->in[i].msg_len;
-	size_t reply_len = turn->stamp_len + segment_len;
-
-	/* Of longer ones only the last can be answered, if it is shorter. */
-	if (reply_len > BURST_BYTES_MAX)
-		reply_len = BURST_BYTES_MAX;
-	cmsg_set_segment(header, reply_len);
-	send_batch_begin_burst(&udp->outbox, reply_len);
-	for (size_t at = 0, len; at < all; at += len) {
-		len = burst_segment(all, segment_len, at);
-		if (admit(udp, datagram, len, turn))
-			send_batch_add_segment(&udp->outbox, header,
-			    turn->stamp, turn->stamp_len, data + at, len);
+	/* Before judging, which replaces the address of a Unix client. */
+	if (log_enabled(LOG_DEBUG)) {
+		about.listener = protocol_name(thread->protocol);
+		about.peer = sockaddr_text(&request->source, false, source,
+		    sizeof(source));
 	}
-	return burst_count(all, segment_len);
+	enum verdict verdict = judge(thread, request, len);
+	bool is_dropped = verdict != VERDICT_ANSWER;
+	if (about.peer != NULL)
+		log_about(LOG_DEBUG, &about,
+		    "%s datagram from %s, %zu bytes: %s%s", about.listener,
+		    about.peer, len, is_dropped ? "dropped: " : "",
+		    verdicts[verdict].text);
+	if (is_dropped)
+		counters_add(&thread->counters, verdicts[verdict].counter, 1);
+	return !is_dropped;
 }
 
-/* The number of datagrams that came as number i. */
+/* Answers each segment as a datagram; their number. */
 static size_t
-answer_one(struct datagram *udp, int i, struct turn *turn)
+answer_segments(struct datagram_thread *thread, int i)
 {
-	struct request *datagram = &udp->datagrams[i];
-	struct msghdr *header = &udp->in[i].msg_hdr;
-	struct cmsg_request envelope;
-	size_t len = udp->in[i].msg_len;
+	struct request *request = &thread->requests[i];
+	const char *data = request->piece.iov_base;
+	size_t left = thread->in[i].msg_len, count = 0;
+	size_t len = request->info.segment_len;
 
-	datagram->source.len = header->msg_namelen;
-	cmsg_read_request(header, &envelope);
-	datagram->is_to_many = envelope.is_to_many;
-	if (udp->arrival)
-		set_stamp(udp, turn,
-		    envelope.has_arrival ? &envelope.arrived : &turn->now);
-	/* One that was cut off is larger than any that is answered. */
-	if (envelope.segment_len != 0 && envelope.segment_len < len &&
+	send_batch_begin_segments(&thread->replies, &thread->in[i].msg_hdr,
+	    thread->text_len + len);
+	for (; left > 0; data += len, left -= len, count++) {
+		if (len > left)
+			len = left;
+		if (is_answered(thread, request, len))
+			send_batch_add_segment(&thread->replies, thread->text,
+			    thread->text_len, data, len);
+	}
+	return count;
+}
+
+/* Answers what was received as number i; the number of datagrams in it. */
+static size_t
+answer_request(struct datagram_thread *thread, int i)
+{
+	struct request *request = &thread->requests[i];
+	struct msghdr *header = &thread->in[i].msg_hdr;
+	const struct cmsg_request *info = &request->info;
+	size_t len = thread->in[i].msg_len;
+
+	request->source.len = header->msg_namelen;
+	cmsg_read_request(header, &request->info);
+	if (thread->arrival)
+		thread->text = stamp_at(&thread->stamp,
+		    info->has_arrival ? &info->arrived : &thread->now,
+		    &thread->text_len);
+	/* If it is truncated it is a single datagram, and over any limit. */
+	if (info->segment_len != 0 && info->segment_len < len &&
 	    (header->msg_flags & MSG_TRUNC) == 0)
-		return answer_burst(udp, i, envelope.segment_len, turn);
-	datagram->sender = envelope.sender;
-	if (!admit(udp, datagram, len, turn))
-		return 1;
-	header->msg_namelen = datagram->source.len;
-	send_batch_add(&udp->outbox, header,
-	    framing_chunk(datagram->piece.iov_base, turn->stamp,
-		turn->stamp_len),
-	    turn->stamp_len + len);
+		return answer_segments(thread, i);
+	if (is_answered(thread, request, len)) {
+		header->msg_namelen = request->source.len;
+		send_batch_add(&thread->replies, header,
+		    framing_chunk(request->piece.iov_base, thread->text,
+			thread->text_len),
+		    thread->text_len + len);
+	}
 	return 1;
 }
 
 static void
-answer(struct datagram *udp, int received)
+answer_all(struct datagram_thread *thread, int received)
 {
-	struct turn turn = { .now_ms = clock_ms() };
 	size_t bytes = 0, messages = 0;
 
-	clock_gettime(CLOCK_REALTIME, &turn.now);
-	set_stamp(udp, &turn, &turn.now);
+	thread->now_ms = clock_ms();
+	clock_gettime(CLOCK_REALTIME, &thread->now);
+	thread->text = stamp_at(&thread->stamp, &thread->now,
+	    &thread->text_len);
 	for (int i = 0; i < received; i++) {
-		bytes += udp->in[i].msg_len;
-		messages += answer_one(udp, i, &turn);
+		bytes += thread->in[i].msg_len;
+		messages += answer_request(thread, i);
 	}
-	counters_add_traffic(&udp->counters, udp->protocol, TRAFFIC_BYTES_IN,
-	    bytes);
-	counters_add_traffic(&udp->counters, udp->protocol, TRAFFIC_MESSAGES_IN,
-	    messages);
-	send_batch_flush(&udp->outbox);
-	unix_peer_release(&udp->mailbox);
-	for (int i = 0; i < received; i++)
-		prepare(udp, i);
+	counters_add_traffic(&thread->counters, thread->protocol,
+	    TRAFFIC_BYTES_IN, bytes);
+	counters_add_traffic(&thread->counters, thread->protocol,
+	    TRAFFIC_MESSAGES_IN, messages);
+	send_batch_flush(&thread->replies);
+	unix_peer_release(&thread->peers);
+	prepare(thread, received);
+}
+
+/* Waits for the main thread, and for a datagram too unless it is a pause. */
+static void
+wait_for_work(struct datagram_thread *thread, bool is_pause)
+{
+	struct pollfd fds[] = {
+		{ .fd = thread->wake_fd, .events = POLLIN },
+		{ .fd = thread->fd, .events = POLLIN },
+	};
+	eventfd_t count;
+
+	poll(fds, is_pause ? 1 : 2, is_pause ? ERROR_PAUSE_MS : -1);
+	if (fds[0].revents != 0)
+		eventfd_read(thread->wake_fd, &count);
 }
 
 static void
-note_error(struct datagram *udp, int problem)
+note_error(struct datagram_thread *thread, int problem)
 {
-	struct timespec pause = { .tv_nsec = ERROR_PAUSE_MS * 1000000L };
-
 	uint64_t now_ms = clock_ms();
 
-	counters_add(&udp->counters, COUNTER_RECEIVE_ERRORS, 1);
-	if (udp->logged_ms == 0 || now_ms - udp->logged_ms >= LOG_EVERY_MS) {
-		udp->logged_ms = now_ms;
-		log_warning("%s: receive: %s", protocol_name(udp->protocol),
+	counters_add(&thread->counters, COUNTER_RECEIVE_ERRORS, 1);
+	if (thread->logged_ms == 0 ||
+	    now_ms - thread->logged_ms >= LOG_EVERY_MS) {
+		thread->logged_ms = now_ms;
+		log_warning("%s: receive: %s", protocol_name(thread->protocol),
 		    strerror(problem));
 	}
-	if (udp->errors_in_a_row++ > 0)
-		clock_nanosleep(CLOCK_MONOTONIC, 0, &pause, NULL);
+	if (thread->errors_in_a_row++ > 0)
+		wait_for_work(thread, true);
 }
 
-/* 0, or why nothing was received. */
+/*
+ * Answers up to BATCH datagrams that have arrived.  Their number, or -1 with
+ * errno; EAGAIN: there are none.
+ */
 static int
-receive_and_answer(struct datagram *udp, int flags)
+answer_batch(struct datagram_thread *thread)
 {
-	int n = recvmmsg(udp->fd, udp->in, BATCH, flags, NULL);
+	bool had_arrival = thread->arrival;
+	int n = recvmmsg(thread->fd, thread->in, BATCH, MSG_DONTWAIT, NULL);
 	int problem = errno;
-	bool had_arrival = udp->arrival;
 
-	if (udp->pinged)
-		udp->pinged = false;
-	take_parcel(udp);
+	if (thread->is_pinged)
+		thread->is_pinged = false;
+	take_settings(thread);
 	if (n > 0) {
-		udp->errors_in_a_row = 0;
-		answer(udp, n);
-	} else if (n == -1 && problem != EINTR && problem != EAGAIN) {
-		note_error(udp, problem);
+		thread->errors_in_a_row = 0;
+		answer_all(thread, n);
+	} else if (problem != EINTR && problem != EAGAIN) {
+		note_error(thread, problem);
 	}
-	if (udp->arrival != had_arrival)
-		prepare_all(udp);
-	return n > 0 ? 0 : problem;
-}
-
-/* Answers what has arrived. */
-static void
-drain(struct datagram *udp)
-{
-	udp->errors_in_a_row = 0;
-	for (int i = 0;
-	     i < DRAIN_BATCHES_MAX && udp->errors_in_a_row < DRAIN_ERRORS_MAX;
-	     i++)
-		if (receive_and_answer(udp, MSG_DONTWAIT) == EAGAIN)
-			break;
+	if (thread->arrival != had_arrival)
+		prepare(thread, BATCH);
+	errno = problem;
+	return n;
 }
 
 static void *
-datagram_run(void *arg)
+run(void *arg)
 {
-	struct datagram *udp = arg;
+	struct datagram_thread *thread = arg;
 	char name[16];
-	sigset_t kick;
 
-	snprintf(name, sizeof(name), "udp-%d", udp->number);
+	snprintf(name, sizeof(name), "udp-%d", thread->number);
 	pthread_setname_np(pthread_self(), name);
-	sigemptyset(&kick);
-	sigaddset(&kick, KICK_SIGNAL);
-	pthread_sigmask(SIG_UNBLOCK, &kick, NULL);
-	while (!udp->stop)
-		receive_and_answer(udp, MSG_WAITFORONE);
-	drain(udp);
-	eventfd_write(udp->done_fd, 1);
+	/* After one datagram there is rarely another: then poll(2) alone costs
+	 * less than a recvmmsg(2) that fails and poll(2) after it. */
+	while (!thread->stop)
+		if (answer_batch(thread) <= 1)
+			wait_for_work(thread, false);
+	/* Drain. */
+	thread->errors_in_a_row = 0;
+	for (int i = 0; i < DRAIN_BATCHES_MAX; i++)
+		if (answer_batch(thread) == -1 &&
+		    (errno == EAGAIN ||
+			thread->errors_in_a_row == DRAIN_ERRORS_MAX))
+			break;
 	return NULL;
 }
 
 static void
-datagram_free(struct datagram *udp)
+thread_free(struct datagram_thread *thread)
 {
-	if (udp->done_fd != -1)
-		close(udp->done_fd);
-	free(udp->parcel);
-	free(udp->next_parcel);
-	free(udp);
-}
-
-static void
-on_kick(int signal_number)
-{
-	(void)signal_number;
+	if (thread->wake_fd != -1)
+		close(thread->wake_fd);
+	free(thread->settings);
+	free(thread->next_settings);
+	free(thread);
 }
 
 static int
-set_up(struct datagram *udp, const struct datagram_settings *settings)
+set_up(struct datagram_thread *thread, const struct datagram_settings *settings)
 {
-	struct sigaction action = { .sa_handler = on_kick };
 	uint64_t seed[3];
 
-	udp->done_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	udp->next_parcel = pack(settings);
-	if (udp->done_fd == -1 || udp->next_parcel == NULL)
+	thread->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	thread->next_settings = copy_settings(settings);
+	if (thread->wake_fd == -1 || thread->next_settings == NULL)
 		return -1;
 	if (getrandom(seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
 		return -1;
-	ratelimit_init(&udp->limit, seed);
-	take_parcel(udp);
-	prepare_all(udp);
-	unix_peer_init(&udp->mailbox);
-	send_batch_init(&udp->outbox, udp->fd, udp->protocol, &udp->counters);
-	return sigaction(KICK_SIGNAL, &action, NULL);
+	ratelimit_init(&thread->limit, seed);
+	take_settings(thread);
+	prepare(thread, BATCH);
+	send_batch_init(&thread->replies, thread->fd, thread->protocol,
+	    &thread->counters);
+	return 0;
 }
 
-struct datagram *
+struct datagram_thread *
 datagram_start(int number, int fd, enum protocol protocol,
     const struct datagram_settings *settings)
 {
-	struct datagram *udp = aligned_alloc(_Alignof(struct datagram),
-	    sizeof(*udp));
+	struct datagram_thread *thread =
+	    aligned_alloc(_Alignof(struct datagram_thread), sizeof(*thread));
 
-	if (udp == NULL)
+	if (thread == NULL)
 		return NULL;
-	/* The buffers stay untouched: they cost no memory until they are used. */
-	memset(udp, 0, offsetof(struct datagram, in));
-	udp->number = number;
-	udp->fd = fd;
-	udp->protocol = protocol;
-	int rc = set_up(udp, settings) == -1 ? errno : 0;
+	/* Buffers that are not touched cost no memory until they are used. */
+	memset(thread, 0, offsetof(struct datagram_thread, in));
+	thread->number = number;
+	thread->fd = fd;
+	thread->protocol = protocol;
+	int rc = set_up(thread, settings) == -1 ? errno : 0;
 	if (rc == 0)
-		rc = pthread_create(&udp->thread, NULL, datagram_run, udp);
-	if (rc != 0) {
-		datagram_free(udp);
-		errno = rc;
-		return NULL;
-	}
-	return udp;
+		rc = pthread_create(&thread->id, NULL, run, thread);
+	if (rc == 0)
+		return thread;
+	thread_free(thread);
+	errno = rc;
+	return NULL;
 }
 
 int
-datagram_set(struct datagram *udp, const struct datagram_settings *settings)
+datagram_set(struct datagram_thread *thread,
+    const struct datagram_settings *settings)
 {
-	struct parcel *parcel = pack(settings);
+	struct datagram_settings *copy = copy_settings(settings);
 
-	if (parcel == NULL)
+	if (copy == NULL)
 		return -1;
-	free(atomic_exchange(&udp->next_parcel, parcel));
+	free(atomic_exchange(&thread->next_settings, copy));
+	eventfd_write(thread->wake_fd, 1);
 	return 0;
 }
 
 void
-datagram_ping(struct datagram *udp)
+datagram_ping(struct datagram_thread *thread)
 {
-	udp->pinged = true;
-	pthread_kill(udp->thread, KICK_SIGNAL);
+	thread->is_pinged = true;
+	eventfd_write(thread->wake_fd, 1);
 }
 
 bool
-datagram_is_responsive(const struct datagram *udp)
+datagram_is_responsive(const struct datagram_thread *thread)
 {
-	return !udp->pinged;
+	return !thread->is_pinged;
 }
 
 const struct counters *
-datagram_counters(const struct datagram *udp)
+datagram_counters(const struct datagram_thread *thread)
 {
-	return &udp->counters;
+	return &thread->counters;
 }
 
 void
-datagram_stop(struct datagram *udp, struct counters *sum)
+datagram_stop(struct datagram_thread *thread, struct counters *sum)
 {
-	struct pollfd done = { .fd = udp->done_fd, .events = POLLIN };
-
-	udp->stop = true;
-	/* A kick between the look at stop and recvmmsg is lost: so again. */
-	do
-		pthread_kill(udp->thread, KICK_SIGNAL);
-	while (poll(&done, 1, KICK_MS) != 1);
-	pthread_join(udp->thread, NULL);
-	counters_sum(sum, &udp->counters);
-	datagram_free(udp);
+	thread->stop = true;
+	eventfd_write(thread->wake_fd, 1);
+	pthread_join(thread->id, NULL);
+	counters_sum(sum, &thread->counters);
+	thread_free(thread);
 }

@@ -28,20 +28,14 @@ next_random(struct ratelimit *limit)
 	return limit->random;
 }
 
+/* The bucket of network.  A new one is full and replaces the oldest. */
 static struct bucket *
-find_set(struct ratelimit *limit, uint64_t network)
+find_bucket(struct ratelimit *limit, uint64_t network, uint32_t now_ms)
 {
 	uint64_t hash = (network ^ limit->key[0]) * limit->key[1];
 
 	hash = (hash ^ hash >> 32) * limit->key[1];
-	return limit->buckets[hash >> 32 & (RATELIMIT_SETS - 1)];
-}
-
-/* The bucket of network, a full one that takes the oldest's place if new. */
-static struct bucket *
-find_bucket(struct ratelimit *limit, uint64_t network, uint32_t now_ms)
-{
-	struct bucket *set = find_set(limit, network);
+	struct bucket *set = limit->buckets[hash >> 32 & (RATELIMIT_SETS - 1)];
 	struct bucket *oldest = &set[0];
 
 	for (int i = 0; i < RATELIMIT_WAYS; i++) {

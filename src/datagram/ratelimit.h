@@ -9,13 +9,13 @@
 #define RATELIMIT_LEAK 16 /* one reply in so many passes an empty bucket */
 
 /*
- * Token buckets by source network, as many as fit: the least recently used of a
- * set gives way.  Owned by one thread.
+ * Token buckets by source network.  A new network takes the bucket that was not
+ * used for the longest time in its set.  Owned by one thread.
  */
 struct ratelimit {
-	uint32_t rate,
-	    burst;       /* replies a second, replies at once; rate 0: none */
-	uint64_t key[2]; /* where a network hashes to is no one's to know */
+	uint32_t rate;   /* replies a second; 0: no limit */
+	uint32_t burst;  /* replies at once */
+	uint64_t key[2]; /* secret: no client can choose its set */
 	uint64_t random;
 	struct bucket {
 		uint64_t network;
@@ -27,13 +27,13 @@ struct ratelimit {
 /* All buckets are full afterwards.  seed is random. */
 void ratelimit_init(struct ratelimit *limit, const uint64_t seed[3]);
 
-/* What the buckets hold is kept, up to the new burst. */
+/* The buckets keep their tokens, up to the new burst. */
 void ratelimit_set(struct ratelimit *limit, int rate, int burst);
 
 /*
  * Whether network may have a reply now; takes a token for it.  An empty bucket
- * says yes at random now and then, so that who sends in the name of a victim
- * can't silence the victim wholly.
+ * allows one now and then, at random: else a sender that forges the source
+ * address of a victim could keep the victim from every reply.
  */
 bool ratelimit_allow(struct ratelimit *limit, uint64_t network,
     uint64_t now_ms);

@@ -1,158 +1,172 @@
 #include "datagram/send_batch.h"
 
+#include <assert.h>
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/udp.h>
+#include <stdbool.h>
+#include <string.h>
 
 #include "net/cmsg.h"
 
 #define FLAGS (MSG_DONTWAIT | MSG_NOSIGNAL)
 
 void
-send_batch_init(struct send_batch *outbox, int fd, enum protocol protocol,
+send_batch_init(struct send_batch *batch, int fd, enum protocol protocol,
     struct counters *counters)
 {
-	outbox->fd = fd;
-	outbox->protocol = protocol;
-	outbox->counters = counters;
-	outbox->row_count = 0;
-	outbox->used = 0;
+	batch->fd = fd;
+	batch->protocol = protocol;
+	batch->counters = counters;
+	batch->row_count = 0;
+	batch->used = 0;
 }
 
 static void
-count_sent(struct send_batch *outbox, size_t messages, size_t bytes)
+count_sent(struct send_batch *batch, size_t datagrams, size_t bytes)
 {
-	counters_add_traffic(outbox->counters, outbox->protocol,
-	    TRAFFIC_MESSAGES_OUT, messages);
-	counters_add_traffic(outbox->counters, outbox->protocol,
+	counters_add_traffic(batch->counters, batch->protocol,
+	    TRAFFIC_MESSAGES_OUT, datagrams);
+	counters_add_traffic(batch->counters, batch->protocol,
 	    TRAFFIC_BYTES_OUT, bytes);
 }
 
 static size_t
-row_messages(const struct send_batch *outbox, int row)
+datagrams_of(const struct send_batch *batch, int row)
 {
-	size_t segment_len = outbox->segment_len[row];
+	size_t segment_len = batch->segment_len[row];
 
 	return segment_len == 0
 	         ? 1
-	         : burst_count(outbox->pieces[row].iov_len, segment_len);
+	         : (batch->pieces[row].iov_len + segment_len - 1) / segment_len;
 }
 
-/*
- * The route of a burst may have a smaller packet size than its segments, or no
- * device that computes checksums: each is sent alone, and may fragment.
- */
+/* Sends each segment of row as a datagram that the route may fragment. */
 static void
-send_singly(struct send_batch *outbox, int row)
+send_singly(struct send_batch *batch, int row)
 {
-	struct msghdr header = outbox->rows[row].msg_hdr;
-	struct iovec all = outbox->pieces[row], piece;
-	size_t segment_len = outbox->segment_len[row];
+	struct msghdr header = batch->rows[row].msg_hdr;
+	struct iovec left = batch->pieces[row], piece = left;
 
 	cmsg_clear_segment(&header);
 	header.msg_iov = &piece;
-	for (size_t at = 0; at < all.iov_len; at += piece.iov_len) {
-		ssize_t n;
-
-		piece.iov_base = (char *)all.iov_base + at;
-		piece.iov_len = burst_segment(all.iov_len, segment_len, at);
-		while ((n = sendmsg(outbox->fd, &header, FLAGS)) == -1 &&
-		       errno == EINTR)
-			;
+	piece.iov_len = batch->segment_len[row];
+	while (left.iov_len > 0) {
+		if (piece.iov_len > left.iov_len)
+			piece.iov_len = left.iov_len;
+		ssize_t n = sendmsg(batch->fd, &header, FLAGS);
 		if (n == -1)
-			counters_add(outbox->counters, COUNTER_DROPPED_SEND, 1);
+			counters_add(batch->counters, COUNTER_DROPPED_SEND, 1);
 		else
-			count_sent(outbox, 1, (size_t)n);
+			count_sent(batch, 1, (size_t)n);
+		left.iov_len -= piece.iov_len;
+		piece.iov_base = (char *)piece.iov_base + piece.iov_len;
 	}
-}
-
-/* What says that a burst can't be sent as one, though its datagrams might. */
-static bool
-concerns_bursts(int problem)
-{
-	return problem == EINVAL || problem == EMSGSIZE || problem == EIO ||
-	       problem == EOPNOTSUPP;
 }
 
 static void
-note_failure(struct send_batch *outbox, int row, int problem)
+handle_failure(struct send_batch *batch, int row, int problem)
 {
-	if (outbox->segment_len[row] == 0 || !concerns_bursts(problem)) {
-		counters_add(outbox->counters, COUNTER_DROPPED_SEND,
-		    row_messages(outbox, row));
-		return;
-	}
-	send_singly(outbox, row);
+	/* The kernel may have failed only to take segments apart: the route has
+	 * shorter packets, or its device computes no checksums. */
+	if (batch->segment_len[row] != 0 &&
+	    (problem == EINVAL || problem == EMSGSIZE || problem == EIO ||
+		problem == EOPNOTSUPP))
+		send_singly(batch, row);
+	else
+		counters_add(batch->counters, COUNTER_DROPPED_SEND,
+		    datagrams_of(batch, row));
 }
 
 void
-send_batch_flush(struct send_batch *outbox)
+send_batch_flush(struct send_batch *batch)
 {
-	size_t bytes = 0, messages = 0;
+	int at = 0;
 
-	for (int at = 0; at < outbox->row_count;) {
-		int n = sendmmsg(outbox->fd, outbox->rows + at,
-		    (unsigned)(outbox->row_count - at), FLAGS);
-		if (n > 0) {
-			for (int row = at; row < at + n; row++) {
-				bytes += outbox->rows[row].msg_len;
-				messages += row_messages(outbox, row);
-			}
-			at += n;
-		} else if (errno != EINTR) {
-			note_failure(outbox, at++, errno);
-		}
+	while (at < batch->row_count) {
+		int n = sendmmsg(batch->fd, batch->rows + at,
+		    (unsigned)(batch->row_count - at), FLAGS);
+		if (n == -1 && errno != EINTR)
+			handle_failure(batch, at++, errno);
+		for (; n > 0; n--, at++)
+			count_sent(batch, datagrams_of(batch, at),
+			    batch->rows[at].msg_len);
 	}
-	count_sent(outbox, messages, bytes);
-	outbox->row_count = 0;
-	outbox->used = 0;
+	batch->row_count = 0;
+	batch->used = 0;
 }
 
 static void
-add_row(struct send_batch *outbox, const struct msghdr *request, char *data,
+make_room(struct send_batch *batch, size_t bytes)
+{
+	if (batch->row_count == SEND_BATCH_ROWS ||
+	    sizeof(batch->bytes) - batch->used < bytes)
+		send_batch_flush(batch);
+}
+
+static void
+add_row(struct send_batch *batch, const struct msghdr *request, char *data,
     size_t len, size_t segment_len)
 {
-	int row = outbox->row_count++;
-	struct msghdr *header = &outbox->rows[row].msg_hdr;
+	int row = batch->row_count++;
+	struct msghdr *header = &batch->rows[row].msg_hdr;
 
-	outbox->pieces[row] = (struct iovec){ data, len };
-	outbox->segment_len[row] = segment_len;
+	batch->pieces[row] = (struct iovec){ data, len };
+	batch->segment_len[row] = segment_len;
 	*header = *request;
-	header->msg_iov = &outbox->pieces[row];
+	header->msg_iov = &batch->pieces[row];
 	header->msg_iovlen = 1;
 	header->msg_flags = 0;
 }
 
 void
-send_batch_add(struct send_batch *outbox, const struct msghdr *request,
+send_batch_add(struct send_batch *batch, const struct msghdr *request,
     char *data, size_t len)
 {
-	if (outbox->row_count == SEND_BATCH_ROWS)
-		send_batch_flush(outbox);
-	add_row(outbox, request, data, len, 0);
+	make_room(batch, 0);
+	add_row(batch, request, data, len, 0);
 }
 
 void
-send_batch_begin_burst(struct send_batch *outbox, size_t segment_len)
+send_batch_begin_segments(struct send_batch *batch, struct msghdr *request,
+    size_t segment_len)
 {
-	burst_begin(&outbox->burst, NULL, segment_len);
+	/* No longer segment can be sent, but a shorter last one can. */
+	if (segment_len > SEND_BATCH_ROW_MAX)
+		segment_len = SEND_BATCH_ROW_MAX;
+	cmsg_set_segment(request, segment_len);
+	batch->segments.request = request;
+	batch->segments.segment_len = segment_len;
+	batch->segments.count = 0;
+}
+
+static bool
+last_row_has_room(const struct send_batch *batch, size_t len)
+{
+	size_t count = batch->segments.count;
+
+	if (count == 0 || count == SEND_BATCH_SEGMENTS)
+		return false;
+	/* Nothing may follow a segment that is shorter. */
+	size_t row_len = batch->pieces[batch->row_count - 1].iov_len;
+	return row_len == count * batch->segments.segment_len &&
+	       row_len + len <= SEND_BATCH_ROW_MAX;
 }
 
 void
-send_batch_add_segment(struct send_batch *outbox, const struct msghdr *request,
-    const char *stamp, size_t stamp_len, const char *data, size_t len)
+send_batch_add_segment(struct send_batch *batch, const char *stamp,
+    size_t stamp_len, const char *data, size_t data_len)
 {
-	struct burst *burst = &outbox->burst;
+	size_t len = stamp_len + data_len;
 
-	if (burst->bytes == NULL || !burst_has_room(burst, stamp_len + len)) {
-		if (outbox->row_count == SEND_BATCH_ROWS ||
-		    sizeof(outbox->bytes) - outbox->used < BURST_BYTES_MAX)
-			send_batch_flush(outbox);
-		burst_begin(burst, outbox->bytes + outbox->used,
-		    burst->segment_len);
-		add_row(outbox, request, burst->bytes, 0, burst->segment_len);
+	assert(len <= batch->segments.segment_len);
+	if (!last_row_has_room(batch, len)) {
+		make_room(batch, SEND_BATCH_ROW_MAX);
+		add_row(batch, batch->segments.request,
+		    batch->bytes + batch->used, 0, batch->segments.segment_len);
+		batch->segments.count = 0;
 	}
-	burst_add(burst, stamp, stamp_len, data, len);
-	outbox->pieces[outbox->row_count - 1].iov_len = burst->len;
-	outbox->used += stamp_len + len;
+	char *end = batch->bytes + batch->used;
+	memcpy(mempcpy(end, stamp, stamp_len), data, data_len);
+	batch->pieces[batch->row_count - 1].iov_len += len;
+	batch->used += len;
+	batch->segments.count++;
 }

@@ -7,15 +7,18 @@
 
 #include "base/counters.h"
 #include "base/protocol.h"
-#include "datagram/burst.h"
 
 #define SEND_BATCH_ROWS 64
-#define SEND_BATCH_BYTES (256 * 1024 + BURST_BYTES_MAX)
+#define SEND_BATCH_SEGMENTS 64   /* in one row; newer kernels take 128 */
+#define SEND_BATCH_ROW_MAX 65507 /* bytes: the longest datagram */
+#define SEND_BATCH_BYTES (256 * 1024 + SEND_BATCH_ROW_MAX)
 
 /*
- * Replies on their way out of a datagram socket, as many at a call as fit, and
- * bursts as one where the kernel can take them apart.  A reply that can't be
- * sent is lost and counted; those behind it are not.  Owned by one thread.
+ * Replies that wait to be sent from a datagram socket by one sendmmsg(2).  A row
+ * is one datagram, or several to one client that the kernel takes apart (GSO):
+ * segments of equal length, of which only the last may be shorter.  A reply that
+ * can't be sent is counted and dropped; the others are still sent.  Owned by one
+ * thread.
  */
 struct send_batch {
 	int fd;
@@ -24,34 +27,40 @@ struct send_batch {
 	int row_count;
 	struct mmsghdr rows[SEND_BATCH_ROWS];
 	struct iovec pieces[SEND_BATCH_ROWS];
-	size_t segment_len[SEND_BATCH_ROWS]; /* 0: one datagram */
-	struct burst burst; /* that of the last row, or none yet */
-	size_t used;
-	char bytes[SEND_BATCH_BYTES]; /* of bursts; touched only by them */
+	size_t segment_len[SEND_BATCH_ROWS]; /* 0: the row is one datagram */
+	struct {
+		const struct msghdr *request;
+		size_t segment_len;
+		size_t count; /* in the last row; 0: it has no row yet */
+	} segments;           /* that are being added */
+	size_t used;          /* bytes */
+	char bytes[SEND_BATCH_BYTES]; /* of segments; others stay in place */
 };
 
-/* fd and counters stay the caller's. */
-void send_batch_init(struct send_batch *outbox, int fd, enum protocol protocol,
+/* fd and counters remain the caller's. */
+void send_batch_init(struct send_batch *batch, int fd, enum protocol protocol,
     struct counters *counters);
 
 /*
- * Adds a datagram to the sender of request, which brings its control data too.
- * All that is pointed to must stay as it is until the next flush.
+ * Adds a datagram to the sender of request, with the control messages that
+ * cmsg_read_request has left in it.  Name, control messages and data must not
+ * change until the next flush.  Sends what was added before if the batch is
+ * full.
  */
-void send_batch_add(struct send_batch *outbox, const struct msghdr *request,
+void send_batch_add(struct send_batch *batch, const struct msghdr *request,
     char *data, size_t len);
 
 /*
- * Begins a burst, and adds the next datagram of it to the sender of request,
- * whose control data asks for segments of segment_len bytes.  What is added is
- * copied.
+ * Begins a run of segments to the sender of request, as above, each of
+ * segment_len bytes at most.  send_batch_add_segment adds the next, stamp and
+ * data, of which it makes a copy.
  */
-void send_batch_begin_burst(struct send_batch *outbox, size_t segment_len);
-void send_batch_add_segment(struct send_batch *outbox,
-    const struct msghdr *request, const char *stamp, size_t stamp_len,
-    const char *data, size_t len);
+void send_batch_begin_segments(struct send_batch *batch, struct msghdr *request,
+    size_t segment_len);
+void send_batch_add_segment(struct send_batch *batch, const char *stamp,
+    size_t stamp_len, const char *data, size_t data_len);
 
 /* Sends all. */
-void send_batch_flush(struct send_batch *outbox);
+void send_batch_flush(struct send_batch *batch);
 
 #endif

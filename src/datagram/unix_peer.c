@@ -8,18 +8,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* What the kernel says for each user that it can't name, and each file of one. */
+/* The kernel shows every user that has no number here as this one. */
 #define UNKNOWN_USER 65534
 
-void
-unix_peer_init(struct unix_peer *mailbox)
-{
-	mailbox->count = 0;
-}
-
-/* A descriptor of the socket file; -1 with errno. */
+/* A descriptor of the socket file path, which owner has; -1 with errno. */
 static int
-open_own(const char *path, uid_t owner)
+open_socket_file(const char *path, uid_t owner)
 {
 	struct stat status;
 
@@ -30,51 +24,49 @@ open_own(const char *path, uid_t owner)
 	int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd == -1)
 		return -1;
-	int rc = fstat(fd, &status);
-	if (rc == 0 && S_ISSOCK(status.st_mode) && status.st_uid == owner)
+	int problem = fstat(fd, &status) == -1 ? errno : 0;
+	if (problem == 0 && S_ISSOCK(status.st_mode) && status.st_uid == owner)
 		return fd;
-	int problem = rc == -1 ? errno : ENOTSOCK;
 	close(fd);
-	errno = problem;
+	errno = problem == 0 ? ENOTSOCK : problem;
 	return -1;
 }
 
 static bool
-is_held(const struct unix_peer *mailbox, const struct sockaddr_any *source,
+is_held(const struct unix_peer *peer, const struct sockaddr_any *source,
     uid_t owner)
 {
-	return mailbox->count > 0 && mailbox->owner == owner &&
-	       sockaddr_equal(&mailbox->name, source);
+	return peer->count > 0 && peer->owner == owner &&
+	       sockaddr_equal(&peer->name, source);
 }
 
 int
-unix_peer_hold(struct unix_peer *mailbox, struct sockaddr_any *source,
-    uid_t owner)
+unix_peer_hold(struct unix_peer *peer, struct sockaddr_any *source, uid_t owner)
 {
 	size_t begin = offsetof(struct sockaddr_un, sun_path);
 	char path[sizeof(source->un.sun_path) + 1] = "";
 
-	/* An abstract name is no file, and leads to who has it, not beyond. */
+	/* An abstract name is not a file: no link can lead it elsewhere. */
 	if (source->len > begin && source->un.sun_path[0] == '\0')
 		return 0;
-	if (!is_held(mailbox, source, owner)) {
+	if (!is_held(peer, source, owner)) {
 		memcpy(path, source->un.sun_path, source->len - begin);
-		int fd = open_own(path, owner);
+		int fd = open_socket_file(path, owner);
 		if (fd == -1)
 			return -1;
-		mailbox->name = *source;
-		mailbox->owner = owner;
-		mailbox->fds[mailbox->count++] = fd;
+		peer->name = *source;
+		peer->owner = owner;
+		peer->fds[peer->count++] = fd;
 	}
 	int n = snprintf(source->un.sun_path, sizeof(source->un.sun_path),
-	    "/proc/self/fd/%d", mailbox->fds[mailbox->count - 1]);
+	    "/proc/self/fd/%d", peer->fds[peer->count - 1]);
 	source->len = (socklen_t)(begin + (size_t)n + 1);
 	return 0;
 }
 
 void
-unix_peer_release(struct unix_peer *mailbox)
+unix_peer_release(struct unix_peer *peer)
 {
-	while (mailbox->count > 0)
-		close(mailbox->fds[--mailbox->count]);
+	while (peer->count > 0)
+		close(peer->fds[--peer->count]);
 }

@@ -14,7 +14,7 @@
 
 #define LISTENER_NAME_MAX (SOCKADDR_TEXT_MAX + 16)
 
-struct datagram;
+struct datagram_thread;
 
 /*
  * One socket that clients reach us at: a listening one, or a bound datagram
@@ -43,7 +43,7 @@ struct listener {
 	bool passed;   /* the service manager's own, and ours only to use */
 	bool stored;   /* the service manager keeps it over a restart */
 	char fd_name[CONFIG_FD_NAME_MAX]; /* what the manager calls it */
-	struct datagram *udp; /* the thread that a datagram socket is lent to */
+	struct datagram_thread *udp; /* the thread that a datagram socket is lent to */
 	char name[LISTENER_NAME_MAX]; /* "tcp 127.0.0.1:21567" */
 	char where[sizeof(((struct listener_config *)0)->where)];
 };

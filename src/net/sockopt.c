@@ -60,6 +60,9 @@ set_up_udp(int fd, sa_family_t family)
 {
 	/* A burst comes as one; singly where the kernel is older than that. */
 	set(fd, IPPROTO_UDP, UDP_GRO, 1);
+	/* poll(2) would return at once while errors wait that nobody reads. */
+	set(fd, IPPROTO_IP, IP_RECVERR, 0);
+	set(fd, IPPROTO_IPV6, IPV6_RECVERR, 0);
 	/* The reply is to come from the very address that was asked. */
 	if (family == AF_INET6 &&
 	    set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) == -1)

@@ -8,7 +8,6 @@ main(void)
 	SRunner *runner = srunner_create(stamp_suite());
 
 	srunner_add_suite(runner, framing_suite());
-	srunner_add_suite(runner, burst_suite());
 	srunner_add_suite(runner, cmsg_suite());
 	srunner_add_suite(runner, protocol_suite());
 	srunner_add_suite(runner, sockaddr_suite());

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <string.h>
@@ -8,9 +9,10 @@
 #include "datagram/datagram.h"
 #include "harness/client.h"
 #include "net/sockaddr.h"
+#include "net/sockopt.h"
 #include "unit/suites.h"
 
-static struct datagram *udp;
+static struct datagram_thread *thread;
 static struct counters counters;
 static int server_fd, port;
 
@@ -46,14 +48,14 @@ start(void)
 
 	server_fd = open_socket(&address);
 	port = sockaddr_port(&address);
-	udp = datagram_start(0, server_fd, PROTOCOL_UDP, &settings);
-	ck_assert_ptr_nonnull(udp);
+	thread = datagram_start(0, server_fd, PROTOCOL_UDP, &settings);
+	ck_assert_ptr_nonnull(thread);
 }
 
 static void
 stop(void)
 {
-	datagram_stop(udp, &counters);
+	datagram_stop(thread, &counters);
 	close(server_fd);
 }
 
@@ -61,26 +63,27 @@ START_TEST(answers_and_counts)
 {
 	int fd = client_udp(port);
 
+	/* A socket may be blocking or not. */
+	fcntl(server_fd, F_SETFL, _i == 0 ? 0 : O_NONBLOCK);
 	client_send(fd, "hello", 5);
 	client_expect_datagram(fd, "hello", 5);
 	client_send(fd, "eleven byte", 11);
 	client_send(fd, "ten bytes.", 10);
 	client_expect_datagram(fd, "ten bytes.", 10);
-	ck_assert_uint_eq(counters_get(datagram_counters(udp),
+	ck_assert_uint_eq(counters_get(datagram_counters(thread),
 			      COUNTER_DROPPED_OVERSIZE),
 	    1);
 	close(fd);
 }
 END_TEST
 
-/* The first datagram after the change already meets the new settings. */
-START_TEST(new_settings_hold_at_once)
+START_TEST(new_settings_hold_for_the_next_datagram)
 {
 	struct datagram_settings settings = settings_of("%%", 11);
 	char reply[32];
 	int fd = client_udp(port);
 
-	ck_assert_int_eq(datagram_set(udp, &settings), 0);
+	ck_assert_int_eq(datagram_set(thread, &settings), 0);
 	client_send(fd, "eleven byte", 11);
 	ck_assert_int_eq(recv(fd, reply, sizeof(reply), 0), 15);
 	ck_assert_mem_eq(reply, "[%] eleven byte", 15);
@@ -91,24 +94,66 @@ START_TEST(new_settings_hold_at_once)
 	client_port = sockaddr_port(&local);
 	settings.ports = &client_port;
 	settings.port_count = 1;
-	ck_assert_int_eq(datagram_set(udp, &settings), 0);
+	ck_assert_int_eq(datagram_set(thread, &settings), 0);
 	client_send(fd, "x", 1);
-	while (counters_get(datagram_counters(udp), COUNTER_DROPPED_PORT) == 0)
+	while (
+	    counters_get(datagram_counters(thread), COUNTER_DROPPED_PORT) == 0)
 		;
 	ck_assert_int_eq(recv(fd, reply, sizeof(reply), MSG_DONTWAIT), -1);
 	close(fd);
 }
 END_TEST
 
-/* However often, and wherever the kick meets the thread. */
+static bool
+kernel_notes_arrival(void)
+{
+	int on;
+	socklen_t len = sizeof(on);
+
+	ck_assert_int_eq(getsockopt(server_fd, SOL_SOCKET, SO_TIMESTAMPNS, &on,
+			     &len),
+	    0);
+	return on != 0;
+}
+
+START_TEST(new_settings_need_no_datagram)
+{
+	struct datagram_settings settings = settings_of("ctime", 10);
+
+	for (int i = 0; i < 1000; i++) {
+		settings.arrival = !settings.arrival;
+		ck_assert_int_eq(datagram_set(thread, &settings), 0);
+		while (kernel_notes_arrival() != settings.arrival)
+			;
+	}
+}
+END_TEST
+
+/* Whether it is about to wait or waits: no ping is lost. */
+START_TEST(every_ping_is_answered)
+{
+	for (int i = 0; i < 10000; i++) {
+		datagram_ping(thread);
+		while (!datagram_is_responsive(thread))
+			;
+	}
+}
+END_TEST
+
+/* Whether the thread starts, is about to wait or waits. */
 START_TEST(a_stop_never_hangs)
 {
 	struct datagram_settings settings = settings_of("ctime", 10);
 
 	for (int i = 0; i < 300; i++) {
-		struct datagram *other = datagram_start(1, server_fd,
+		struct datagram_thread *other = datagram_start(1, server_fd,
 		    PROTOCOL_UDP, &settings);
 		ck_assert_ptr_nonnull(other);
+		if (i % 2 == 0) {
+			datagram_ping(other);
+			while (!datagram_is_responsive(other))
+				;
+		}
 		datagram_stop(other, &counters);
 	}
 }
@@ -117,23 +162,24 @@ END_TEST
 START_TEST(a_failing_receive_does_not_end_the_thread)
 {
 	struct datagram_settings settings = settings_of("ctime", 10);
-	int ends[2];
+	/* Always ready to be read, but not a socket. */
+	int fd = open("/dev/null", O_RDONLY);
 
-	/* recvmmsg(2) on what is no socket. */
-	ck_assert_int_eq(pipe(ends), 0);
-	struct datagram *other = datagram_start(1, ends[0], PROTOCOL_UDP,
+	struct datagram_thread *other = datagram_start(1, fd, PROTOCOL_UDP,
 	    &settings);
 	ck_assert_ptr_nonnull(other);
 	while (
 	    counters_get(datagram_counters(other), COUNTER_RECEIVE_ERRORS) < 3)
 		;
+	datagram_ping(other);
+	while (!datagram_is_responsive(other))
+		;
 	datagram_stop(other, &counters);
-	close(ends[0]);
-	close(ends[1]);
+	close(fd);
 }
 END_TEST
 
-/* The next receive on fd fails: what it sent to a closed port came back. */
+/* The next receive on fd fails: a datagram that it sent was refused. */
 static void
 have_receive_fail(int fd)
 {
@@ -150,7 +196,7 @@ have_receive_fail(int fd)
 	ck_assert_int_eq(failed.revents, POLLERR);
 }
 
-/* Most often a thread that is stopped at once has not received yet. */
+/* A thread that is stopped at once has often not received yet. */
 START_TEST(a_failing_receive_at_a_stop_loses_nothing)
 {
 	struct datagram_settings settings = settings_of("ctime", 10);
@@ -162,7 +208,7 @@ START_TEST(a_failing_receive_at_a_stop_loses_nothing)
 		have_receive_fail(other_fd);
 		int fd = client_udp(sockaddr_port(&address));
 		client_send(fd, "hello", 5);
-		struct datagram *other = datagram_start(1, other_fd,
+		struct datagram_thread *other = datagram_start(1, other_fd,
 		    PROTOCOL_UDP, &settings);
 		ck_assert_ptr_nonnull(other);
 		datagram_stop(other, &sum);
@@ -175,6 +221,21 @@ START_TEST(a_failing_receive_at_a_stop_loses_nothing)
 }
 END_TEST
 
+/* Whoever passes a socket may have asked for them: poll(2) would not wait. */
+START_TEST(no_queued_errors_stay)
+{
+	struct sockaddr_any address;
+	int fd = open_socket(&address);
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+
+	have_receive_fail(fd);
+	ck_assert_int_eq(sockopt_set_up(fd, PROTOCOL_UDP, AF_INET), 0);
+	ck_assert_int_eq(recv(fd, (char[1]){ 0 }, 1, MSG_DONTWAIT), -1);
+	ck_assert_int_eq(poll(&poll_fd, 1, 0), 0);
+	close(fd);
+}
+END_TEST
+
 Suite *
 datagram_suite(void)
 {
@@ -183,11 +244,14 @@ datagram_suite(void)
 
 	tcase_set_timeout(tests, 60);
 	tcase_add_checked_fixture(tests, start, stop);
-	tcase_add_test(tests, answers_and_counts);
-	tcase_add_test(tests, new_settings_hold_at_once);
+	tcase_add_loop_test(tests, answers_and_counts, 0, 2);
+	tcase_add_test(tests, new_settings_hold_for_the_next_datagram);
+	tcase_add_test(tests, new_settings_need_no_datagram);
+	tcase_add_test(tests, every_ping_is_answered);
 	tcase_add_test(tests, a_stop_never_hangs);
 	tcase_add_test(tests, a_failing_receive_does_not_end_the_thread);
 	tcase_add_test(tests, a_failing_receive_at_a_stop_loses_nothing);
+	tcase_add_test(tests, no_queued_errors_stay);
 	suite_add_tcase(suite, tests);
 	return suite;
 }

@@ -11,7 +11,7 @@
 #include "net/sockaddr.h"
 #include "unit/suites.h"
 
-static struct send_batch *outbox;
+static struct send_batch *batch;
 static struct counters counters;
 static struct sockaddr_any client_address;
 static _Alignas(struct cmsghdr) char control[CMSG_UDP_MAX];
@@ -36,8 +36,8 @@ start(void)
 			     &client_address.len),
 	    0);
 	fd = socket(AF_INET, SOCK_DGRAM, 0);
-	outbox = malloc(sizeof(*outbox));
-	send_batch_init(outbox, fd, PROTOCOL_UDP, &counters);
+	batch = malloc(sizeof(*batch));
+	send_batch_init(batch, fd, PROTOCOL_UDP, &counters);
 	request = (struct msghdr){
 		.msg_name = &client_address.storage,
 		.msg_namelen = client_address.len,
@@ -48,7 +48,7 @@ start(void)
 static void
 stop(void)
 {
-	free(outbox);
+	free(batch);
 	close(fd);
 	close(client);
 }
@@ -69,87 +69,157 @@ traffic(enum traffic field)
 }
 
 static void
-add_burst(size_t count)
+begin_segments(size_t segment_len)
 {
-	cmsg_set_segment(&request, 6);
-	send_batch_begin_burst(outbox, 6);
+	request.msg_controllen = 0;
+	send_batch_begin_segments(batch, &request, segment_len);
+}
+
+/* The last is shorter. */
+static void
+add_segments(size_t count)
+{
+	begin_segments(6);
 	for (size_t i = 0; i < count; i++)
-		send_batch_add_segment(outbox, &request, "[T] ", 4, "ab",
+		send_batch_add_segment(batch, "[T] ", 4, "ab",
 		    i + 1 < count ? 2 : 1);
 }
 
 static void
-expect_burst(size_t count)
+expect_segments(size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		expect("[T] ab", i + 1 < count ? 6 : 5);
 }
 
-START_TEST(single_ones_and_a_burst)
+START_TEST(datagrams_and_segments_are_sent_in_order)
 {
 	char one[] = "one";
 
-	send_batch_add(outbox, &request, one, 3);
-	add_burst(3);
-	send_batch_flush(outbox);
+	send_batch_add(batch, &request, one, 3);
+	add_segments(3);
+	send_batch_flush(batch);
 	expect("one", 3);
-	expect_burst(3);
+	expect_segments(3);
 	ck_assert_uint_eq(traffic(TRAFFIC_MESSAGES_OUT), 4);
 	ck_assert_uint_eq(traffic(TRAFFIC_BYTES_OUT), 3 + 6 + 6 + 5);
 }
 END_TEST
 
-START_TEST(more_than_one_send_takes)
+START_TEST(more_rows_than_fit_are_sent)
 {
 	char one[] = "one";
 
-	add_burst(3 * BURST_SEGMENTS_MAX + 1);
-	send_batch_flush(outbox);
-	expect_burst(3 * BURST_SEGMENTS_MAX + 1);
+	add_segments(3 * SEND_BATCH_SEGMENTS + 1);
+	send_batch_flush(batch);
+	expect_segments(3 * SEND_BATCH_SEGMENTS + 1);
 	request.msg_controllen = 0;
 	for (int i = 0; i < SEND_BATCH_ROWS + 1; i++)
-		send_batch_add(outbox, &request, one, 3);
-	send_batch_flush(outbox);
+		send_batch_add(batch, &request, one, 3);
+	send_batch_flush(batch);
 	for (int i = 0; i < SEND_BATCH_ROWS + 1; i++)
 		expect("one", 3);
 	ck_assert_uint_eq(traffic(TRAFFIC_MESSAGES_OUT),
-	    3 * BURST_SEGMENTS_MAX + 1 + SEND_BATCH_ROWS + 1);
+	    3 * SEND_BATCH_SEGMENTS + 1 + SEND_BATCH_ROWS + 1);
 }
 END_TEST
 
-/* Without being asked: what is added is more than there is room for. */
-START_TEST(much_goes_by_and_by)
+/* More bytes than there is room for: a part is sent without a flush. */
+START_TEST(more_bytes_than_fit_are_sent)
 {
 	static char data[20000];
 	char stamp[1024];
 
 	memset(stamp, '*', sizeof(stamp));
-	cmsg_set_segment(&request, sizeof(stamp) + sizeof(data));
 	for (int i = 0; i < 10; i++) {
-		send_batch_begin_burst(outbox, sizeof(stamp) + sizeof(data));
+		begin_segments(sizeof(stamp) + sizeof(data));
 		for (int j = 0; j < 3; j++)
-			send_batch_add_segment(outbox, &request, stamp,
-			    sizeof(stamp), data, sizeof(data));
+			send_batch_add_segment(batch, stamp, sizeof(stamp),
+			    data, sizeof(data));
 	}
 	ck_assert_uint_gt(traffic(TRAFFIC_MESSAGES_OUT), 0);
-	send_batch_flush(outbox);
+	send_batch_flush(batch);
 	ck_assert_uint_eq(traffic(TRAFFIC_MESSAGES_OUT), 30);
 	ck_assert_uint_eq(counters_get(&counters, COUNTER_DROPPED_SEND), 0);
 }
 END_TEST
 
-START_TEST(an_empty_burst_sends_nothing)
+START_TEST(no_segments_send_nothing)
 {
-	cmsg_set_segment(&request, 6);
-	send_batch_begin_burst(outbox, 6);
-	send_batch_flush(outbox);
+	begin_segments(6);
+	send_batch_flush(batch);
 	ck_assert_uint_eq(traffic(TRAFFIC_MESSAGES_OUT), 0);
 	ck_assert_int_eq(recv(client, (char[1]){ 0 }, 1, MSG_DONTWAIT), -1);
 }
 END_TEST
 
-/* As where the device computes no checksums: EINVAL. */
-START_TEST(what_cannot_go_as_a_burst_goes_singly)
+static void
+expect_rows(const size_t *lens, int count)
+{
+	ck_assert_int_eq(batch->row_count, count);
+	for (int i = 0; i < count; i++)
+		ck_assert_uint_eq(batch->pieces[i].iov_len, lens[i]);
+}
+
+START_TEST(nothing_follows_a_shorter_segment)
+{
+	begin_segments(6);
+	send_batch_add_segment(batch, "[T] ", 4, "ab", 2);
+	send_batch_add_segment(batch, "[T] ", 4, "c", 1);
+	send_batch_add_segment(batch, "[T] ", 4, "", 0);
+	send_batch_add_segment(batch, "[T] ", 4, "de", 2);
+	expect_rows((size_t[]){ 11, 4, 6 }, 3);
+	send_batch_flush(batch);
+	expect("[T] ab", 6);
+	expect("[T] c", 5);
+	expect("[T] ", 4);
+	expect("[T] de", 6);
+}
+END_TEST
+
+START_TEST(each_run_of_segments_has_its_own_row)
+{
+	begin_segments(6);
+	send_batch_add_segment(batch, "[T] ", 4, "ab", 2);
+	begin_segments(6);
+	send_batch_add_segment(batch, "[T] ", 4, "cd", 2);
+	expect_rows((size_t[]){ 6, 6 }, 2);
+	send_batch_flush(batch);
+	expect("[T] ab", 6);
+	expect("[T] cd", 6);
+}
+END_TEST
+
+START_TEST(a_row_has_at_most_64_segments)
+{
+	begin_segments(1);
+	for (int i = 0; i < SEND_BATCH_SEGMENTS + 1; i++)
+		send_batch_add_segment(batch, "", 0, "x", 1);
+	expect_rows((size_t[]){ SEND_BATCH_SEGMENTS, 1 }, 2);
+}
+END_TEST
+
+START_TEST(a_row_has_at_most_65507_bytes)
+{
+	static char data[1000];
+
+	begin_segments(sizeof(data) + 27);
+	for (int i = 0; i < 64; i++)
+		send_batch_add_segment(batch, "[Sat Nov  7 09:05:03 2026] ", 27,
+		    data, sizeof(data));
+	expect_rows((size_t[]){ 63 * 1027UL, 1027 }, 2);
+	send_batch_flush(batch);
+	/* Segments that are too long for any datagram: a short one fits. */
+	begin_segments(SEND_BATCH_ROW_MAX + 1);
+	send_batch_add_segment(batch, "[T] ", 4, "x", 1);
+	send_batch_flush(batch);
+	ck_assert_uint_eq(counters_get(&counters, COUNTER_DROPPED_SEND), 0);
+	ck_assert_uint_eq(traffic(TRAFFIC_MESSAGES_OUT), 65);
+}
+END_TEST
+
+/* The kernel says EINVAL, as it does if the device computes no checksums. */
+START_TEST(segments_are_sent_singly_where_the_kernel_cannot)
 {
 	char one[] = "one";
 	int on = 1;
@@ -157,23 +227,23 @@ START_TEST(what_cannot_go_as_a_burst_goes_singly)
 	ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_NO_CHECK, &on,
 			     sizeof(on)),
 	    0);
-	add_burst(5);
+	add_segments(5);
 	struct msghdr plain = request;
 	plain.msg_controllen = 0;
-	send_batch_add(outbox, &plain, one, 3);
-	send_batch_flush(outbox);
-	expect_burst(5);
+	send_batch_add(batch, &plain, one, 3);
+	send_batch_flush(batch);
+	expect_segments(5);
 	expect("one", 3);
 	ck_assert_uint_eq(traffic(TRAFFIC_MESSAGES_OUT), 6);
 	ck_assert_uint_eq(counters_get(&counters, COUNTER_DROPPED_SEND), 0);
 }
 END_TEST
 
-START_TEST(each_of_a_lost_burst_is_counted)
+START_TEST(each_dropped_segment_is_counted)
 {
 	client_address.in.sin_port = 0;
-	add_burst(5);
-	send_batch_flush(outbox);
+	add_segments(5);
+	send_batch_flush(batch);
 	ck_assert_uint_eq(counters_get(&counters, COUNTER_DROPPED_SEND), 5);
 	ck_assert_uint_eq(traffic(TRAFFIC_MESSAGES_OUT), 0);
 }
@@ -186,12 +256,16 @@ send_batch_suite(void)
 	TCase *tests = tcase_create("all");
 
 	tcase_add_checked_fixture(tests, start, stop);
-	tcase_add_test(tests, single_ones_and_a_burst);
-	tcase_add_test(tests, more_than_one_send_takes);
-	tcase_add_test(tests, much_goes_by_and_by);
-	tcase_add_test(tests, an_empty_burst_sends_nothing);
-	tcase_add_test(tests, what_cannot_go_as_a_burst_goes_singly);
-	tcase_add_test(tests, each_of_a_lost_burst_is_counted);
+	tcase_add_test(tests, datagrams_and_segments_are_sent_in_order);
+	tcase_add_test(tests, more_rows_than_fit_are_sent);
+	tcase_add_test(tests, more_bytes_than_fit_are_sent);
+	tcase_add_test(tests, no_segments_send_nothing);
+	tcase_add_test(tests, nothing_follows_a_shorter_segment);
+	tcase_add_test(tests, each_run_of_segments_has_its_own_row);
+	tcase_add_test(tests, a_row_has_at_most_64_segments);
+	tcase_add_test(tests, a_row_has_at_most_65507_bytes);
+	tcase_add_test(tests, segments_are_sent_singly_where_the_kernel_cannot);
+	tcase_add_test(tests, each_dropped_segment_is_counted);
 	suite_add_tcase(suite, tests);
 	return suite;
 }

@@ -52,7 +52,7 @@ answer(int fd)
 	ck_assert_int_eq(stamp_format_compile(&settings.stamp, "ctime", NULL,
 			     0),
 	    0);
-	struct datagram *udp = datagram_start(0, fd, PROTOCOL_UDP, &settings);
+	struct datagram_thread *udp = datagram_start(0, fd, PROTOCOL_UDP, &settings);
 	ck_assert_ptr_nonnull(udp);
 	datagram_stop(udp, &counters);
 }
