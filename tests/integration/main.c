@@ -14,7 +14,7 @@ main(void)
 	free(program);
 	srunner_add_suite(runner, stream_suite());
 	srunner_add_suite(runner, datagram_suite());
-	srunner_add_suite(runner, burst_suite());
+	srunner_add_suite(runner, segments_suite());
 	srunner_add_suite(runner, arrival_suite());
 	srunner_add_suite(runner, unix_peer_suite());
 	srunner_add_suite(runner, threads_suite());

@@ -13,7 +13,7 @@
 #include "harness/scratch.h"
 #include "suites.h"
 
-#define APART_NS 20000000 /* more than any clock's grain */
+#define APART_NS 20000000 /* more than the resolution of any clock */
 
 static struct daemon server;
 
@@ -106,8 +106,8 @@ read_stamp(int fd)
 }
 
 /*
- * Has the server stand still while a message waits for it.  Whether the stamp
- * is of the time before it went on.
+ * Pauses the server, sends it a message and resumes it later.  Whether the
+ * stamp tells a time before it was resumed.
  */
 static bool
 is_stamped_by_arrival(int fd)
@@ -127,7 +127,7 @@ is_stamped_by_arrival(int fd)
 
 /*
  * The kernel begins to note when packets arrive a little after it was asked to;
- * until then the clock is what there is.
+ * until then the server uses the clock.
  */
 static void
 await_arrival(int fd)
@@ -138,25 +138,25 @@ await_arrival(int fd)
 		ck_assert(is_stamped_by_arrival(fd));
 }
 
-static int (*const timed[])(void) = {
+static int (*const openers[])(void) = {
 	open_tcp,
 	open_udp,
 	open_udp6,
 	open_datagram,
 	open_record,
 };
-#define TIMED_COUNT ((int)(sizeof(timed) / sizeof(timed[0])))
+#define OPENERS ((int)(sizeof(openers) / sizeof(openers[0])))
 
-START_TEST(a_stalled_server_tells_when_data_arrived)
+START_TEST(a_paused_server_tells_when_data_arrived)
 {
-	int fd = timed[_i]();
+	int fd = openers[_i]();
 
 	await_arrival(fd);
 	close(fd);
 }
 END_TEST
 
-START_TEST(the_first_data_of_a_connection_is_timed)
+START_TEST(the_first_data_of_a_connection_has_its_arrival)
 {
 	int warm = open_tcp();
 
@@ -174,7 +174,7 @@ START_TEST(the_first_data_of_a_connection_is_timed)
 }
 END_TEST
 
-START_TEST(a_unix_stream_has_the_clock)
+START_TEST(a_unix_stream_uses_the_clock)
 {
 	int fd = open_stream();
 
@@ -183,17 +183,17 @@ START_TEST(a_unix_stream_has_the_clock)
 }
 END_TEST
 
-/* Old connections change with the others, back and forth. */
+/* In both directions, and for connections that are open already. */
 START_TEST(a_reload_changes_the_source)
 {
-	int fd = timed[_i](), later;
+	int fd = openers[_i](), later;
 
 	await_arrival(fd);
 	daemon_reload(&server, config_of("clock"), "reloaded");
 	client_send(fd, "x\n", 2);
 	read_stamp(fd);
 	ck_assert(!is_stamped_by_arrival(fd));
-	ck_assert(!is_stamped_by_arrival(later = timed[_i]()));
+	ck_assert(!is_stamped_by_arrival(later = openers[_i]()));
 	daemon_reload(&server, config_of("arrival"), "reloaded");
 	await_arrival(later);
 	await_arrival(fd);
@@ -202,16 +202,16 @@ START_TEST(a_reload_changes_the_source)
 }
 END_TEST
 
-/* So does a restart, on the sockets that it keeps; in either direction. */
+/* In both directions, for the sockets that are kept. */
 START_TEST(a_restart_changes_the_source)
 {
-	/* A tracer has what is passed to its child as well. */
+	/* A tracer inherits what is passed to its child, and keeps it open. */
 	if (!daemon_is_bare())
 		return;
 	daemon_stop(&server);
 	manager_open(100);
 	manager_start(&server, config_of("clock"));
-	int fd = timed[_i]();
+	int fd = openers[_i]();
 	client_send(fd, "x\n", 2);
 	read_stamp(fd);
 	manager_end(&server);
@@ -226,7 +226,7 @@ START_TEST(a_restart_changes_the_source)
 }
 END_TEST
 
-/* The room for the time is none for descriptors. */
+/* The kernel has no space for them beside the time of arrival. */
 START_TEST(descriptors_of_a_unix_client_are_not_taken)
 {
 	int fd = _i == 0 ? open_datagram() : open_record();
@@ -252,13 +252,12 @@ arrival_suite(void)
 	tcase_set_timeout(tests, 120);
 	tcase_add_checked_fixture(tests, scratch_enter, scratch_leave);
 	tcase_add_checked_fixture(tests, start, stop);
-	tcase_add_loop_test(tests, a_stalled_server_tells_when_data_arrived, 0,
-	    TIMED_COUNT);
-	tcase_add_test(tests, the_first_data_of_a_connection_is_timed);
-	tcase_add_test(tests, a_unix_stream_has_the_clock);
-	tcase_add_loop_test(tests, a_reload_changes_the_source, 0, TIMED_COUNT);
-	tcase_add_loop_test(tests, a_restart_changes_the_source, 0,
-	    TIMED_COUNT);
+	tcase_add_loop_test(tests, a_paused_server_tells_when_data_arrived, 0,
+	    OPENERS);
+	tcase_add_test(tests, the_first_data_of_a_connection_has_its_arrival);
+	tcase_add_test(tests, a_unix_stream_uses_the_clock);
+	tcase_add_loop_test(tests, a_reload_changes_the_source, 0, OPENERS);
+	tcase_add_loop_test(tests, a_restart_changes_the_source, 0, OPENERS);
 	tcase_add_loop_test(tests, descriptors_of_a_unix_client_are_not_taken,
 	    0, 2);
 	suite_add_tcase(suite, tests);

@@ -73,7 +73,7 @@ START_TEST(an_empty_datagram_gets_a_bare_stamp)
 }
 END_TEST
 
-/* The next datagram is answered; the one too large never is. */
+/* The next datagram is answered. */
 START_TEST(an_oversize_datagram_is_dropped_and_counted)
 {
 	static char data[65507];
@@ -94,7 +94,7 @@ START_TEST(an_oversize_datagram_is_dropped_and_counted)
 }
 END_TEST
 
-START_TEST(a_burst_is_answered_in_order)
+START_TEST(datagrams_are_answered_in_order)
 {
 	int fd = client_udp(any_port);
 	char text[16];
@@ -110,7 +110,7 @@ START_TEST(a_burst_is_answered_in_order)
 		}
 	}
 	ck_assert_uint_eq(daemon_counter(&server, "udp_messages_in"), 2000);
-	/* Counted a moment after the last reply. */
+	/* The server counts replies after it has sent them. */
 	daemon_await_counter(&server, "udp_messages_out", 2000);
 	daemon_await_counter(&server, "udp_bytes_out",
 	    daemon_counter(&server, "udp_bytes_in") + 2000 * STAMP_LEN);
@@ -143,7 +143,7 @@ udp_from(int port)
 START_TEST(a_reserved_port_is_not_answered)
 {
 	if (geteuid() != 0) {
-		puts("skipped: no reserved ports for this user");
+		puts("skipped: this user may not bind reserved ports");
 		return;
 	}
 	for (int port = 1; port < 1024; port += 340) {
@@ -157,7 +157,7 @@ START_TEST(a_reserved_port_is_not_answered)
 }
 END_TEST
 
-/* Port 0 can only be forged: a raw socket does. */
+/* Only a raw socket can send from port 0. */
 START_TEST(port_zero_is_not_answered)
 {
 	struct sockaddr_in to = {
@@ -168,7 +168,7 @@ START_TEST(port_zero_is_not_answered)
 	int fd = socket(AF_INET, SOCK_RAW, IPPROTO_UDP);
 
 	if (fd == -1 && errno == EPERM) {
-		puts("skipped: no raw socket for this user");
+		puts("skipped: this user may not open a raw socket");
 		return;
 	}
 	ck_assert_int_eq(sendto(fd, packet, sizeof(packet), 0,
@@ -179,7 +179,7 @@ START_TEST(port_zero_is_not_answered)
 }
 END_TEST
 
-/* Its own port is one of all that it serves, on whatever address. */
+/* The port of any of its sockets, at any address. */
 START_TEST(own_ports_are_not_answered)
 {
 	struct sockaddr_in from = {
@@ -217,7 +217,7 @@ START_TEST(an_unnamed_unix_client_is_counted)
 }
 END_TEST
 
-/* They would be the server's to close. */
+/* The server would have to close them. */
 START_TEST(descriptors_of_a_unix_client_are_not_taken)
 {
 	int fd = client_unix("dgram", SOCK_DGRAM);
@@ -235,9 +235,8 @@ START_TEST(descriptors_of_a_unix_client_are_not_taken)
 END_TEST
 
 /*
- * Unread replies fill the send buffer of the server's socket: that costs
- * replies, but neither the server nor anyone else for longer than the client
- * lives.
+ * Unread replies fill the send buffer of the server's socket: replies to Unix
+ * clients are dropped until this client ends, and nothing else happens.
  */
 START_TEST(a_unix_client_that_never_reads_costs_replies)
 {
@@ -255,8 +254,8 @@ START_TEST(a_unix_client_that_never_reads_costs_replies)
 }
 END_TEST
 
-/* A client that waits for its answer at 127.0.0.2 hears nothing else. */
-START_TEST(the_reply_comes_from_the_address_that_was_asked)
+/* A client that is connected to 127.0.0.2 receives from no other address. */
+START_TEST(the_reply_is_sent_from_the_address_of_the_request)
 {
 	struct sockaddr_in to = {
 		.sin_family = AF_INET,
@@ -283,14 +282,15 @@ datagram_suite(void)
 	tcase_add_test(tests, ipv4_ipv6_and_unix);
 	tcase_add_test(tests, an_empty_datagram_gets_a_bare_stamp);
 	tcase_add_test(tests, an_oversize_datagram_is_dropped_and_counted);
-	tcase_add_test(tests, a_burst_is_answered_in_order);
+	tcase_add_test(tests, datagrams_are_answered_in_order);
 	tcase_add_test(tests, a_reserved_port_is_not_answered);
 	tcase_add_test(tests, port_zero_is_not_answered);
 	tcase_add_test(tests, own_ports_are_not_answered);
 	tcase_add_test(tests, an_unnamed_unix_client_is_counted);
 	tcase_add_test(tests, descriptors_of_a_unix_client_are_not_taken);
 	tcase_add_test(tests, a_unix_client_that_never_reads_costs_replies);
-	tcase_add_test(tests, the_reply_comes_from_the_address_that_was_asked);
+	tcase_add_test(tests,
+	    the_reply_is_sent_from_the_address_of_the_request);
 	suite_add_tcase(suite, tests);
 	return suite;
 }

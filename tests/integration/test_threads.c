@@ -16,7 +16,7 @@
 #include "suites.h"
 
 #define THREADS_MAX 16
-#define CLIENTS 60 /* by chance, none of three threads is without any */
+#define CLIENTS 60 /* so many that each of three threads gets some */
 #define UDP(threads)                                                           \
 	"{ protocol = \"udp\"; address = \"127.0.0.1\"; port = 0;"             \
 	" max_datagram = 8000; threads = " threads "; }"
@@ -57,7 +57,7 @@ count_waits(const char *task)
 	return is_udp ? count : -1;
 }
 
-/* How many threads serve datagrams, and what each has for count_waits. */
+/* The number of threads that serve datagrams, and count_waits of each. */
 static int
 list_threads(long waits[THREADS_MAX])
 {
@@ -77,7 +77,7 @@ list_threads(long waits[THREADS_MAX])
 	return count;
 }
 
-/* A thread may have its name a little after it runs. */
+/* A thread sets its name after it has started. */
 static void
 await_threads(int count)
 {
@@ -115,7 +115,7 @@ expect_all(void)
 		client_expect_datagram(clients[i], message, message_len);
 }
 
-/* Until each of the threads has had something to do. */
+/* Sends until each of the threads has answered something. */
 static void
 keep_all_busy(int count)
 {
@@ -134,7 +134,7 @@ keep_all_busy(int count)
 	} while (busy < count);
 }
 
-/* 0 where another process could share the server's port, else errno. */
+/* 0 if another socket can share the server's port, else errno. */
 static int
 try_to_share(void)
 {
@@ -157,7 +157,7 @@ START_TEST(threads_share_the_clients)
 	start(LISTENERS(UDP("3")));
 	await_threads(3);
 	ck_assert_ptr_nonnull(strstr(server.log, ", 3 threads\n"));
-	/* One line for all. */
+	/* One line for all threads. */
 	const char *line = strstr(server.log, "listening on");
 	ck_assert_ptr_null(strstr(line + 1, "listening on"));
 	open_clients();
@@ -184,7 +184,7 @@ START_TEST(one_thread_has_the_port_to_itself)
 }
 END_TEST
 
-START_TEST(threads_start_on_no_one_elses_port)
+START_TEST(threads_do_not_share_the_port_of_others)
 {
 	struct sockaddr_in address = {
 		.sin_family = AF_INET,
@@ -204,7 +204,7 @@ START_TEST(threads_start_on_no_one_elses_port)
 	    ntohs(address.sin_port));
 	scratch_write("conf", config);
 	ck_assert_int_eq(daemon_run(&server, arguments), 69);
-	/* Once for all three. */
+	/* One line for all three. */
 	const char *line = strstr(server.log, "Address already in use");
 	ck_assert_ptr_nonnull(line);
 	ck_assert_ptr_null(strstr(line + 1, "Address already in use"));
@@ -213,8 +213,8 @@ START_TEST(threads_start_on_no_one_elses_port)
 }
 END_TEST
 
-/* What waits for a thread that goes is answered. */
-START_TEST(a_reload_changes_their_number)
+/* What waits for a thread that ends is answered. */
+START_TEST(a_reload_changes_the_number_of_threads)
 {
 	static const char *const configs[] = {
 		LISTENERS(UDP("3")),
@@ -244,7 +244,7 @@ START_TEST(a_reload_changes_their_number)
 	keep_all_busy(3);
 	ck_assert_ptr_nonnull(
 	    strstr(server.log, ": threads = 3 from now on\n"));
-	/* Counted a moment after the last reply. */
+	/* The server counts replies after it has sent them. */
 	daemon_await_counter(&server, "udp_messages_out",
 	    daemon_counter(&server, "udp_messages_in"));
 	ck_assert_uint_ge(daemon_counter(&server, "udp_messages_in"),
@@ -254,7 +254,7 @@ START_TEST(a_reload_changes_their_number)
 }
 END_TEST
 
-START_TEST(a_refused_reload_leaves_them)
+START_TEST(a_failed_reload_keeps_the_threads)
 {
 	start(LISTENERS(UDP("1")));
 	open_clients();
@@ -271,7 +271,7 @@ START_TEST(a_refused_reload_leaves_them)
 }
 END_TEST
 
-START_TEST(a_removed_listener_takes_all_of_them_along)
+START_TEST(a_removed_listener_ends_all_its_threads)
 {
 	start(LISTENERS(UDP("3") ", { protocol = \"tcp\"; port = 0; }"));
 	daemon_reload(&server, LISTENERS("{ protocol = \"tcp\"; port = 0; }"),
@@ -284,8 +284,8 @@ START_TEST(a_removed_listener_takes_all_of_them_along)
 }
 END_TEST
 
-/* Though meanwhile fewer or more are wanted. */
-START_TEST(they_live_through_a_restart)
+/* The new configuration may ask for fewer or more. */
+START_TEST(threads_continue_after_a_restart)
 {
 	static const char *const later[] = {
 		LISTENERS(UDP("3")),
@@ -294,7 +294,7 @@ START_TEST(they_live_through_a_restart)
 	};
 	static const int numbers[] = { 3, 1, 4 };
 
-	/* More than is allowed where nothing is configured. */
+	/* More than the default max_datagram. */
 	message_len = sizeof(message);
 	manager_open(20);
 	manager_start(&server, LISTENERS(UDP("3")));
@@ -316,14 +316,14 @@ START_TEST(they_live_through_a_restart)
 }
 END_TEST
 
-/* Though the manager has its socket for a while longer. */
-START_TEST(one_that_goes_gets_nothing_more)
+/* Even while the manager still has its socket. */
+START_TEST(an_ended_thread_gets_nothing_more)
 {
 	manager_open(20);
 	manager_start(&server, LISTENERS(UDP("3")));
 	port = daemon_port(&server, "udp 127.0.0.1");
 	manager_await_kept(".listener", 3);
-	/* The third, at a port of the kernel's choice. */
+	/* The socket of the third thread. */
 	int kept = manager_fd(".listener-9-");
 	daemon_reload(&server, LISTENERS(UDP("2")), "reloaded");
 	open_clients();
@@ -335,8 +335,8 @@ START_TEST(one_that_goes_gets_nothing_more)
 }
 END_TEST
 
-/* Whoever passes sockets decides how many there are. */
-START_TEST(a_passed_one_has_one)
+/* A socket unit decides how many sockets there are. */
+START_TEST(a_passed_socket_has_one_thread)
 {
 	struct sockaddr_in address = {
 		.sin_family = AF_INET,
@@ -379,13 +379,13 @@ threads_suite(void)
 	tcase_add_checked_fixture(tests, scratch_enter, scratch_leave);
 	tcase_add_test(tests, threads_share_the_clients);
 	tcase_add_test(tests, one_thread_has_the_port_to_itself);
-	tcase_add_test(tests, threads_start_on_no_one_elses_port);
-	tcase_add_test(tests, a_reload_changes_their_number);
-	tcase_add_test(tests, a_refused_reload_leaves_them);
-	tcase_add_test(tests, a_removed_listener_takes_all_of_them_along);
-	tcase_add_loop_test(tests, they_live_through_a_restart, 0, 3);
-	tcase_add_test(tests, one_that_goes_gets_nothing_more);
-	tcase_add_test(tests, a_passed_one_has_one);
+	tcase_add_test(tests, threads_do_not_share_the_port_of_others);
+	tcase_add_test(tests, a_reload_changes_the_number_of_threads);
+	tcase_add_test(tests, a_failed_reload_keeps_the_threads);
+	tcase_add_test(tests, a_removed_listener_ends_all_its_threads);
+	tcase_add_loop_test(tests, threads_continue_after_a_restart, 0, 3);
+	tcase_add_test(tests, an_ended_thread_gets_nothing_more);
+	tcase_add_test(tests, a_passed_socket_has_one_thread);
 	suite_add_tcase(suite, tests);
 	return suite;
 }

@@ -13,7 +13,7 @@
 #include "harness/scratch.h"
 #include "suites.h"
 
-#define BURST_MAX 65507
+#define BYTES_MAX 65507
 
 static struct daemon server;
 static int port;
@@ -32,9 +32,9 @@ stop(void)
 	daemon_stop(&server);
 }
 
-/* -1 where the kernel takes none so large. */
+/* -1 if the kernel does not take so many segments. */
 static int
-send_burst(int fd, const char *data, size_t len, size_t segment_len)
+send_segments(int fd, const char *data, size_t len, size_t segment_len)
 {
 	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(uint16_t))] = {
 		0,
@@ -59,7 +59,7 @@ send_burst(int fd, const char *data, size_t len, size_t segment_len)
 	return -1;
 }
 
-/* What waits, one datagram or more; *segment_len: of each but the last. */
+/* Receives one datagram, or several of *segment_len bytes that came as one. */
 static size_t
 receive(int fd, char *data, size_t size, size_t *segment_len)
 {
@@ -82,9 +82,9 @@ receive(int fd, char *data, size_t size, size_t *segment_len)
 	return (size_t)n;
 }
 
-/* The replies to data as datagrams of so many bytes; in how many receives. */
+/* Expects a reply to each segment of data.  The number of receives it took. */
 static int
-expect_burst(int fd, const char *data, size_t len, size_t segment_len)
+expect_segments(int fd, const char *data, size_t len, size_t segment_len)
 {
 	static char replies[65536];
 	size_t at = 0, reply_len;
@@ -108,7 +108,7 @@ expect_burst(int fd, const char *data, size_t len, size_t segment_len)
 static const char *
 random_bytes(size_t len)
 {
-	static char bytes[BURST_MAX];
+	static char bytes[BYTES_MAX];
 
 	for (size_t i = 0; i < len; i++)
 		bytes[i] = (char)rand();
@@ -116,7 +116,7 @@ random_bytes(size_t len)
 }
 
 static void
-take_bursts(int fd)
+receive_joined(int fd)
 {
 	int on = 1;
 
@@ -130,7 +130,7 @@ open_client(int number)
 	int fd = number & 1 ? client_udp6(port) : client_udp(port);
 
 	if (number & 2)
-		take_bursts(fd);
+		receive_joined(fd);
 	return fd;
 }
 
@@ -140,13 +140,13 @@ talk(int fd, size_t count, size_t segment_len, size_t last_len)
 	size_t len = (count - 1) * segment_len + last_len;
 	const char *data = random_bytes(len);
 
-	if (send_burst(fd, data, len, segment_len) == 0)
-		expect_burst(fd, data, len, segment_len);
+	if (send_segments(fd, data, len, segment_len) == 0)
+		expect_segments(fd, data, len, segment_len);
 	else
 		ck_assert_uint_gt(count, 64);
 }
 
-START_TEST(each_datagram_of_a_burst_is_answered)
+START_TEST(each_segment_is_answered)
 {
 	int fd = open_client(_i);
 
@@ -156,68 +156,68 @@ START_TEST(each_datagram_of_a_burst_is_answered)
 	talk(fd, 64, 1, 1);
 	talk(fd, 5, 64, 63);
 	talk(fd, 46, 1400, 1400);
-	/* With its stamps it has more bytes than can be sent at once. */
+	/* The replies have more bytes than the kernel takes at once. */
 	talk(fd, 64, 1000, 1);
 	talk(fd, 64, 1023, 1023);
 	close(fd);
 }
 END_TEST
 
-START_TEST(a_burst_goes_as_it_came)
+START_TEST(replies_are_segments_too)
 {
 	int fd = client_udp(port);
 	const char *data = random_bytes(640);
 
-	take_bursts(fd);
-	ck_assert_int_eq(send_burst(fd, data, 640, 10), 0);
-	ck_assert_int_eq(expect_burst(fd, data, 640, 10), 1);
+	receive_joined(fd);
+	ck_assert_int_eq(send_segments(fd, data, 640, 10), 0);
+	ck_assert_int_eq(expect_segments(fd, data, 640, 10), 1);
 	ck_assert_uint_eq(daemon_counter(&server, "udp_messages_in"), 64);
 	ck_assert_uint_eq(daemon_counter(&server, "udp_bytes_in"), 640);
-	/* Counted a moment after they are there. */
+	/* The server counts replies after it has sent them. */
 	daemon_await_counter(&server, "udp_messages_out", 64);
 	daemon_await_counter(&server, "udp_bytes_out", 640 + 64 * STAMP_LEN);
 	close(fd);
 }
 END_TEST
 
-/* Of datagrams that are too large the last may be small enough. */
-START_TEST(oversize_ones_are_dropped_each)
+/* The last segment may be shorter than the limit. */
+START_TEST(oversize_segments_are_dropped_and_counted)
 {
 	int fd = open_client(_i);
 	const char *data = random_bytes(4204);
 
-	ck_assert_int_eq(send_burst(fd, data, 4204, 1401), 0);
-	expect_burst(fd, data + 4203, 1, 1401);
-	ck_assert_int_eq(send_burst(fd, data, 4203, 1401), 0);
+	ck_assert_int_eq(send_segments(fd, data, 4204, 1401), 0);
+	expect_segments(fd, data + 4203, 1, 1401);
+	ck_assert_int_eq(send_segments(fd, data, 4203, 1401), 0);
 	talk(fd, 2, 1400, 1400);
 	ck_assert_uint_eq(daemon_counter(&server, "dropped_oversize"), 6);
-	ck_assert_int_eq(send_burst(fd, data, 1, 65507), 0);
-	expect_burst(fd, data, 1, 1);
+	ck_assert_int_eq(send_segments(fd, data, 1, 65507), 0);
+	expect_segments(fd, data, 1, 1);
 	close(fd);
 }
 END_TEST
 
 START_TEST(clients_of_both_kinds_at_once)
 {
-	int burst = open_client(2), single = client_udp(port);
+	int joined = open_client(2), single = client_udp(port);
 	const char *data = random_bytes(3200);
 
 	for (int round = 0; round < 100; round++) {
-		ck_assert_int_eq(send_burst(burst, data, 3200, 100), 0);
+		ck_assert_int_eq(send_segments(joined, data, 3200, 100), 0);
 		client_send(single, "one", 3);
-		ck_assert_int_eq(send_burst(burst, data, 320, 10), 0);
+		ck_assert_int_eq(send_segments(joined, data, 320, 10), 0);
 		client_send(single, "two", 3);
-		expect_burst(burst, data, 3200, 100);
-		expect_burst(burst, data, 320, 10);
+		expect_segments(joined, data, 3200, 100);
+		expect_segments(joined, data, 320, 10);
 		client_expect_datagram(single, "one", 3);
 		client_expect_datagram(single, "two", 3);
 	}
-	close(burst);
+	close(joined);
 	close(single);
 }
 END_TEST
 
-START_TEST(the_reply_comes_from_the_address_that_was_asked)
+START_TEST(the_reply_is_sent_from_the_address_of_the_request)
 {
 	struct sockaddr_in to = {
 		.sin_family = AF_INET,
@@ -232,14 +232,14 @@ START_TEST(the_reply_comes_from_the_address_that_was_asked)
 }
 END_TEST
 
-/* A reply that fits no packet of the route can't be one of a burst. */
-START_TEST(replies_that_fragment_go_singly)
+/* A reply that is longer than the packets of the route can't be a segment. */
+START_TEST(replies_that_fragment_are_sent_singly)
 {
 	struct daemon other;
 
 	if (unshare(CLONE_NEWNET) == -1) {
 		ck_assert_int_eq(errno, EPERM);
-		puts("skipped: no network of its own for this user");
+		puts("skipped: this user may not create a network namespace");
 		return;
 	}
 	ck_assert_int_eq(system("ip link set lo mtu 1500 up"), 0);
@@ -256,7 +256,7 @@ START_TEST(replies_that_fragment_go_singly)
 }
 END_TEST
 
-/* A source's allowance is of datagrams, however they come. */
+/* The limit is of datagrams, joined or not. */
 START_TEST(the_rate_limit_counts_datagrams)
 {
 	struct daemon other;
@@ -267,7 +267,7 @@ START_TEST(the_rate_limit_counts_datagrams)
 
 	if (unshare(CLONE_NEWNET) == -1) {
 		ck_assert_int_eq(errno, EPERM);
-		puts("skipped: no network of its own for this user");
+		puts("skipped: this user may not create a network namespace");
 		return;
 	}
 	ck_assert_int_eq(
@@ -280,14 +280,15 @@ START_TEST(the_rate_limit_counts_datagrams)
 	to.sin_addr.s_addr = htonl(0x0a630001);
 	ck_assert_int_eq(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
 	for (int i = 0; i < 10; i++)
-		ck_assert_int_eq(send_burst(fd, random_bytes(640), 640, 10), 0);
+		ck_assert_int_eq(send_segments(fd, random_bytes(640), 640, 10),
+		    0);
 	daemon_await_counter(&other, "udp_messages_in", 640);
 	unsigned long long dropped, answered;
 	do {
 		dropped = daemon_counter(&other, "dropped_rate");
 		answered = daemon_counter(&other, "udp_messages_out");
 	} while (dropped + answered != 640);
-	/* All but ten, one of 16 of the others, and one a second. */
+	/* Answered: ten at once, one of 16 of the others, one a second. */
 	ck_assert_uint_gt(dropped, 400);
 	ck_assert_uint_le(dropped, 630);
 	close(fd);
@@ -296,20 +297,22 @@ START_TEST(the_rate_limit_counts_datagrams)
 END_TEST
 
 Suite *
-burst_suite(void)
+segments_suite(void)
 {
-	Suite *suite = suite_create("burst");
+	Suite *suite = suite_create("segments");
 	TCase *tests = tcase_create("all");
 
 	tcase_set_timeout(tests, 120);
 	tcase_add_checked_fixture(tests, scratch_enter, scratch_leave);
 	tcase_add_checked_fixture(tests, start, stop);
-	tcase_add_loop_test(tests, each_datagram_of_a_burst_is_answered, 0, 4);
-	tcase_add_test(tests, a_burst_goes_as_it_came);
-	tcase_add_loop_test(tests, oversize_ones_are_dropped_each, 0, 4);
+	tcase_add_loop_test(tests, each_segment_is_answered, 0, 4);
+	tcase_add_test(tests, replies_are_segments_too);
+	tcase_add_loop_test(tests, oversize_segments_are_dropped_and_counted, 0,
+	    4);
 	tcase_add_test(tests, clients_of_both_kinds_at_once);
-	tcase_add_test(tests, the_reply_comes_from_the_address_that_was_asked);
-	tcase_add_test(tests, replies_that_fragment_go_singly);
+	tcase_add_test(tests,
+	    the_reply_is_sent_from_the_address_of_the_request);
+	tcase_add_test(tests, replies_that_fragment_are_sent_singly);
 	tcase_add_test(tests, the_rate_limit_counts_datagrams);
 	suite_add_tcase(suite, tests);
 	return suite;

@@ -37,7 +37,7 @@ stop(void)
 	daemon_stop(&server);
 }
 
-/* Of the scratch folder. */
+/* The address of a socket in the scratch folder. */
 static struct sockaddr_un
 path_of(const char *name)
 {
@@ -81,7 +81,7 @@ assert_not_answered(int victim)
 	ck_assert_int_eq(recv(victim, &byte, 1, MSG_DONTWAIT), -1);
 }
 
-/* Several at once, for the server to take in together. */
+/* Several datagrams that the server receives by one call. */
 START_TEST(clients_with_a_path_are_answered)
 {
 	char longest[sizeof(((struct sockaddr_un *)0)->sun_path)];
@@ -101,7 +101,7 @@ START_TEST(clients_with_a_path_are_answered)
 	for (int i = 0; i < 8; i++)
 		client_expect_datagram(fds[i / 2 % 2], "hello", 5);
 	daemon_await_counter(&server, "unix-dgram_messages_out", 8);
-	/* Let go of a moment after the replies. */
+	/* The server closes them after it has sent the replies. */
 	while (daemon_open_files(&server) != before)
 		;
 	close(fds[0]);
@@ -109,7 +109,7 @@ START_TEST(clients_with_a_path_are_answered)
 }
 END_TEST
 
-/* It would be looked up in the folder of the server. */
+/* The server would look it up in its own working directory. */
 START_TEST(a_relative_name_is_not_answered)
 {
 	struct sockaddr_un address = { AF_UNIX, "client" };
@@ -135,7 +135,7 @@ START_TEST(a_link_is_not_followed)
 }
 END_TEST
 
-/* Its name is that of a socket of its own until a folder is replaced. */
+/* Binds a socket, then replaces its folder by a link to the victim's. */
 static void
 attack(void)
 {
@@ -157,7 +157,7 @@ START_TEST(the_socket_of_another_user_is_not_answered)
 	int victim, status;
 
 	if (geteuid() != 0) {
-		puts("skipped: no other user for this user");
+		puts("skipped: this user may not become another");
 		return;
 	}
 	victim = bound_at(&theirs);
@@ -177,7 +177,7 @@ END_TEST
 Suite *
 unix_peer_suite(void)
 {
-	Suite *suite = suite_create("mailbox");
+	Suite *suite = suite_create("unix_peer");
 	TCase *tests = tcase_create("all");
 
 	tcase_set_timeout(tests, 120);
