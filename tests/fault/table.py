@@ -91,7 +91,6 @@ CALLS = {
                         " ENOMEM EPROTONOSUPPORT"},
     "socketpair": {NOTHING: "EAFNOSUPPORT EFAULT EMFILE ENFILE EOPNOTSUPP"
                             " EPROTONOSUPPORT"},
-    "tgkill": {NOTHING: "EAGAIN EINVAL EPERM ESRCH"},
     "unlink": {NOTHING: FILES + " EBUSY EFAULT EIO EISDIR EPERM EROFS"},
     "write of a file": {NOTHING: WRITE},
     "write of the log": {NOTHING: WRITE},
