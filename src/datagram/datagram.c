@@ -206,8 +206,7 @@ judge(struct datagram_thread *thread, struct request *request, size_t len)
 static bool
 is_answered(struct datagram_thread *thread, struct request *request, size_t len)
 {
-	struct log_about about = { .listener = protocol_name(
-				       thread->protocol) };
+	struct log_about about = { .peer = NULL };
 	char source[SOCKADDR_TEXT_MAX];
 
 	/* Before judging, which replaces the address of a Unix client. */
@@ -300,9 +299,9 @@ answer_all(struct datagram_thread *thread, int received)
 	prepare(thread, received);
 }
 
-/* Waits for the main thread, and for a datagram too unless it is a pause. */
+/* Waits for the main thread or a datagram. */
 static void
-wait_for_work(struct datagram_thread *thread, bool is_pause)
+wait_for_work(struct datagram_thread *thread)
 {
 	struct pollfd fds[] = {
 		{ .fd = thread->wake_fd, .events = POLLIN },
@@ -310,7 +309,7 @@ wait_for_work(struct datagram_thread *thread, bool is_pause)
 	};
 	eventfd_t count;
 
-	poll(fds, is_pause ? 1 : 2, is_pause ? ERROR_PAUSE_MS : -1);
+	poll(fds, 2, -1);
 	if (fds[0].revents != 0)
 		eventfd_read(thread->wake_fd, &count);
 }
@@ -318,6 +317,7 @@ wait_for_work(struct datagram_thread *thread, bool is_pause)
 static void
 note_error(struct datagram_thread *thread, int problem)
 {
+	struct pollfd wake = { .fd = thread->wake_fd, .events = POLLIN };
 	uint64_t now_ms = clock_ms();
 
 	counters_add(&thread->counters, COUNTER_RECEIVE_ERRORS, 1);
@@ -327,8 +327,9 @@ note_error(struct datagram_thread *thread, int problem)
 		log_warning("%s: receive: %s", protocol_name(thread->protocol),
 		    strerror(problem));
 	}
+	/* A pause, which the main thread ends; wait_for_work reads wake_fd. */
 	if (thread->errors_in_a_row++ > 0)
-		wait_for_work(thread, true);
+		poll(&wake, 1, ERROR_PAUSE_MS);
 }
 
 /*
@@ -369,7 +370,7 @@ run(void *arg)
 	 * less than a recvmmsg(2) that fails and poll(2) after it. */
 	while (!thread->stop)
 		if (answer_batch(thread) <= 1)
-			wait_for_work(thread, false);
+			wait_for_work(thread);
 	/* Drain. */
 	thread->errors_in_a_row = 0;
 	for (int i = 0; i < DRAIN_BATCHES_MAX; i++)

@@ -159,6 +159,14 @@ START_TEST(a_stop_never_hangs)
 }
 END_TEST
 
+static void
+await_receive_errors(const struct datagram_thread *other, uint64_t count)
+{
+	while (counters_get(datagram_counters(other), COUNTER_RECEIVE_ERRORS) <
+	       count)
+		;
+}
+
 START_TEST(a_failing_receive_does_not_end_the_thread)
 {
 	struct datagram_settings settings = settings_of("ctime", 10);
@@ -168,14 +176,32 @@ START_TEST(a_failing_receive_does_not_end_the_thread)
 	struct datagram_thread *other = datagram_start(1, fd, PROTOCOL_UDP,
 	    &settings);
 	ck_assert_ptr_nonnull(other);
-	while (
-	    counters_get(datagram_counters(other), COUNTER_RECEIVE_ERRORS) < 3)
-		;
+	await_receive_errors(other, 3);
 	datagram_ping(other);
 	while (!datagram_is_responsive(other))
 		;
 	datagram_stop(other, &counters);
 	close(fd);
+}
+END_TEST
+
+/* After the second error in a row the thread pauses. */
+START_TEST(a_stop_in_a_pause_is_not_lost)
+{
+	struct datagram_settings settings = settings_of("ctime", 10);
+	int ends[2];
+
+	/* Neither a socket nor ever ready to be read. */
+	ck_assert_int_eq(pipe(ends), 0);
+	struct datagram_thread *other = datagram_start(1, ends[0], PROTOCOL_UDP,
+	    &settings);
+	ck_assert_ptr_nonnull(other);
+	await_receive_errors(other, 1);
+	datagram_ping(other);
+	await_receive_errors(other, 2);
+	datagram_stop(other, &counters);
+	close(ends[0]);
+	close(ends[1]);
 }
 END_TEST
 
@@ -250,6 +276,7 @@ datagram_suite(void)
 	tcase_add_test(tests, every_ping_is_answered);
 	tcase_add_test(tests, a_stop_never_hangs);
 	tcase_add_test(tests, a_failing_receive_does_not_end_the_thread);
+	tcase_add_test(tests, a_stop_in_a_pause_is_not_lost);
 	tcase_add_test(tests, a_failing_receive_at_a_stop_loses_nothing);
 	tcase_add_test(tests, no_queued_errors_stay);
 	suite_add_tcase(suite, tests);
