@@ -43,8 +43,8 @@ struct listener {
 	bool passed;   /* the service manager's own, and ours only to use */
 	bool stored;   /* the service manager keeps it over a restart */
 	char fd_name[CONFIG_FD_NAME_MAX]; /* what the manager calls it */
-	struct datagram_thread *udp; /* the thread that a datagram socket is lent to */
-	char name[LISTENER_NAME_MAX]; /* "tcp 127.0.0.1:21567" */
+	struct datagram_thread *udp;      /* serves a datagram socket */
+	char name[LISTENER_NAME_MAX];     /* "tcp 127.0.0.1:21567" */
 	char where[sizeof(((struct listener_config *)0)->where)];
 };
 TAILQ_HEAD(listener_list, listener);
