@@ -102,15 +102,18 @@ def pingpong(connections, size):
         files=connections)
 
 
-def churn():
+def churn(clients):
+    peers = []
+    if clients > 1:
+        peers = [memcached(), redis(), threaded(), socat_fork(),
+                 Candidate("xinetd daytime",
+                           server.xinetd("daytime", "stream"), DAYTIME)]
     return Workload(
-        "churn-64", "connection churn", "churn", ["--window", 32],
+        f"churn-{clients}", "connection churn", "churn",
+        ["--window", clients],
         [tcp(), limit("visit"),
          Candidate("bare hang-up", server.limit("visit", "hang-up")),
-         limit("echo"), memcached(), redis(),
-         threaded(), socat_fork(),
-         Candidate("xinetd daytime", server.xinetd("daytime", "stream"),
-                   DAYTIME)], "bare visit")
+         limit("echo"), *peers], "bare visit")
 
 
 def lines(size, streams):
@@ -165,7 +168,8 @@ def crowd():
 WORKLOADS = [
     *(pingpong(connections, size) for size in (64, 1024)
       for connections in (1, 64, 512, 10000)),
-    churn(),
+    churn(1),
+    churn(32),
     *(lines(size, streams) for streams in (1, 16) for size in (16, 64, 256)),
     *(datagrams(window) for window in (1, 16, 256)),
     bursts(),
