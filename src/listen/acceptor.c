@@ -1,6 +1,7 @@
 #include "listen/acceptor.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -11,7 +12,8 @@
 #include "net/sockopt.h"
 #include "stream/conn.h"
 
-#define BATCH 128 /* then signals and other listeners have their turn */
+#define BATCH_MAX 128 /* then signals and other listeners are served */
+#define PROBE_EVERY 16
 #define PAUSE_MS 100
 #define LOG_EVERY_MS 60000 /* clients cause these lines: they must not flood */
 
@@ -23,23 +25,19 @@ acceptor_is_paused(const struct acceptor *acceptor)
 	return acceptor->full || acceptor->resume_ms != 0;
 }
 
-static int
-watch(const struct acceptor *acceptor, struct listener *listener)
+int
+acceptor_add(struct acceptor *acceptor, struct listener *listener)
 {
 	struct epoll_event event = {
 		.events = EPOLLIN,
 		.data.ptr = listener,
 	};
-	int rc = epoll_ctl(acceptor->epoll_fd, EPOLL_CTL_ADD, listener->fd,
-	    &event);
 
-	return rc == -1 && errno != EEXIST ? -1 : 0;
-}
-
-int
-acceptor_add(struct acceptor *acceptor, struct listener *listener)
-{
-	return acceptor_is_paused(acceptor) ? 0 : watch(acceptor, listener);
+	if (acceptor_is_paused(acceptor) ||
+	    epoll_ctl(acceptor->epoll_fd, EPOLL_CTL_ADD, listener->fd,
+		&event) == 0)
+		return 0;
+	return errno == EEXIST ? 0 : -1;
 }
 
 void
@@ -49,8 +47,8 @@ acceptor_remove(struct acceptor *acceptor, struct listener *listener)
 }
 
 /*
- * A listener that no one accepts from would be reported again and again; one
- * that is shut down even when no event is asked for.
+ * In a pause epoll would report a listener again and again; one that is shut
+ * down even when it watches for no event.
  */
 static void
 unwatch_all(struct acceptor *acceptor)
@@ -63,108 +61,97 @@ unwatch_all(struct acceptor *acceptor)
 }
 
 static void
-go_on(struct acceptor *acceptor)
+begin_pause(struct acceptor *acceptor, uint64_t *logged_ms, const char *reason)
 {
-	struct listener *listener;
+	uint64_t now_ms = clock_ms();
 
-	if (acceptor_is_paused(acceptor))
-		return;
-	TAILQ_FOREACH (listener, acceptor->listeners, link)
-		if (!protocol_is_datagram(listener->protocol) &&
-		    watch(acceptor, listener) == -1) {
-			/* Memory is short: the whole once more, later. */
-			unwatch_all(acceptor);
-			acceptor->resume_ms = clock_ms() + PAUSE_MS;
-			return;
-		}
-}
-
-static bool
-may_log(uint64_t *logged_ms, uint64_t now_ms)
-{
+	counters_add(acceptor->counters, COUNTER_ACCEPT_PAUSES, 1);
+	unwatch_all(acceptor);
 	if (*logged_ms != 0 && now_ms - *logged_ms < LOG_EVERY_MS)
-		return false;
+		return;
 	*logged_ms = now_ms;
-	return true;
+	log_about(LOG_WARNING, &paused, "%s", reason);
 }
 
 static void
 pause_full(struct acceptor *acceptor)
 {
+	char reason[128];
+
 	acceptor->full = true;
-	counters_add(acceptor->counters, COUNTER_ACCEPT_PAUSES, 1);
-	unwatch_all(acceptor);
-	if (may_log(&acceptor->full_logged_ms, clock_ms()))
-		log_about(LOG_WARNING, &paused,
-		    "max_connections (%d) are open: new clients "
-		    "will wait until one closes",
-		    acceptor->pool->slots.max);
+	snprintf(reason, sizeof(reason),
+	    "max_connections (%d) are open: new clients will wait until one "
+	    "closes",
+	    acceptor->pool->max_connections);
+	begin_pause(acceptor, &acceptor->full_logged_ms, reason);
 }
 
 static void
 pause_short(struct acceptor *acceptor, int problem)
 {
-	uint64_t now_ms = clock_ms();
+	char reason[128];
 
-	acceptor->resume_ms = now_ms + PAUSE_MS;
-	counters_add(acceptor->counters, COUNTER_ACCEPT_PAUSES, 1);
-	unwatch_all(acceptor);
-	if (may_log(&acceptor->short_logged_ms, now_ms))
-		log_about(LOG_WARNING, &paused,
-		    "accept: %s: new clients wait, next try in %d ms",
-		    strerror(problem), PAUSE_MS);
+	acceptor->resume_ms = clock_ms() + PAUSE_MS;
+	acceptor->failures = 0;
+	snprintf(reason, sizeof(reason),
+	    "accept: %s: new clients wait, next try in %d ms",
+	    strerror(problem), PAUSE_MS);
+	begin_pause(acceptor, &acceptor->short_logged_ms, reason);
 }
 
-/* Errors of one connection, or of its way to us; see accept(2). */
+/* Ends the pause, unless there is another reason for it. */
+static void
+resume(struct acceptor *acceptor)
+{
+	struct listener *listener;
+
+	TAILQ_FOREACH (listener, acceptor->listeners, link)
+		if (!protocol_is_datagram(listener->protocol) &&
+		    acceptor_add(acceptor, listener) == -1) {
+			pause_short(acceptor, errno);
+			return;
+		}
+}
+
+/* Errors of one connection, or of the network it came by; see accept(2). */
 static bool
 concerns_client_alone(int problem)
 {
-	switch (problem) {
-	case EINTR:
-	case ECONNABORTED:
-	case EPERM:
-	case EPROTO:
-	case ENOPROTOOPT:
-	case ENETDOWN:
-	case ENETUNREACH:
-	case EHOSTDOWN:
-	case EHOSTUNREACH:
-	case ENONET:
-	case EOPNOTSUPP:
-	case ETIMEDOUT:
-		return true;
-	default:
-		return false;
-	}
-}
+	static const int problems[] = { EINTR, ECONNABORTED, EPERM, EPROTO,
+		ENOPROTOOPT, ENETDOWN, ENETUNREACH, EHOSTDOWN, EHOSTUNREACH,
+		ENONET, EOPNOTSUPP, ETIMEDOUT };
 
-/* Whether to try for another client at once; *more: whether one may wait. */
-static bool
-after_error(struct acceptor *acceptor, struct listener *listener, int problem,
-    bool *more)
-{
-	*more = true;
-	if (concerns_client_alone(problem)) {
-		if (problem != EINTR)
-			counters_add(acceptor->counters, COUNTER_ACCEPT_ERRORS,
-			    1);
-		return true;
-	}
-	/* The first to come are the first to be accepted. */
-	if (problem == EAGAIN)
-		listener->early = false;
-	/* EINVAL: a Unix listener that refuses has no one left. */
-	if (problem == EAGAIN || (problem == EINVAL && listener->refusing))
-		*more = false;
-	else
-		pause_short(acceptor, problem);
+	for (size_t i = 0; i < sizeof(problems) / sizeof(problems[0]); i++)
+		if (problem == problems[i])
+			return true;
 	return false;
 }
 
-static void
-take(struct acceptor *acceptor, const struct listener *listener, int fd)
+/* False when no client waits. */
+static bool
+handle_error(struct acceptor *acceptor, struct listener *listener, int problem)
 {
-	/* What the kernel refuses, the client is served without. */
+	/* A Unix listener that drains has EINVAL when its backlog is empty. */
+	if (problem == EAGAIN || (problem == EINVAL && listener->refusing)) {
+		listener->early = false;
+		return false;
+	}
+	if (!concerns_client_alone(problem)) {
+		pause_short(acceptor, problem);
+		return true;
+	}
+	if (problem != EINTR)
+		counters_add(acceptor->counters, COUNTER_ACCEPT_ERRORS, 1);
+	/* So many in a row do not concern one client: retry later. */
+	if (++acceptor->failures == BATCH_MAX)
+		pause_short(acceptor, problem);
+	return true;
+}
+
+static void
+dispatch(struct acceptor *acceptor, const struct listener *listener, int fd)
+{
+	/* A client is served even where the kernel refuses an option. */
 	if (listener->early || listener->protocol == PROTOCOL_UNIX)
 		sockopt_set_up_conn(fd, listener->protocol);
 	struct conn *conn = conn_new(fd, listener->protocol, listener->framing,
@@ -174,7 +161,6 @@ take(struct acceptor *acceptor, const struct listener *listener, int fd)
 	if (conn == NULL) {
 		counters_add(acceptor->counters, COUNTER_CLOSED_ERROR, 1);
 		close(fd);
-		slots_give(&acceptor->pool->slots);
 		return;
 	}
 	if (log_enabled(LOG_DEBUG))
@@ -182,41 +168,64 @@ take(struct acceptor *acceptor, const struct listener *listener, int fd)
 	worker_pool_dispatch(acceptor->pool, conn);
 }
 
+/* False when no client waits. */
+static bool
+accept_one(struct acceptor *acceptor, struct listener *listener)
+{
+	if (!worker_pool_has_room(acceptor->pool)) {
+		pause_full(acceptor);
+		return true;
+	}
+	int fd = accept4(listener->fd, NULL, NULL,
+	    SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd == -1)
+		return handle_error(acceptor, listener, errno);
+	acceptor->failures = 0;
+	dispatch(acceptor, listener, fd);
+	return true;
+}
+
+/*
+ * A try that finds no client costs nearly as much as an accept.  So a batch is
+ * as long as the backlog was last time, grows while that is longer, and while
+ * clients come singly only every 16th time tries for a second one.
+ */
+static void
+adapt_batch(struct acceptor *acceptor, int accepted, bool more)
+{
+	if (!more)
+		acceptor->batch = accepted;
+	else if (acceptor->batch > 1)
+		acceptor->batch *= 2;
+	else if (++acceptor->singles % PROBE_EVERY == 0)
+		acceptor->batch = 2;
+	if (acceptor->batch > BATCH_MAX)
+		acceptor->batch = BATCH_MAX;
+}
+
 bool
 acceptor_accept(struct acceptor *acceptor, struct listener *listener)
 {
-	bool more = true;
-	int problem = 0, problems = 0;
+	/* These two states end when the backlog is found empty. */
+	bool is_all = listener->refusing || listener->early;
+	int max = is_all ? BATCH_MAX : acceptor->batch, count = 0;
+	bool more;
 
-	for (int i = 0; i < BATCH && !acceptor_is_paused(acceptor); i++) {
-		if (!slots_take(&acceptor->pool->slots)) {
-			pause_full(acceptor);
-			break;
-		}
-		int fd = accept4(listener->fd, NULL, NULL,
-		    SOCK_NONBLOCK | SOCK_CLOEXEC);
-		if (fd != -1) {
-			take(acceptor, listener, fd);
-			continue;
-		}
-		problem = errno;
-		problems++;
-		slots_give(&acceptor->pool->slots);
-		if (!after_error(acceptor, listener, problem, &more))
-			break;
-	}
-	/* It is no client's own, then: another try would go the same way. */
-	if (problems == BATCH)
-		pause_short(acceptor, problem);
+	if (acceptor_is_paused(acceptor))
+		return true;
+	do
+		more = accept_one(acceptor, listener);
+	while (more && ++count < max && !acceptor_is_paused(acceptor));
+	adapt_batch(acceptor, count, more);
 	return more;
 }
 
 void
 acceptor_note_room(struct acceptor *acceptor)
 {
-	slots_clear_room(&acceptor->pool->slots);
+	worker_pool_note_room(acceptor->pool);
 	acceptor->full = false;
-	go_on(acceptor);
+	resume(acceptor);
 }
 
 void
@@ -225,7 +234,7 @@ acceptor_note_time(struct acceptor *acceptor, uint64_t now_ms)
 	if (acceptor->resume_ms == 0 || now_ms < acceptor->resume_ms)
 		return;
 	acceptor->resume_ms = 0;
-	go_on(acceptor);
+	resume(acceptor);
 }
 
 int

@@ -9,37 +9,40 @@
 #include "stream/worker_pool.h"
 
 /*
- * Accepts clients on all stream listeners and hands them to the pool; pauses
- * when no more fit.  The main thread, which also owns all that this points to.
+ * Accepts clients on all stream listeners and dispatches them to the workers;
+ * pauses when there is no room for more.  It belongs to the main thread, as all
+ * that it points to.
  */
 struct acceptor {
 	int epoll_fd; /* the main thread's; a listener's events carry it */
 	struct listener_list *listeners;
 	struct worker_pool *pool;
 	struct counters *counters;
-	bool full;          /* max_connections are open */
-	uint64_t resume_ms; /* 0, or when to go on after a shortage */
+	int batch;          /* clients to accept at once; 0: one */
+	unsigned singles;   /* batches of one */
+	int failures;       /* of accept, in a row */
+	bool full;          /* paused: max_connections are open */
+	uint64_t resume_ms; /* paused until then after a shortage; 0: not */
 	uint64_t full_logged_ms, short_logged_ms;
 };
 
-/* Begins to accept on listener; -1 with errno. */
+/* Watches listener; -1 with errno. */
 int acceptor_add(struct acceptor *acceptor, struct listener *listener);
 
-/* Accepts no more on listener, though its socket may stay open elsewhere. */
+/* Watches it no longer; its socket may stay open elsewhere. */
 void acceptor_remove(struct acceptor *acceptor, struct listener *listener);
 
 /*
- * Accepts some of the clients that wait at listener.  False when none is left.
+ * Accepts some of the clients that wait in the backlog.  False: it is empty;
+ * for a listener that drains a last call always says so.
  */
 bool acceptor_accept(struct acceptor *acceptor, struct listener *listener);
 
-/* A slot came free, or there may be more of them now. */
+/* To be called when the pool's room_fd is readable. */
 void acceptor_note_room(struct acceptor *acceptor);
 
-/* Goes on after a pause whose time is over. */
+/* Ends a pause whose time is over; due in acceptor_wait_ms, -1: never. */
 void acceptor_note_time(struct acceptor *acceptor, uint64_t now_ms);
-
-/* Until acceptor_note_time is to be called; -1 when it need not be. */
 int acceptor_wait_ms(const struct acceptor *acceptor, uint64_t now_ms);
 
 bool acceptor_is_paused(const struct acceptor *acceptor);

@@ -158,7 +158,7 @@ apply_config(struct server *server, struct config *config)
 		log_warning("workers: %d run until a restart",
 		    server->pool.count);
 	use_config(server, config);
-	slots_set_max(&server->pool.slots, fit_connections(server));
+	worker_pool_set_max(&server->pool, fit_connections(server));
 	int rc = listener_set_set(&server->roster, config);
 	rc |= worker_pool_set(&server->pool, config);
 	if (rc != 0)
@@ -297,7 +297,8 @@ another_can_start(const struct server *server)
 static void
 begin_restart(struct server *server)
 {
-	size_t places = handover_places((size_t)server->pool.slots.taken);
+	size_t places = handover_places(
+	    (size_t)worker_pool_open(&server->pool));
 
 	places += listener_set_stored(&server->roster);
 	if (fdstore_size() > 0 && !another_can_start(server)) {
@@ -396,8 +397,8 @@ start_pool(struct server *server)
 
 	if (worker_pool_start(pool, config, config->max_connections) == -1)
 		return -1;
-	if (watch(server, pool->slots.room_fd, &pool->slots) == -1 ||
-	    watch(server, pool->done_fd, pool) == -1)
+	if (watch(server, pool->shared.room_fd, &pool->shared) == -1 ||
+	    watch(server, pool->shared.done_fd, pool) == -1)
 		return -1;
 	return 0;
 }
@@ -410,7 +411,6 @@ serve_list(struct server *server, struct conn_list *list)
 
 	while ((conn = TAILQ_FIRST(list)) != NULL) {
 		TAILQ_REMOVE(list, conn, link);
-		slots_take_anyway(&server->pool.slots);
 		worker_pool_dispatch(&server->pool, conn);
 	}
 }
@@ -440,8 +440,7 @@ leave(struct server *server)
 	}
 	while ((conn = TAILQ_FIRST(&list)) != NULL) {
 		TAILQ_REMOVE(&list, conn, link);
-		conn_close(conn, &server->counters, COUNTER_CLOSED_ERROR,
-		    clock_ms());
+		conn_close(conn, &server->counters, CLOSE_ERROR, clock_ms());
 	}
 	return false;
 }
@@ -500,7 +499,7 @@ wait_and_handle(struct server *server)
 		void *source = events[i].data.ptr;
 		if (source == &server->signal_fd)
 			signalled = true;
-		else if (source == &server->pool.slots)
+		else if (source == &server->pool.shared)
 			acceptor_note_room(&server->roster.acceptor);
 		else if (source == &server->pool)
 			worker_pool_note_done(&server->pool);
@@ -630,11 +629,11 @@ server_run(struct config *config, const struct options *options)
 	}
 	if ((status = open_listeners(&server)) != 0)
 		goto out;
-	slots_set_max(&server.pool.slots, fit_connections(&server));
+	worker_pool_set_max(&server.pool, fit_connections(&server));
 	take_over(&server);
 	log_about(LOG_INFO, &(struct log_about){ .message_id = LOG_ID_START },
 	    "ready: %d workers, at most %d connections", server.pool.count,
-	    server.pool.slots.max);
+	    server.pool.max_connections);
 	watchdog_start(&server.pulse, &server.pool, &server.roster, clock_ms());
 	notify_ready();
 	while (server.phase != ENDED)

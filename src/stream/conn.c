@@ -1,3 +1,8 @@
+/*
+ * The way of a message: conn_ready calls conn_receive, which reads it;
+ * stamp_chunk or stamp_lines puts the stamps in; send_or_keep sends the reply
+ * and keeps what the client does not take; conn_flush sends that later.
+ */
 #include "stream/conn.h"
 
 #include <errno.h>
@@ -16,20 +21,42 @@
 #include "net/sockopt.h"
 
 /*
- * What is received at once.  With line framing the output grows by a stamp a
- * line, and whatever the client does not take, in and out together, must fit
- * in CONN_KEPT_MAX.
+ * The most that one receive takes.  With line framing the output is longer by a
+ * stamp a line, and the output and the input that is left over together must
+ * not exceed CONN_KEPT_MAX.
  */
 #define CHUNK_MAX (CONN_KEPT_MAX - STAMP_TEXT_MAX)
 #define LINES_MAX 40960
 
-/* What could not be sent: output, and input that has had no stamps yet. */
+struct piece {
+	const char *data;
+	size_t len;
+};
+
+/* Stamped output, and behind it input that has no stamps yet. */
+struct reply {
+	struct timespec arrived; /* the input */
+	uint64_t messages;       /* in out */
+	struct piece out, in;
+};
+
+/* A reply that the client has not taken yet. */
 struct conn_kept {
-	struct timespec arrived;
-	uint64_t messages; /* in the output */
-	size_t out_at, out_len, in_len;
-	int queued;   /* when last looked at: sent, but not taken */
-	char bytes[]; /* the output, then the input */
+	struct reply reply;
+	int queued;   /* sent, but not taken when last looked at */
+	char bytes[]; /* of out, then of in */
+};
+
+static const struct {
+	enum counter counter;
+	const char *text;
+} reasons[] = {
+	[CLOSE_CLIENT] = { COUNTER_CLOSED_CLIENT, "the client closed" },
+	[CLOSE_IDLE] = { COUNTER_CLOSED_IDLE, "idle" },
+	[CLOSE_SEND_TIMEOUT] = { COUNTER_CLOSED_SEND_TIMEOUT,
+	    "the client does not read" },
+	[CLOSE_ERROR] = { COUNTER_CLOSED_ERROR, "error" },
+	[CLOSE_STOP] = { COUNTER_CLOSED_STOP, "the server stops" },
 };
 
 struct conn *
@@ -40,15 +67,24 @@ conn_new(int fd, enum protocol protocol, enum framing framing, uint64_t now_ms)
 	if (conn == NULL)
 		return NULL;
 	conn->fd = fd;
-	conn->protocol = (uint8_t)protocol;
-	conn->framing = (uint8_t)framing;
+	conn->protocol = protocol;
+	conn->framing = framing;
 	conn->want = CONN_WANT_READ;
 	conn->line_start = true;
 	conn->opened_ms = conn->active_ms = now_ms;
 	return conn;
 }
 
-/* A Unix client has no address, but an identity. */
+void
+conn_free(struct conn *conn)
+{
+	close(conn->fd);
+	free(conn->kept);
+	free(conn->name);
+	free(conn);
+}
+
+/* A Unix client has an identity instead of an address. */
 static void
 peer_text(const struct conn *conn, char *text, size_t size)
 {
@@ -56,19 +92,14 @@ peer_text(const struct conn *conn, char *text, size_t size)
 	struct ucred identity;
 	socklen_t len = sizeof(identity);
 
-	if (protocol_is_unix((enum protocol)conn->protocol)) {
-		if (getsockopt(conn->fd, SOL_SOCKET, SO_PEERCRED, &identity,
-			&len) == 0)
-			snprintf(text, size, "pid %d uid %u", identity.pid,
-			    identity.uid);
-		else
-			snprintf(text, size, "unknown");
-		return;
-	}
-	if (getpeername(conn->fd, &peer.any, &peer.len) == -1)
-		snprintf(text, size, "unknown");
-	else
+	if (protocol_is_unix(conn->protocol) &&
+	    getsockopt(conn->fd, SOL_SOCKET, SO_PEERCRED, &identity, &len) == 0)
+		snprintf(text, size, "pid %d uid %u", identity.pid,
+		    identity.uid);
+	else if (getpeername(conn->fd, &peer.any, &peer.len) == 0)
 		sockaddr_text(&peer, false, text, size);
+	else
+		snprintf(text, size, "unknown");
 }
 
 static struct log_about
@@ -89,9 +120,8 @@ conn_announce(struct conn *conn)
 	peer_text(conn, peer_name, sizeof(peer_name));
 	if (getsockname(conn->fd, &local.any, &local.len) == 0)
 		sockaddr_text(&local, false, local_name, sizeof(local_name));
-	if (asprintf(&conn->name, "%s %s%c%s",
-		protocol_name((enum protocol)conn->protocol), local_name, '\0',
-		peer_name) == -1) {
+	if (asprintf(&conn->name, "%s %s%c%s", protocol_name(conn->protocol),
+		local_name, '\0', peer_name) == -1) {
 		conn->name = NULL;
 		return;
 	}
@@ -101,22 +131,15 @@ conn_announce(struct conn *conn)
 }
 
 static void
-log_end(const struct conn *conn, enum counter cause, uint64_t now_ms)
+log_close(const struct conn *conn, enum close_reason reason, uint64_t now_ms)
 {
-	static const char *const causes[COUNTER_EVENTS] = {
-		[COUNTER_CLOSED_CLIENT] = "the client closed",
-		[COUNTER_CLOSED_IDLE] = "idle",
-		[COUNTER_CLOSED_SEND_TIMEOUT] = "the client does not read",
-		[COUNTER_CLOSED_ERROR] = "error",
-		[COUNTER_CLOSED_STOP] = "the server stops",
-	};
 	uint64_t ms = now_ms - conn->opened_ms;
 	struct log_about about = about_conn(conn);
 
 	log_about(LOG_DEBUG, &about,
 	    "%s from %s: closed, %s: %llu messages, %llu bytes in, %llu bytes "
 	    "out, %llu.%03llu s",
-	    about.listener, about.peer, causes[cause],
+	    about.listener, about.peer, reasons[reason].text,
 	    (unsigned long long)conn->messages,
 	    (unsigned long long)conn->bytes_in,
 	    (unsigned long long)conn->bytes_out,
@@ -124,42 +147,23 @@ log_end(const struct conn *conn, enum counter cause, uint64_t now_ms)
 }
 
 void
-conn_close(struct conn *conn, struct counters *counters, enum counter cause,
-    uint64_t now_ms)
+conn_close(struct conn *conn, struct counters *counters,
+    enum close_reason reason, uint64_t now_ms)
 {
-	counters_add(counters, cause, 1);
+	counters_add(counters, reasons[reason].counter, 1);
 	if (conn->name != NULL)
-		log_end(conn, cause, now_ms);
+		log_close(conn, reason, now_ms);
 	conn_free(conn);
 }
 
-int
-sendall(int fd, const char *data, size_t len, size_t *sent)
-{
-	*sent = 0;
-	while (*sent < len) {
-		ssize_t n = send(fd, data + *sent, len - *sent, MSG_NOSIGNAL);
-		if (n >= 0)
-			*sent += (size_t)n;
-		else if (errno != EINTR)
-			return -1;
-	}
-	return 0;
-}
-
 static enum conn_want
-end(enum counter *cause, enum counter why)
+end(struct conn *conn, enum close_reason reason)
 {
-	*cause = why;
+	conn->close_reason = reason;
 	return CONN_WANT_CLOSE;
 }
 
-struct piece {
-	const char *data;
-	size_t len;
-};
-
-/* Of a failure no progress comes: more than there ever is. */
+/* Bytes sent but not taken; where unknown, a number that can't decrease. */
 static int
 count_queued(const struct conn *conn)
 {
@@ -177,33 +181,21 @@ conn_progressed(struct conn *conn)
 	return conn->kept->queued < before;
 }
 
+/* Copies the reply: its bytes belong to conn_io. */
 static enum conn_want
-keep(struct conn *conn, const struct timespec *arrived, struct piece out,
-    size_t messages, struct piece in, enum counter *cause)
+keep(struct conn *conn, const struct reply *reply)
 {
+	struct piece out = reply->out, in = reply->in;
 	struct conn_kept *kept = malloc(sizeof(*kept) + out.len + in.len);
 
 	if (kept == NULL)
-		return end(cause, COUNTER_CLOSED_ERROR);
-	kept->arrived = *arrived;
-	kept->messages = messages;
-	kept->out_at = 0;
-	kept->out_len = out.len;
-	kept->in_len = in.len;
+		return end(conn, CLOSE_ERROR);
+	kept->reply = *reply;
 	kept->queued = count_queued(conn);
-	memcpy(kept->bytes, out.data, out.len);
-	memcpy(kept->bytes + out.len, in.data, in.len);
+	kept->reply.out.data = memcpy(kept->bytes, out.data, out.len);
+	kept->reply.in.data = memcpy(kept->bytes + out.len, in.data, in.len);
 	conn->kept = kept;
 	return CONN_WANT_WRITE;
-}
-
-void
-conn_free(struct conn *conn)
-{
-	close(conn->fd);
-	free(conn->kept);
-	free(conn->name);
-	free(conn);
 }
 
 void
@@ -212,29 +204,36 @@ conn_save(const struct conn *conn, struct conn_state *state)
 	const struct conn_kept *kept = conn->kept;
 
 	*state = (struct conn_state){
-		.protocol = (enum protocol)conn->protocol,
-		.framing = (enum framing)conn->framing,
+		.protocol = conn->protocol,
+		.framing = conn->framing,
 		.line_start = conn->line_start,
 	};
 	if (kept == NULL)
 		return;
-	state->arrived = kept->arrived;
-	state->messages = kept->messages;
-	state->out_len = kept->out_len - kept->out_at;
-	state->in_len = kept->in_len;
-	state->bytes = kept->bytes + kept->out_at;
+	state->arrived = kept->reply.arrived;
+	state->messages = kept->reply.messages;
+	state->out_len = kept->reply.out.len;
+	state->in_len = kept->reply.in.len;
+	state->bytes = kept->reply.out.data;
+}
+
+static bool
+is_possible(const struct conn_state *state)
+{
+	if (state->in_len > 0 && state->framing != FRAMING_LINE)
+		return false;
+	return state->in_len <= LINES_MAX && state->out_len <= CONN_KEPT_MAX &&
+	       state->in_len + state->out_len <= CONN_KEPT_MAX;
 }
 
 struct conn *
 conn_restore(int fd, const struct conn_state *state, uint64_t now_ms)
 {
-	struct piece out = { state->bytes, state->out_len };
-	struct piece in = { state->bytes + state->out_len, state->in_len };
-	enum counter cause;
+	struct reply reply = { state->arrived, state->messages,
+		{ state->bytes, state->out_len },
+		{ state->bytes + state->out_len, state->in_len } };
 
-	if (out.len > CONN_KEPT_MAX || in.len > LINES_MAX ||
-	    out.len + in.len > CONN_KEPT_MAX ||
-	    (in.len > 0 && state->framing != FRAMING_LINE)) {
+	if (!is_possible(state)) {
 		errno = EINVAL;
 		return NULL;
 	}
@@ -243,11 +242,10 @@ conn_restore(int fd, const struct conn_state *state, uint64_t now_ms)
 	if (conn == NULL)
 		return NULL;
 	conn->line_start = state->line_start;
-	if (out.len + in.len == 0)
+	if (reply.out.len + reply.in.len == 0)
 		return conn;
-	conn->want = (uint8_t)keep(conn, &state->arrived, out, state->messages,
-	    in, &cause);
-	if (conn->kept != NULL)
+	conn->want = keep(conn, &reply);
+	if (conn->want == CONN_WANT_WRITE)
 		return conn;
 	free(conn);
 	errno = ENOMEM;
@@ -257,48 +255,53 @@ conn_restore(int fd, const struct conn_state *state, uint64_t now_ms)
 static void
 count(const struct conn *conn, struct conn_io *io, enum traffic field, size_t n)
 {
-	counters_add_traffic(io->counters, (enum protocol)conn->protocol, field,
-	    n);
+	counters_add_traffic(io->counters, conn->protocol, field, n);
 }
 
-static void
-count_sent(struct conn *conn, struct conn_io *io, size_t bytes, size_t messages)
+int
+sendall(int fd, const char *data, size_t len, size_t *sent)
 {
-	conn->bytes_out += bytes;
-	count(conn, io, TRAFFIC_BYTES_OUT, bytes);
-	count(conn, io, TRAFFIC_MESSAGES_OUT, messages);
+	*sent = 0;
+	while (*sent < len) {
+		ssize_t n = send(fd, data + *sent, len - *sent, MSG_NOSIGNAL);
+		if (n >= 0)
+			*sent += (size_t)n;
+		else if (errno != EINTR)
+			return -1;
+	}
+	return 0;
 }
 
-static void
-count_stamps(struct conn *conn, struct conn_io *io, size_t stamps)
-{
-	conn->messages += stamps;
-	count(conn, io, TRAFFIC_MESSAGES_IN, stamps);
-}
-
-/* Sends out, and keeps what does not go together with in. */
-static enum conn_want
-send_or_keep(struct conn *conn, struct conn_io *io,
-    const struct timespec *arrived, struct piece out, size_t messages,
-    struct piece in, enum counter *cause)
+/* As sendall; what has been sent is no longer in the reply. */
+static int
+send_reply(struct conn *conn, struct conn_io *io, struct reply *reply)
 {
 	size_t sent;
-	int rc = sendall(conn->fd, out.data, out.len, &sent);
+	int rc = sendall(conn->fd, reply->out.data, reply->out.len, &sent);
 
-	count_sent(conn, io, sent, rc == 0 ? messages : 0);
+	reply->out.data += sent;
+	reply->out.len -= sent;
+	conn->bytes_out += sent;
+	count(conn, io, TRAFFIC_BYTES_OUT, sent);
 	if (rc == 0)
-		return CONN_WANT_READ;
-	if (errno != EAGAIN)
-		return end(cause, COUNTER_CLOSED_ERROR);
-	out.data += sent;
-	out.len -= sent;
-	return keep(conn, arrived, out, messages, in, cause);
+		count(conn, io, TRAFFIC_MESSAGES_OUT, reply->messages);
+	return rc;
 }
 
-/* data has STAMP_TEXT_MAX free bytes in front of it. */
 static enum conn_want
-answer_chunk(struct conn *conn, struct conn_io *io,
-    const struct timespec *arrived, char *data, size_t len, enum counter *cause)
+send_or_keep(struct conn *conn, struct conn_io *io, struct reply *reply)
+{
+	count(conn, io, TRAFFIC_MESSAGES_IN, reply->messages);
+	conn->messages += reply->messages;
+	if (send_reply(conn, io, reply) == 0)
+		return CONN_WANT_READ;
+	return errno == EAGAIN ? keep(conn, reply) : end(conn, CLOSE_ERROR);
+}
+
+/* A stamp in front of the data, where STAMP_TEXT_MAX bytes are free. */
+static enum conn_want
+stamp_chunk(struct conn *conn, struct conn_io *io,
+    const struct timespec *arrived, char *data, size_t len)
 {
 	size_t stamp_len;
 	const char *stamp = stamp_at(&io->stamp, arrived, &stamp_len);
@@ -307,15 +310,14 @@ answer_chunk(struct conn *conn, struct conn_io *io,
 		stamp_len + len,
 	};
 
-	count_stamps(conn, io, 1);
-	return send_or_keep(conn, io, arrived, out, 1,
-	    (struct piece){ data, 0 }, cause);
+	return send_or_keep(conn, io,
+	    &(struct reply){ *arrived, 1, out, { data, 0 } });
 }
 
+/* A stamp at the start of each line, as many lines at once as io->out holds. */
 static enum conn_want
-answer_lines(struct conn *conn, struct conn_io *io,
-    const struct timespec *arrived, const char *data, size_t len,
-    enum counter *cause)
+stamp_lines(struct conn *conn, struct conn_io *io,
+    const struct timespec *arrived, const char *data, size_t len)
 {
 	size_t stamp_len;
 	const char *stamp = stamp_at(&io->stamp, arrived, &stamp_len);
@@ -328,25 +330,24 @@ answer_lines(struct conn *conn, struct conn_io *io,
 		    (CONN_KEPT_MAX - len) / stamp_len, io->out);
 		data += run.consumed;
 		len -= run.consumed;
-		count_stamps(conn, io, run.stamps);
-		want = send_or_keep(conn, io, arrived,
-		    (struct piece){ io->out, run.len }, run.stamps,
-		    (struct piece){ data, len }, cause);
+		struct reply reply = { *arrived, run.stamps,
+			{ io->out, run.len }, { data, len } };
+		want = send_or_keep(conn, io, &reply);
 	}
 	return want;
 }
 
-/* What is known of data that was received besides its bytes. */
+/* What a receive tells besides the bytes. */
 struct receipt {
 	bool is_end, has_arrival;
-	struct timespec arrived; /* where it is */
+	struct timespec arrived;
 };
 
 /*
- * A record of a sequenced packet socket may be empty: unlike the end of the
- * connection it brings its sender's credentials along, which leave no room for
- * descriptors that a Unix client may send.  -1 with EMSGSIZE for a record that
- * does not fit.
+ * A record of a seqpacket socket may be empty: unlike the end of the connection
+ * it carries its sender's credentials.  They fill the space for control
+ * messages, so a client can't pass descriptors.  -1 with EMSGSIZE for a record
+ * that is longer than size.
  */
 static ssize_t
 receive_message(const struct conn *conn, char *data, size_t size,
@@ -382,14 +383,7 @@ receive_message(const struct conn *conn, char *data, size_t size,
 	return n;
 }
 
-/* Of data that arrived before that there is no telling. */
-static void
-request_arrival(struct conn *conn)
-{
-	if (!conn->arrival && conn->protocol != PROTOCOL_UNIX)
-		conn->arrival = sockopt_set_arrival(conn->fd, true) == 0;
-}
-
+/* receipt->arrived is the time of now where the kernel does not tell it. */
 static ssize_t
 receive(struct conn *conn, const struct conn_io *io, char *data, size_t size,
     struct receipt *receipt)
@@ -397,8 +391,8 @@ receive(struct conn *conn, const struct conn_io *io, char *data, size_t size,
 	ssize_t n;
 
 	*receipt = (struct receipt){ 0 };
-	if (io->arrival)
-		request_arrival(conn);
+	if (io->arrival && !conn->arrival && conn->protocol != PROTOCOL_UNIX)
+		conn->arrival = sockopt_set_arrival(conn->fd, true) == 0;
 	do {
 		if (conn->protocol == PROTOCOL_UNIX_SEQPACKET ||
 		    (io->arrival && conn->arrival)) {
@@ -408,65 +402,59 @@ receive(struct conn *conn, const struct conn_io *io, char *data, size_t size,
 			receipt->is_end = n == 0;
 		}
 	} while (n == -1 && errno == EINTR);
+	if (n != -1 && (!receipt->has_arrival || !io->arrival))
+		clock_gettime(CLOCK_REALTIME, &receipt->arrived);
 	return n;
 }
 
 static enum conn_want
-conn_receive(struct conn *conn, struct conn_io *io, enum counter *cause)
+conn_receive(struct conn *conn, struct conn_io *io)
 {
+	bool is_lines = conn->framing == FRAMING_LINE;
 	char *data = io->in + STAMP_TEXT_MAX;
-	size_t room = conn->framing == FRAMING_LINE ? LINES_MAX : CHUNK_MAX;
 	struct receipt receipt;
-	ssize_t n = receive(conn, io, data, room, &receipt);
+	ssize_t n = receive(conn, io, data, is_lines ? LINES_MAX : CHUNK_MAX,
+	    &receipt);
 
 	if (n == -1)
 		return errno == EAGAIN ? CONN_WANT_READ
-		                       : end(cause, COUNTER_CLOSED_ERROR);
+		                       : end(conn, CLOSE_ERROR);
 	if (receipt.is_end)
-		return end(cause, COUNTER_CLOSED_CLIENT);
-	if (!receipt.has_arrival || !io->arrival)
-		clock_gettime(CLOCK_REALTIME, &receipt.arrived);
+		return end(conn, CLOSE_CLIENT);
 	conn->bytes_in += (size_t)n;
 	count(conn, io, TRAFFIC_BYTES_IN, (size_t)n);
-	if (conn->framing == FRAMING_LINE)
-		return answer_lines(conn, io, &receipt.arrived, data, (size_t)n,
-		    cause);
-	return answer_chunk(conn, io, &receipt.arrived, data, (size_t)n, cause);
+	if (is_lines)
+		return stamp_lines(conn, io, &receipt.arrived, data, (size_t)n);
+	return stamp_chunk(conn, io, &receipt.arrived, data, (size_t)n);
 }
 
-/* Goes on with what was kept. */
+/* Sends what was kept, then stamps the input that was kept with it. */
 static enum conn_want
-conn_flush(struct conn *conn, struct conn_io *io, enum counter *cause)
+conn_flush(struct conn *conn, struct conn_io *io)
 {
 	struct conn_kept *kept = conn->kept;
-	const char *out = kept->bytes + kept->out_at;
-	size_t len = kept->out_len - kept->out_at, sent;
+	struct reply *reply = &kept->reply;
 	enum conn_want want = CONN_WANT_READ;
-	int rc = sendall(conn->fd, out, len, &sent);
+	size_t before = reply->out.len;
 
-	count_sent(conn, io, sent, rc == 0 ? kept->messages : 0);
-	kept->out_at += sent;
-	if (rc == -1 && errno != EAGAIN)
-		return end(cause, COUNTER_CLOSED_ERROR);
-	if (rc == -1) {
-		if (sent > 0)
+	if (send_reply(conn, io, reply) == -1) {
+		if (errno != EAGAIN)
+			return end(conn, CLOSE_ERROR);
+		if (reply->out.len < before)
 			kept->queued = count_queued(conn);
 		return CONN_WANT_WRITE;
 	}
 	conn->kept = NULL;
-	if (kept->in_len > 0) {
-		char *data = io->in + STAMP_TEXT_MAX;
-		memcpy(data, kept->bytes + kept->out_len, kept->in_len);
-		want = answer_lines(conn, io, &kept->arrived, data,
-		    kept->in_len, cause);
-	}
+	if (reply->in.len > 0)
+		want = stamp_lines(conn, io, &reply->arrived, reply->in.data,
+		    reply->in.len);
 	free(kept);
 	return want;
 }
 
-/* The client has our end already: what it still sends comes too late. */
+/* Our side is shut down: what the client still sends is not answered. */
 static enum conn_want
-conn_discard(struct conn *conn, struct conn_io *io, enum counter *cause)
+conn_discard(struct conn *conn, struct conn_io *io)
 {
 	struct receipt receipt;
 	ssize_t n = receive(conn, io, io->in, sizeof(io->in), &receipt);
@@ -474,29 +462,29 @@ conn_discard(struct conn *conn, struct conn_io *io, enum counter *cause)
 	if (n == -1 && errno == EAGAIN)
 		return CONN_WANT_LINGER;
 	if (n == -1 || receipt.is_end)
-		return end(cause, COUNTER_CLOSED_STOP);
+		return end(conn, CLOSE_STOP);
 	return CONN_WANT_LINGER;
 }
 
 enum conn_want
-conn_ready(struct conn *conn, struct conn_io *io, enum counter *cause)
+conn_ready(struct conn *conn, struct conn_io *io)
 {
 	switch (conn->want) {
 	case CONN_WANT_READ:
-		return conn_receive(conn, io, cause);
+		return conn_receive(conn, io);
 	case CONN_WANT_WRITE:
-		return conn_flush(conn, io, cause);
+		return conn_flush(conn, io);
 	default:
-		return conn_discard(conn, io, cause);
+		return conn_discard(conn, io);
 	}
 }
 
 enum conn_want
-conn_finish(struct conn *conn, struct conn_io *io, enum counter *cause)
+conn_finish(struct conn *conn, struct conn_io *io)
 {
 	/* An empty record is a message too. */
 	uint64_t before = conn->messages + conn->bytes_in;
-	enum conn_want want = conn_receive(conn, io, cause);
+	enum conn_want want = conn_receive(conn, io);
 
 	if (want != CONN_WANT_READ || conn->messages + conn->bytes_in != before)
 		return want;

@@ -1,7 +1,6 @@
 #ifndef STREAM_CONN_H
 #define STREAM_CONN_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
@@ -14,33 +13,45 @@
 
 #define CONN_KEPT_MAX 65536 /* bytes kept for a client that doesn't read */
 
-/* What a connection wants next. */
+/* What a connection waits for next. */
 enum conn_want {
 	CONN_WANT_READ,
 	CONN_WANT_WRITE,
-	CONN_WANT_LINGER, /* all is said; the client is to close */
-	CONN_WANT_CLOSE,
+	CONN_WANT_LINGER, /* our side is shut down: the client's end */
+	CONN_WANT_CLOSE,  /* nothing: it is to be closed */
+};
+
+enum close_reason {
+	CLOSE_CLIENT,
+	CLOSE_IDLE,
+	CLOSE_SEND_TIMEOUT,
+	CLOSE_ERROR,
+	CLOSE_STOP,
 };
 
 /*
- * One stream connection.  The acceptor makes it; from the hand-over on its
- * worker owns it.  Idle ones are many: what only a busy one needs is elsewhere.
+ * One stream connection.  The acceptor creates it; from the dispatch on its
+ * worker owns it.  There may be very many idle ones, so buffers are elsewhere.
  */
 struct conn {
-	TAILQ_ENTRY(conn) link; /* until the worker took it: next alone */
+	TAILQ_ENTRY(conn)
+	link; /* in the worker's stack: the next pointer only */
 	int fd;
-	uint8_t protocol, framing, want;
-	bool line_start;
-	_Atomic bool lost; /* set by the acceptor: no event will ever come */
-	bool arrival;      /* the kernel tells when its data arrived */
+	enum protocol protocol : 8;
+	enum framing framing : 8;
+	enum conn_want want : 8;
+	enum close_reason close_reason : 8; /* with CONN_WANT_CLOSE */
+	uint8_t events;  /* what epoll watches for; 0: not in epoll */
+	bool line_start; /* the next byte begins a line */
+	bool arrival;    /* the kernel tells when its data arrived */
 	uint64_t opened_ms, active_ms; /* CLOCK_MONOTONIC */
 	uint64_t bytes_in, bytes_out, messages;
-	struct conn_kept *kept; /* what the client does not take yet */
+	struct conn_kept *kept; /* what the client has not taken yet */
 	char *name; /* for the debug log: ours, NUL, the peer's; or NULL */
 };
 TAILQ_HEAD(conn_list, conn);
 
-/* What a worker lends to the connection at hand. */
+/* What a worker lends to the connection that it serves. */
 struct conn_io {
 	struct stamp stamp;
 	bool arrival; /* stamps tell when data arrived, where that is known */
@@ -50,16 +61,15 @@ struct conn_io {
 };
 
 /*
- * Takes fd, connected and non-blocking, over.  NULL with errno, the fd still
- * the caller's, when memory runs out.
+ * A connection on fd, which is connected and non-blocking, and which it owns
+ * from now on.  NULL with errno: out of memory; then the caller owns fd still.
  */
 struct conn *conn_new(int fd, enum protocol protocol, enum framing framing,
     uint64_t now_ms);
 
 /*
- * What another process needs in order to go on with a connection: all but its
- * fd.  bytes, the output and then the input that had no stamps yet, belongs to
- * whoever made the state.
+ * All that another process needs to know in order to serve a connection whose
+ * fd it has.  bytes are the output and then the input that has no stamps yet.
  */
 struct conn_state {
 	enum protocol protocol;
@@ -71,50 +81,47 @@ struct conn_state {
 	const char *bytes;
 };
 
-/* Points into conn. */
+/* The bytes of the state belong to conn. */
 void conn_save(const struct conn *conn, struct conn_state *state);
 
-/* As conn_new; EINVAL when state is none that a connection can be in. */
+/* As conn_new; EINVAL: no connection can be in this state. */
 struct conn *conn_restore(int fd, const struct conn_state *state,
     uint64_t now_ms);
 
-/* Frees conn; the connection lives on where its fd is kept. */
+/* Closes the fd, which may be open elsewhere, and frees. */
 void conn_free(struct conn *conn);
 
-/* Writes peer and local address to the debug log, and the end by and by. */
+/* Closes, counts and logs the reason, and frees. */
+void conn_close(struct conn *conn, struct counters *counters,
+    enum close_reason reason, uint64_t now_ms);
+
+/* Writes its addresses to the debug log, and later conn_close its end. */
 void conn_announce(struct conn *conn);
 
 /*
- * Goes on with a connection that is ready for what it wanted.  One receive at
- * most, so that a busy client starves no other.  Returns what is wanted next;
- * with CONN_WANT_CLOSE *cause says why.
+ * Serves a connection that may be ready for what it waits for: receives once,
+ * so that a busy client starves no other, and sends the stamped reply.  Returns
+ * what it waits for next; with CONN_WANT_CLOSE its close_reason is set.
  */
-enum conn_want conn_ready(struct conn *conn, struct conn_io *io,
-    enum counter *cause);
+enum conn_want conn_ready(struct conn *conn, struct conn_io *io);
 
 /*
- * Whether the client of a connection that wants to write has taken anything of
- * what was sent to it before, since then or since the last time this was asked.
- * The kernel has room for more only once it has taken much.
+ * As conn_ready, when the server stops: answers what has arrived; where nothing
+ * has, shuts down our side and lingers.
+ */
+enum conn_want conn_finish(struct conn *conn, struct conn_io *io);
+
+/*
+ * Whether the client of a connection in CONN_WANT_WRITE has taken anything since
+ * the last call.  The kernel may report room only after it has taken much.
  */
 bool conn_progressed(struct conn *conn);
 
 /*
- * The server stops: answers what has arrived, tells the client that no more
- * will come, and lingers.  As conn_ready.
- */
-enum conn_want conn_finish(struct conn *conn, struct conn_io *io,
-    enum counter *cause);
-
-/* Closes, counts the cause and frees. */
-void conn_close(struct conn *conn, struct counters *counters,
-    enum counter cause, uint64_t now_ms);
-
-/*
- * Sends all of data, as sendall of Python's sockets does: 0 when everything has
- * gone.  On a socket that does not block it gives up when the client is slow:
- * -1 with EAGAIN, and *sent says where to go on.  -1 with another errno: the
- * connection is lost.  Never raises SIGPIPE.
+ * Sends all of data, as sendall of Python's sockets does: 0 when everything is
+ * sent.  On a non-blocking socket whose client is slow: -1 with EAGAIN, and
+ * *sent says where to continue.  -1 with another errno: the connection is lost.
+ * Never raises SIGPIPE.
  */
 int sendall(int fd, const char *data, size_t len, size_t *sent);
 

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,97 +13,136 @@
 #include "base/clock.h"
 
 #define EVENTS_MAX 256
-#define WANTS CONN_WANT_CLOSE /* the wants of a connection that lives */
+#define WANTS CONN_WANT_CLOSE /* the wants of an open connection */
 
 /*
- * When the server stops, a connection on which nothing has come for so long is
- * closed; and so long its client has to close its own side.
+ * In a stop a connection is finished after this time without data, and closed
+ * after this time without the client's end.
  */
 #define QUIET_MS 200
 
 struct worker {
 	/* Both threads. */
-	_Atomic(struct conn *) incoming; /* linked by link.tqe_next */
-	_Atomic(struct conn *) giving;   /* incoming, but not polled yet */
+	_Atomic(struct conn *) dispatched; /* a stack, newest first */
 	_Atomic(struct worker_settings *) next_settings;
 	_Atomic int order;
 	_Atomic int load;
-	_Atomic bool asleep; /* until wake_fd is written to */
+	_Atomic bool pinged; /* the loop has not run since */
 	_Atomic bool ended;
-	_Atomic bool pinged;    /* and the loop has not turned since */
-	_Atomic bool lost_some; /* an incoming one has no events */
-	int epoll_fd, wake_fd;
+	int wake_fd; /* eventfd */
+	struct worker_shared *shared;
 	struct counters counters; /* the worker adds, all read */
 
 	/* The main thread. */
 	pthread_t thread;
 
 	/* The worker. */
-	int number, done_fd;
-	struct slots *slots;
+	int number, epoll_fd;
 	struct worker_settings settings;
-	struct conn_list conns[WANTS]; /* by want; the quietest first */
-	struct conn_list left;         /* the main thread's after the join */
-	bool rested;     /* a whole idle time has passed without a connection */
-	int full_rounds; /* with as many events as there is room for, in a row */
+	struct conn_list conns[WANTS]; /* by want; longest quiet first */
+	struct conn_list handed_over;  /* the main thread's after the join */
+	int full_rounds; /* in a row, with as many events as there is room for */
 	uint64_t now_ms;
 	struct conn_io io;
 };
 
+/* One connection fewer: tells the acceptor if it waits for that. */
 static void
-worker_close(struct worker *worker, struct conn *conn, enum counter cause)
+release_place(struct worker *worker)
+{
+	struct worker_shared *shared = worker->shared;
+
+	worker->load--;
+	if (shared->room_wanted && atomic_exchange(&shared->room_wanted, false))
+		eventfd_write(shared->room_fd, 1);
+}
+
+static void
+close_one(struct worker *worker, struct conn *conn, enum close_reason reason)
 {
 	TAILQ_REMOVE(&worker->conns[conn->want], conn, link);
-	conn_close(conn, &worker->counters, cause, worker->now_ms);
-	worker->load--;
-	slots_give(worker->slots);
+	conn_close(conn, &worker->counters, reason, worker->now_ms);
+	release_place(worker);
 }
 
-/*
- * Takes over what the acceptor has handed in: the newest comes first there, and
- * last in the list.
- */
-static void
-take_incoming(struct worker *worker)
+/* Has epoll report when conn is ready for what it wants; -1 with errno. */
+static int
+watch(struct worker *worker, struct conn *conn, enum conn_want want)
 {
-	struct conn_list *list = &worker->conns[CONN_WANT_READ];
-	struct conn *before = TAILQ_LAST(list, conn_list), *conn, *next;
+	uint8_t events = want == CONN_WANT_WRITE ? EPOLLOUT : EPOLLIN;
+	struct epoll_event event = { .events = events, .data.ptr = conn };
+	int op = conn->events == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
 
-	if (atomic_load_explicit(&worker->incoming, memory_order_relaxed) ==
-	    NULL)
+	if (events == conn->events)
+		return 0;
+	conn->events = events;
+	return epoll_ctl(worker->epoll_fd, op, conn->fd, &event);
+}
+
+/* Does what a connection wants that has just been served. */
+static void
+follow(struct worker *worker, struct conn *conn, enum conn_want want)
+{
+	if (want == CONN_WANT_CLOSE) {
+		close_one(worker, conn, conn->close_reason);
 		return;
-	conn = atomic_exchange(&worker->incoming, NULL);
+	}
+	if (watch(worker, conn, want) == -1) {
+		close_one(worker, conn, CLOSE_ERROR);
+		return;
+	}
+	TAILQ_REMOVE(&worker->conns[conn->want], conn, link);
+	conn->want = want;
+	conn->active_ms = worker->now_ms;
+	TAILQ_INSERT_TAIL(&worker->conns[want], conn, link);
+}
+
+static void
+serve(struct worker *worker, struct conn *conn)
+{
+	uint64_t before = conn->bytes_in + conn->bytes_out;
+	enum conn_want want = conn_ready(conn, &worker->io);
+
+	/* Without progress its timeout continues to run. */
+	if (want == conn->want && conn->bytes_in + conn->bytes_out == before)
+		return;
+	follow(worker, conn, want);
+}
+
+/* The stack of dispatched connections, turned round: the oldest first. */
+static struct conn *
+pop_dispatched(struct worker *worker)
+{
+	struct conn *conn = NULL, *next, *oldest = NULL;
+
+	if (worker->dispatched != NULL)
+		conn = atomic_exchange(&worker->dispatched, NULL);
 	for (; conn != NULL; conn = next) {
 		next = conn->link.tqe_next;
-		if (conn->want != CONN_WANT_READ)
-			TAILQ_INSERT_TAIL(&worker->conns[conn->want], conn,
-			    link);
-		else if (before == NULL)
-			TAILQ_INSERT_HEAD(list, conn, link);
-		else
-			TAILQ_INSERT_AFTER(list, before, conn, link);
+		conn->link.tqe_next = oldest;
+		oldest = conn;
 	}
-	worker->rested = false;
+	return oldest;
 }
 
+/* The first data is often there already: a try spares a wait. */
 static void
-drop_lost(struct worker *worker)
+admit_dispatched(struct worker *worker)
 {
-	struct conn *conn, *next;
+	struct conn *conn = pop_dispatched(worker), *next;
 
-	for (int want = 0; want < WANTS; want++)
-		for (conn = TAILQ_FIRST(&worker->conns[want]); conn != NULL;
-		     conn = next) {
-			next = TAILQ_NEXT(conn, link);
-			if (conn->lost)
-				worker_close(worker, conn,
-				    COUNTER_CLOSED_ERROR);
-		}
+	/* Not before: no connection may have been opened later than now. */
+	worker->now_ms = clock_ms();
+	for (; conn != NULL; conn = next) {
+		next = conn->link.tqe_next;
+		TAILQ_INSERT_TAIL(&worker->conns[conn->want], conn, link);
+		follow(worker, conn, conn_ready(conn, &worker->io));
+	}
 }
 
-/* Parts with the connections, for worker_join to return. */
+/* Keeps the connections for worker_join to return. */
 static void
-set_aside(struct worker *worker)
+hand_over_all(struct worker *worker)
 {
 	struct conn *conn;
 
@@ -113,9 +151,9 @@ set_aside(struct worker *worker)
 			TAILQ_REMOVE(&worker->conns[want], conn, link);
 			epoll_ctl(worker->epoll_fd, EPOLL_CTL_DEL, conn->fd,
 			    NULL);
-			TAILQ_INSERT_TAIL(&worker->left, conn, link);
-			worker->load--;
-			slots_give(worker->slots);
+			conn->events = 0;
+			TAILQ_INSERT_TAIL(&worker->handed_over, conn, link);
+			release_place(worker);
 		}
 }
 
@@ -128,17 +166,18 @@ use_settings(struct worker *worker, const struct worker_settings *settings)
 }
 
 static void
-take_settings(struct worker *worker)
+use_next_settings(struct worker *worker)
 {
-	struct worker_settings *settings =
-	    atomic_exchange(&worker->next_settings, NULL);
+	struct worker_settings *settings;
 
-	if (settings == NULL)
+	if (worker->next_settings == NULL)
 		return;
+	settings = atomic_exchange(&worker->next_settings, NULL);
 	use_settings(worker, settings);
 	free(settings);
 }
 
+/* How long a connection may be quiet; 0: for ever. */
 static uint64_t
 timeout_ms(const struct worker *worker, enum conn_want want)
 {
@@ -149,72 +188,24 @@ timeout_ms(const struct worker *worker, enum conn_want want)
 	return worker->settings.idle_ms;
 }
 
-/* Does as the connection wants, having served it. */
-static void
-follow(struct worker *worker, struct conn *conn, enum conn_want want,
-    enum counter cause)
-{
-	struct epoll_event event = {
-		.events = want == CONN_WANT_WRITE ? EPOLLOUT : EPOLLIN,
-		.data.ptr = conn,
-	};
-
-	if (want == CONN_WANT_CLOSE) {
-		worker_close(worker, conn, cause);
-		return;
-	}
-	if (want != conn->want &&
-	    (want == CONN_WANT_WRITE || conn->want == CONN_WANT_WRITE) &&
-	    epoll_ctl(worker->epoll_fd, EPOLL_CTL_MOD, conn->fd, &event) ==
-		-1) {
-		worker_close(worker, conn, COUNTER_CLOSED_ERROR);
-		return;
-	}
-	TAILQ_REMOVE(&worker->conns[conn->want], conn, link);
-	conn->want = (uint8_t)want;
-	conn->active_ms = worker->now_ms;
-	TAILQ_INSERT_TAIL(&worker->conns[want], conn, link);
-}
-
-static void
-serve(struct worker *worker, struct conn *conn)
-{
-	enum counter cause;
-	uint64_t before = conn->bytes_in + conn->bytes_out;
-	enum conn_want want = conn_ready(conn, &worker->io, &cause);
-
-	/* No progress: its time goes on running out. */
-	if (want == conn->want && conn->bytes_in + conn->bytes_out == before)
-		return;
-	follow(worker, conn, want, cause);
-}
-
 static void
 expire(struct worker *worker, struct conn *conn)
 {
-	enum counter cause = COUNTER_CLOSED_STOP;
-
-	if (conn == worker->giving) {
-		/* The acceptor still has the fd in its hands: another time. */
-		follow(worker, conn, (enum conn_want)conn->want, cause);
-		return;
-	}
 	switch (conn->want) {
 	case CONN_WANT_READ:
 		if (worker->order < WORKER_DRAIN)
-			worker_close(worker, conn, COUNTER_CLOSED_IDLE);
+			close_one(worker, conn, CLOSE_IDLE);
 		else
-			follow(worker, conn,
-			    conn_finish(conn, &worker->io, &cause), cause);
+			follow(worker, conn, conn_finish(conn, &worker->io));
 		break;
 	case CONN_WANT_WRITE:
 		if (conn_progressed(conn))
-			follow(worker, conn, CONN_WANT_WRITE, cause);
+			follow(worker, conn, CONN_WANT_WRITE);
 		else
-			worker_close(worker, conn, COUNTER_CLOSED_SEND_TIMEOUT);
+			close_one(worker, conn, CLOSE_SEND_TIMEOUT);
 		break;
 	default:
-		worker_close(worker, conn, COUNTER_CLOSED_STOP);
+		close_one(worker, conn, CLOSE_STOP);
 	}
 }
 
@@ -239,21 +230,12 @@ close_all(struct worker *worker)
 
 	for (int want = 0; want < WANTS; want++)
 		while ((conn = TAILQ_FIRST(&worker->conns[want])) != NULL)
-			worker_close(worker, conn, COUNTER_CLOSED_STOP);
+			close_one(worker, conn, CLOSE_STOP);
 }
 
-static bool
-is_empty(const struct worker *worker)
-{
-	for (int want = 0; want < WANTS; want++)
-		if (!TAILQ_EMPTY(&worker->conns[want]))
-			return false;
-	return worker->incoming == NULL;
-}
-
-/* Time until the first connection expires; UINT64_MAX when none will. */
-static uint64_t
-next_expiry_ms(const struct worker *worker)
+/* How long to wait for events: until the first connection expires; -1: never. */
+static int
+wait_ms(const struct worker *worker)
 {
 	uint64_t soonest = UINT64_MAX;
 
@@ -264,38 +246,18 @@ next_expiry_ms(const struct worker *worker)
 		if (limit == 0 || conn == NULL)
 			continue;
 		uint64_t quiet_ms = worker->now_ms - conn->active_ms;
-		uint64_t left_ms = quiet_ms < limit ? limit - quiet_ms : 0;
-		if (left_ms < soonest)
-			soonest = left_ms;
+		uint64_t rest_ms = quiet_ms < limit ? limit - quiet_ms : 0;
+		if (rest_ms < soonest)
+			soonest = rest_ms;
 	}
-	return soonest;
+	if (soonest == UINT64_MAX)
+		return -1;
+	return soonest < INT_MAX ? (int)soonest : INT_MAX;
 }
 
 /*
- * How long to wait for events.  A connection that is handed over meanwhile and
- * says nothing raises no event, so the wait must end before such a one could
- * expire as idle; for one that waits to send, the acceptor wakes the worker.
- * Only after an idle time without any connection does it wait without end, and
- * then the acceptor wakes it.
- */
-static int
-wait_ms(struct worker *worker)
-{
-	uint64_t ms = next_expiry_ms(worker);
-	uint64_t idle_ms = timeout_ms(worker, CONN_WANT_READ);
-
-	if (ms == UINT64_MAX && (worker->rested || idle_ms == 0)) {
-		worker->asleep = true;
-		return worker->incoming == NULL ? -1 : 0;
-	}
-	if (idle_ms != 0 && idle_ms < ms)
-		ms = idle_ms;
-	return ms < INT_MAX ? (int)ms : INT_MAX;
-}
-
-/*
- * Whether every connection that has something to say has been served: epoll
- * reports those that are ready in turn, so many rounds as this go over all.
+ * Whether every connection that was ready has been served.  epoll reports those
+ * in turn, so after this many rounds each has been reported.
  */
 static bool
 all_served(struct worker *worker, int events)
@@ -309,28 +271,6 @@ all_served(struct worker *worker, int events)
 	return true;
 }
 
-/*
- * Comes before a look at what the main thread wants: whatever it wants after
- * this look wakes the worker once more.
- */
-static void
-clear_wake(struct worker *worker, const struct epoll_event *events, int n)
-{
-	eventfd_t count;
-
-	for (int i = 0; i < n; i++)
-		if (events[i].data.ptr == NULL)
-			eventfd_read(worker->wake_fd, &count);
-}
-
-static void
-handle_events(struct worker *worker, const struct epoll_event *events, int n)
-{
-	for (int i = 0; i < n; i++)
-		if (events[i].data.ptr != NULL)
-			serve(worker, events[i].data.ptr);
-}
-
 static void
 wait_and_serve(struct worker *worker)
 {
@@ -338,28 +278,19 @@ wait_and_serve(struct worker *worker)
 	int n = epoll_wait(worker->epoll_fd, events, EVENTS_MAX,
 	    wait_ms(worker));
 
-	clear_wake(worker, events, n);
-	if (worker->asleep)
-		worker->asleep = false;
 	if (worker->pinged)
 		worker->pinged = false;
-	/* The lost one is in by the time that this is said of it. */
-	bool lost_some = worker->lost_some &&
-	                 atomic_exchange(&worker->lost_some, false);
-	take_incoming(worker);
-	/* After the hand-over: no connection may be younger than now. */
-	worker->now_ms = clock_ms();
-	take_settings(worker);
-	handle_events(worker, events, n);
-	if (lost_some)
-		drop_lost(worker);
+	use_next_settings(worker);
+	admit_dispatched(worker);
+	for (int i = 0; i < n; i++)
+		if (events[i].data.ptr != NULL)
+			serve(worker, events[i].data.ptr);
 	if (worker->order == WORKER_HAND_OVER)
-		set_aside(worker);
-	/* Until then, one that has something to say may look quiet; as after
-	 * a stop of the process, which ends the wait with EINTR. */
+		hand_over_all(worker);
+	/* Until all are served, and after a stop of the process, which ends
+	 * the wait with EINTR, a connection may look quiet that is not. */
 	if (n != -1 && all_served(worker, n))
 		expire_all(worker);
-	worker->rested = n == 0 && next_expiry_ms(worker) == UINT64_MAX;
 }
 
 static void *
@@ -371,13 +302,12 @@ worker_run(void *arg)
 	snprintf(name, sizeof(name), "worker-%d", worker->number);
 	pthread_setname_np(pthread_self(), name);
 	while (worker->order < WORKER_ABORT &&
-	       !(worker->order >= WORKER_FINISH && is_empty(worker)))
+	       !(worker->order >= WORKER_FINISH && worker->load == 0))
 		wait_and_serve(worker);
-	take_incoming(worker);
-	worker->now_ms = clock_ms();
+	admit_dispatched(worker);
 	close_all(worker);
 	worker->ended = true;
-	eventfd_write(worker->done_fd, 1);
+	eventfd_write(worker->shared->done_fd, 1);
 	return NULL;
 }
 
@@ -392,10 +322,14 @@ worker_free(struct worker *worker)
 	free(worker);
 }
 
+/* wake_fd is edge-triggered: each write is an event, and nobody reads it. */
 static int
 open_fds(struct worker *worker)
 {
-	struct epoll_event event = { .events = EPOLLIN, .data.ptr = NULL };
+	struct epoll_event event = {
+		.events = EPOLLIN | EPOLLET,
+		.data.ptr = NULL,
+	};
 
 	worker->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	worker->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -407,9 +341,9 @@ open_fds(struct worker *worker)
 
 struct worker *
 worker_start(int number, const struct worker_settings *settings,
-    struct slots *slots, int done_fd)
+    struct worker_shared *shared)
 {
-	/* The counters have cache lines of their own; calloc can't tell. */
+	/* calloc does not know that the counters need aligned memory. */
 	struct worker *worker = aligned_alloc(_Alignof(struct worker),
 	    sizeof(*worker));
 
@@ -417,13 +351,12 @@ worker_start(int number, const struct worker_settings *settings,
 		return NULL;
 	memset(worker, 0, sizeof(*worker));
 	worker->number = number;
-	worker->slots = slots;
-	worker->done_fd = done_fd;
+	worker->shared = shared;
 	worker->io.counters = &worker->counters;
 	use_settings(worker, settings);
 	for (int want = 0; want < WANTS; want++)
 		TAILQ_INIT(&worker->conns[want]);
-	TAILQ_INIT(&worker->left);
+	TAILQ_INIT(&worker->handed_over);
 	int rc = open_fds(worker) == -1 ? errno : 0;
 	if (rc == 0)
 		rc = pthread_create(&worker->thread, NULL, worker_run, worker);
@@ -444,29 +377,14 @@ wake(struct worker *worker)
 void
 worker_dispatch(struct worker *worker, struct conn *conn)
 {
-	struct epoll_event event = {
-		.events = conn->want == CONN_WANT_WRITE ? EPOLLOUT : EPOLLIN,
-		.data.ptr = conn,
-	};
-	int fd = conn->fd;
-	/* The wait may be longer than its time to send. */
-	bool is_hasty = conn->want == CONN_WANT_WRITE;
+	struct conn *top = worker->dispatched;
 
 	worker->load++;
-	worker->giving = conn;
-	conn->link.tqe_next = worker->incoming;
-	while (!atomic_compare_exchange_weak(&worker->incoming,
-	    &conn->link.tqe_next, conn))
-		;
-	/* After an event the worker may have freed it already. */
-	bool lost = epoll_ctl(worker->epoll_fd, EPOLL_CTL_ADD, fd, &event) ==
-	          -1;
-	if (lost) {
-		conn->lost = true;
-		worker->lost_some = true;
-	}
-	worker->giving = NULL;
-	if (lost || is_hasty || worker->asleep)
+	do
+		conn->link.tqe_next = top;
+	while (!atomic_compare_exchange_weak(&worker->dispatched, &top, conn));
+	/* Else the worker was woken for the first, and will take all. */
+	if (top == NULL)
 		wake(worker);
 }
 
@@ -517,10 +435,11 @@ worker_counters(const struct worker *worker)
 }
 
 void
-worker_join(struct worker *worker, struct counters *sum, struct conn_list *left)
+worker_join(struct worker *worker, struct counters *sum,
+    struct conn_list *handed_over)
 {
 	pthread_join(worker->thread, NULL);
 	counters_sum(sum, &worker->counters);
-	TAILQ_CONCAT(left, &worker->left, link);
+	TAILQ_CONCAT(handed_over, &worker->handed_over, link);
 	worker_free(worker);
 }

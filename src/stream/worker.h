@@ -1,17 +1,17 @@
 #ifndef STREAM_WORKER_H
 #define STREAM_WORKER_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/counters.h"
 #include "stamp/stamp.h"
 #include "stream/conn.h"
-#include "stream/slots.h"
 
 /*
- * A thread that serves the connections handed to it, each in turn.  Workers
- * share nothing with one another.
+ * A thread that serves the connections dispatched to it, with an epoll of its
+ * own.  Workers share nothing with one another but struct worker_shared.
  */
 struct worker;
 
@@ -21,38 +21,44 @@ struct worker_settings {
 	uint64_t idle_ms, send_ms; /* 0: never */
 };
 
-/* How far the server has come with its stop; only ever goes up. */
+/* What the workers of a pool tell the main thread. */
+struct worker_shared {
+	_Atomic bool room_wanted; /* the next close is to write to room_fd */
+	int room_fd;              /* eventfd: a connection was closed */
+	int done_fd;              /* eventfd: workers that are about to end */
+};
+
+/* How far a stop has come; it only ever increases. */
 enum worker_order {
 	WORKER_RUN,
-	WORKER_DRAIN,     /* close what is quiet; more may be handed over */
-	WORKER_FINISH,    /* no more will be: end when all are closed */
-	WORKER_HAND_OVER, /* the same, but set aside what may go on elsewhere */
+	WORKER_DRAIN,     /* close what is quiet; dispatch goes on */
+	WORKER_FINISH,    /* no more dispatch: end when all are closed */
+	WORKER_HAND_OVER, /* no more dispatch: keep all for another process */
 	WORKER_ABORT,     /* close all, end */
 };
 
 /*
- * Starts worker number.  slots gets back a slot for each connection closed;
- * done_fd, an eventfd, is written to when the thread is about to end.  NULL
- * with errno.  This and all that follow are for the main thread only.
+ * Starts worker number; shared outlives it.  NULL with errno.  This and all
+ * that follow are for the main thread only.
  */
 struct worker *worker_start(int number, const struct worker_settings *settings,
-    struct slots *slots, int done_fd);
+    struct worker_shared *shared);
 
-/* The hand-over: conn belongs to the worker from here on, come what may. */
+/* Conn belongs to the worker from here on. */
 void worker_dispatch(struct worker *worker, struct conn *conn);
 
-/* Connections handed over and not closed yet. */
+/* Connections dispatched and not closed yet. */
 int worker_load(const struct worker *worker);
 
-/* New settings, from the next event on; -1 with errno: out of memory. */
+/* Used from the next event on; -1 with errno: out of memory. */
 int worker_set(struct worker *worker, const struct worker_settings *settings);
 
-/* An order below one given before is none. */
+/* An order lower than an earlier one is ignored. */
 void worker_order(struct worker *worker, enum worker_order order);
 
 /*
- * Asks the thread for a sign that its loop turns, and whether it gave it.  One
- * that has ended as ordered has nothing to prove.
+ * Asks the thread to prove that its loop runs, and whether it has done so, or
+ * has ended as ordered.
  */
 void worker_ping(struct worker *worker);
 bool worker_is_responsive(const struct worker *worker);
@@ -60,10 +66,10 @@ bool worker_is_responsive(const struct worker *worker);
 const struct counters *worker_counters(const struct worker *worker);
 
 /*
- * Waits for the end of the thread, adds its counters to sum and what it set
- * aside to left, and frees the worker.
+ * Waits for the end of the thread, adds its counters to sum and the connections
+ * that it kept for another process to handed_over, and frees the worker.
  */
 void worker_join(struct worker *worker, struct counters *sum,
-    struct conn_list *left);
+    struct conn_list *handed_over);
 
 #endif

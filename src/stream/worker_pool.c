@@ -35,19 +35,22 @@ worker_pool_start(struct worker_pool *pool, const struct config *config,
     int max_connections)
 {
 	struct worker_settings settings = settings_of(config);
+	struct worker_shared *shared = &pool->shared;
 	int size = worker_pool_size(config);
 	struct counters none = { 0 };
 	struct conn_list nothing = TAILQ_HEAD_INITIALIZER(nothing);
 
 	*pool = (struct worker_pool)WORKER_POOL_INITIALIZER;
+	pool->max_connections = max_connections;
 	pool->workers = calloc((size_t)size, sizeof(struct worker *));
-	pool->done_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (pool->workers == NULL || pool->done_fd == -1 ||
-	    slots_init(&pool->slots, max_connections) == -1)
+	shared->room_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	shared->done_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (pool->workers == NULL || shared->room_fd == -1 ||
+	    shared->done_fd == -1)
 		goto fail;
 	for (; pool->count < size; pool->count++, pool->running++) {
 		pool->workers[pool->count] = worker_start(pool->count,
-		    &settings, &pool->slots, pool->done_fd);
+		    &settings, shared);
 		if (pool->workers[pool->count] == NULL)
 			goto fail;
 	}
@@ -58,6 +61,41 @@ fail:;
 	worker_pool_join(pool, &none, &nothing);
 	errno = saved_errno;
 	return -1;
+}
+
+int
+worker_pool_open(const struct worker_pool *pool)
+{
+	int open = 0;
+
+	for (int i = 0; i < pool->count; i++)
+		open += worker_load(pool->workers[i]);
+	return open;
+}
+
+bool
+worker_pool_has_room(struct worker_pool *pool)
+{
+	if (worker_pool_open(pool) < pool->max_connections)
+		return true;
+	pool->shared.room_wanted = true;
+	/* A worker that has not seen room_wanted had closed one before. */
+	return worker_pool_open(pool) < pool->max_connections;
+}
+
+void
+worker_pool_note_room(struct worker_pool *pool)
+{
+	eventfd_t closed;
+
+	eventfd_read(pool->shared.room_fd, &closed);
+}
+
+void
+worker_pool_set_max(struct worker_pool *pool, int max_connections)
+{
+	pool->max_connections = max_connections;
+	eventfd_write(pool->shared.room_fd, 1);
 }
 
 void
@@ -113,7 +151,7 @@ worker_pool_note_done(struct worker_pool *pool)
 {
 	eventfd_t ended;
 
-	if (eventfd_read(pool->done_fd, &ended) == 0)
+	if (eventfd_read(pool->shared.done_fd, &ended) == 0)
 		pool->running -= (int)ended;
 }
 
@@ -126,13 +164,14 @@ worker_pool_count(const struct worker_pool *pool, struct counters *sum)
 
 void
 worker_pool_join(struct worker_pool *pool, struct counters *sum,
-    struct conn_list *left)
+    struct conn_list *handed_over)
 {
 	for (int i = 0; i < pool->count; i++)
-		worker_join(pool->workers[i], sum, left);
+		worker_join(pool->workers[i], sum, handed_over);
 	free(pool->workers);
-	if (pool->done_fd != -1)
-		close(pool->done_fd);
-	slots_destroy(&pool->slots);
+	if (pool->shared.room_fd != -1)
+		close(pool->shared.room_fd);
+	if (pool->shared.done_fd != -1)
+		close(pool->shared.done_fd);
 	*pool = (struct worker_pool)WORKER_POOL_INITIALIZER;
 }

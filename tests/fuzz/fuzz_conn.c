@@ -108,34 +108,33 @@ client_read(size_t len)
 }
 
 static void
-follow(enum conn_want next, enum counter cause)
+follow(enum conn_want next)
 {
-	world.conn->want = (uint8_t)next;
+	world.conn->want = next;
 	if (next != CONN_WANT_CLOSE)
 		return;
-	ensure(cause == COUNTER_CLOSED_CLIENT || cause == COUNTER_CLOSED_STOP);
-	conn_close(world.conn, &world.counters, cause, 0);
+	enum close_reason reason = world.conn->close_reason;
+	ensure(reason == CLOSE_CLIENT || reason == CLOSE_STOP);
+	conn_close(world.conn, &world.counters, reason, 0);
 	world.conn = NULL;
 }
 
-static void serve(enum conn_want (
-    *turn)(struct conn *conn, struct conn_io *io, enum counter *cause))
+static void serve(
+    enum conn_want (*ready)(struct conn *conn, struct conn_io *io))
 {
-	enum counter cause = COUNTER_CLOSED_ERROR;
-
 	if (world.conn == NULL)
 		return;
 	uint64_t bytes = world.conn->bytes_in;
 	uint64_t messages = world.conn->messages;
-	enum conn_want before = (enum conn_want)world.conn->want;
-	enum conn_want next = turn(world.conn, &world.io, &cause);
+	enum conn_want before = world.conn->want;
+	enum conn_want next = ready(world.conn, &world.io);
 	if (before == CONN_WANT_READ && world.records) {
 		if (world.conn->messages > messages)
 			want(world.record[world.record_taken++]);
 	} else if (before == CONN_WANT_READ && world.conn->bytes_in > bytes) {
 		want(world.conn->bytes_in - bytes);
 	}
-	follow(next, cause);
+	follow(next);
 }
 
 static void

@@ -14,7 +14,7 @@ main(void)
 	srunner_add_suite(runner, resolver_suite());
 	srunner_add_suite(runner, log_suite());
 	srunner_add_suite(runner, counters_suite());
-	srunner_add_suite(runner, slots_suite());
+	srunner_add_suite(runner, worker_pool_suite());
 	srunner_add_suite(runner, ratelimit_suite());
 	srunner_add_suite(runner, config_file_suite());
 	srunner_add_suite(runner, listener_config_suite());

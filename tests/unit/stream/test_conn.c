@@ -32,18 +32,18 @@ open_conn(enum protocol protocol, enum framing framing)
 
 /* All that the server's end does until it wants what it can't have yet. */
 static enum conn_want
-run(struct conn *conn, enum counter *cause)
+run(struct conn *conn)
 {
 	for (;;) {
 		uint64_t before = conn->bytes_in + conn->bytes_out +
 		                  conn->messages;
-		enum conn_want want = conn_ready(conn, &io, cause);
+		enum conn_want want = conn_ready(conn, &io);
 		bool moved = conn->bytes_in + conn->bytes_out +
 		                 conn->messages !=
 		             before;
 		if (want == CONN_WANT_CLOSE || (want == conn->want && !moved))
 			return want;
-		conn->want = (uint8_t)want;
+		conn->want = want;
 	}
 }
 
@@ -58,17 +58,16 @@ read_some(char *data, size_t size)
 START_TEST(a_message_is_answered)
 {
 	struct conn *conn = open_conn(PROTOCOL_UNIX, FRAMING_CHUNK);
-	enum counter cause;
 	char reply[64];
 
 	ck_assert_int_eq(send(client, "hello", 5, 0), 5);
-	ck_assert_int_eq(run(conn, &cause), CONN_WANT_READ);
+	ck_assert_int_eq(run(conn), CONN_WANT_READ);
 	ck_assert_uint_eq(read_some(reply, sizeof(reply)), 32);
 	ck_assert_mem_eq(reply + 25, "] hello", 7);
 	shutdown(client, SHUT_WR);
-	ck_assert_int_eq(run(conn, &cause), CONN_WANT_CLOSE);
-	ck_assert_int_eq(cause, COUNTER_CLOSED_CLIENT);
-	conn_close(conn, &counters, cause, 1);
+	ck_assert_int_eq(run(conn), CONN_WANT_CLOSE);
+	ck_assert_int_eq(conn->close_reason, CLOSE_CLIENT);
+	conn_close(conn, &counters, conn->close_reason, 1);
 	ck_assert_uint_eq(counters_get(&counters, COUNTER_CLOSED_CLIENT), 1);
 }
 END_TEST
@@ -76,33 +75,31 @@ END_TEST
 START_TEST(an_empty_record_is_a_message_the_end_is_not)
 {
 	struct conn *conn = open_conn(PROTOCOL_UNIX_SEQPACKET, FRAMING_CHUNK);
-	enum counter cause;
 	char reply[64];
 
 	ck_assert_int_eq(send(client, "", 0, 0), 0);
 	ck_assert_int_eq(send(client, "a", 1, 0), 1);
 	shutdown(client, SHUT_WR);
-	ck_assert_int_eq(conn_ready(conn, &io, &cause), CONN_WANT_READ);
+	ck_assert_int_eq(conn_ready(conn, &io), CONN_WANT_READ);
 	ck_assert_uint_eq(read_some(reply, sizeof(reply)), 27);
-	ck_assert_int_eq(conn_ready(conn, &io, &cause), CONN_WANT_READ);
+	ck_assert_int_eq(conn_ready(conn, &io), CONN_WANT_READ);
 	ck_assert_uint_eq(read_some(reply, sizeof(reply)), 28);
-	ck_assert_int_eq(conn_ready(conn, &io, &cause), CONN_WANT_CLOSE);
-	ck_assert_int_eq(cause, COUNTER_CLOSED_CLIENT);
-	conn_close(conn, &counters, cause, 1);
+	ck_assert_int_eq(conn_ready(conn, &io), CONN_WANT_CLOSE);
+	ck_assert_int_eq(conn->close_reason, CLOSE_CLIENT);
+	conn_close(conn, &counters, conn->close_reason, 1);
 }
 END_TEST
 
 START_TEST(a_record_too_long_to_answer_ends_the_connection)
 {
 	struct conn *conn = open_conn(PROTOCOL_UNIX_SEQPACKET, FRAMING_CHUNK);
-	enum counter cause;
 	static char record[CONN_KEPT_MAX];
 
 	ck_assert_int_eq(send(client, record, sizeof(record), 0),
 	    (int)sizeof(record));
-	ck_assert_int_eq(conn_ready(conn, &io, &cause), CONN_WANT_CLOSE);
-	ck_assert_int_eq(cause, COUNTER_CLOSED_ERROR);
-	conn_close(conn, &counters, cause, 1);
+	ck_assert_int_eq(conn_ready(conn, &io), CONN_WANT_CLOSE);
+	ck_assert_int_eq(conn->close_reason, CLOSE_ERROR);
+	conn_close(conn, &counters, conn->close_reason, 1);
 }
 END_TEST
 
@@ -110,20 +107,19 @@ END_TEST
 START_TEST(descriptors_that_come_along_are_closed)
 {
 	struct conn *conn = open_conn(PROTOCOL_UNIX_SEQPACKET, FRAMING_CHUNK);
-	enum counter cause;
 	static char record[CONN_KEPT_MAX];
 	int off = 0, next = dup(client);
 
 	close(next);
 	setsockopt(conn->fd, SOL_SOCKET, SO_PASSCRED, &off, sizeof(off));
 	client_send_descriptor(client, "a");
-	ck_assert_int_eq(conn_ready(conn, &io, &cause), CONN_WANT_READ);
+	ck_assert_int_eq(conn_ready(conn, &io), CONN_WANT_READ);
 	ck_assert_int_eq(fcntl(next, F_GETFD), -1);
 	memset(record, 'a', sizeof(record) - 1);
 	client_send_descriptor(client, record);
-	ck_assert_int_eq(conn_ready(conn, &io, &cause), CONN_WANT_CLOSE);
+	ck_assert_int_eq(conn_ready(conn, &io), CONN_WANT_CLOSE);
 	ck_assert_int_eq(fcntl(next, F_GETFD), -1);
-	conn_close(conn, &counters, cause, 1);
+	conn_close(conn, &counters, conn->close_reason, 1);
 }
 END_TEST
 
@@ -152,7 +148,6 @@ START_TEST(a_slow_reader_loses_nothing)
 {
 	enum framing framing = _i % 2 == 0 ? FRAMING_CHUNK : FRAMING_LINE;
 	struct conn *conn = open_conn(PROTOCOL_UNIX, framing);
-	enum counter cause;
 	static char sent[1 << 20], got[1 << 25];
 	size_t sent_len = 0, got_len = 0;
 
@@ -165,7 +160,7 @@ START_TEST(a_slow_reader_loses_nothing)
 		    sizeof(sent) - sent_len, 0);
 		if (n > 0)
 			sent_len += (size_t)n;
-		conn->want = (uint8_t)conn_ready(conn, &io, &cause);
+		conn->want = conn_ready(conn, &io);
 		ck_assert_int_ne(conn->want, CONN_WANT_CLOSE);
 		got_len += read_some(got + got_len,
 		    1 + (size_t)random() % 5000);
@@ -174,7 +169,7 @@ START_TEST(a_slow_reader_loses_nothing)
 	got_len = strip_stamps(got, got_len);
 	ck_assert_uint_eq(got_len, sizeof(sent));
 	ck_assert_mem_eq(got, sent, sizeof(sent));
-	conn_close(conn, &counters, COUNTER_CLOSED_CLIENT, 1);
+	conn_close(conn, &counters, CLOSE_CLIENT, 1);
 }
 END_TEST
 
@@ -184,12 +179,11 @@ START_TEST(progress_is_what_the_client_takes)
 	enum protocol protocol = _i == 0 ? PROTOCOL_UNIX
 	                                 : PROTOCOL_UNIX_SEQPACKET;
 	struct conn *conn = open_conn(protocol, FRAMING_CHUNK);
-	enum counter cause;
 	static char data[60000];
 
 	while (conn->want != CONN_WANT_WRITE) {
 		send(client, data, sizeof(data), 0);
-		conn->want = (uint8_t)conn_ready(conn, &io, &cause);
+		conn->want = conn_ready(conn, &io);
 	}
 	for (int i = 0; i < 2; i++) {
 		ck_assert(!conn_progressed(conn));
@@ -199,7 +193,7 @@ START_TEST(progress_is_what_the_client_takes)
 	ck_assert(!conn_progressed(conn));
 	close(conn->fd);
 	ck_assert(!conn_progressed(conn));
-	conn_close(conn, &counters, COUNTER_CLOSED_SEND_TIMEOUT, 1);
+	conn_close(conn, &counters, CLOSE_SEND_TIMEOUT, 1);
 	close(client);
 }
 END_TEST
@@ -207,35 +201,33 @@ END_TEST
 START_TEST(a_reset_ends_the_connection)
 {
 	struct conn *conn = open_conn(PROTOCOL_UNIX, FRAMING_CHUNK);
-	enum counter cause;
 
 	ck_assert_int_eq(send(client, "hello", 5, 0), 5);
 	close(client);
-	ck_assert_int_eq(run(conn, &cause), CONN_WANT_CLOSE);
-	ck_assert_int_eq(cause, COUNTER_CLOSED_ERROR);
-	conn_close(conn, &counters, cause, 1);
+	ck_assert_int_eq(run(conn), CONN_WANT_CLOSE);
+	ck_assert_int_eq(conn->close_reason, CLOSE_ERROR);
+	conn_close(conn, &counters, conn->close_reason, 1);
 }
 END_TEST
 
 START_TEST(finish_answers_what_has_arrived_first)
 {
 	struct conn *conn = open_conn(PROTOCOL_UNIX, FRAMING_LINE);
-	enum counter cause;
 	char reply[64];
 
 	ck_assert_int_eq(send(client, "last", 4, 0), 4);
-	ck_assert_int_eq(conn_finish(conn, &io, &cause), CONN_WANT_READ);
+	ck_assert_int_eq(conn_finish(conn, &io), CONN_WANT_READ);
 	ck_assert_uint_eq(read_some(reply, sizeof(reply)), 31);
-	conn->want = (uint8_t)conn_finish(conn, &io, &cause);
+	conn->want = conn_finish(conn, &io);
 	ck_assert_int_eq(conn->want, CONN_WANT_LINGER);
 	ck_assert_int_eq(recv(client, reply, 1, 0), 0);
 	ck_assert_int_eq(send(client, "too late", 8, 0), 8);
-	ck_assert_int_eq(conn_ready(conn, &io, &cause), CONN_WANT_LINGER);
-	ck_assert_int_eq(conn_ready(conn, &io, &cause), CONN_WANT_LINGER);
+	ck_assert_int_eq(conn_ready(conn, &io), CONN_WANT_LINGER);
+	ck_assert_int_eq(conn_ready(conn, &io), CONN_WANT_LINGER);
 	close(client);
-	ck_assert_int_eq(conn_ready(conn, &io, &cause), CONN_WANT_CLOSE);
-	ck_assert_int_eq(cause, COUNTER_CLOSED_STOP);
-	conn_close(conn, &counters, cause, 1);
+	ck_assert_int_eq(conn_ready(conn, &io), CONN_WANT_CLOSE);
+	ck_assert_int_eq(conn->close_reason, CLOSE_STOP);
+	conn_close(conn, &counters, conn->close_reason, 1);
 }
 END_TEST
 

@@ -1,6 +1,5 @@
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -9,15 +8,13 @@
 #include "base/clock.h"
 #include "harness/client.h"
 #include "stream/worker.h"
-#include "stream/worker_pool.h"
 #include "unit/suites.h"
 
 #define SEVERAL 20
 #define ROUNDS 5000
 
-static struct slots slots;
+static struct worker_shared shared;
 static struct worker *worker;
-static int done_fd;
 
 static struct worker_settings
 settings_of(const char *format, uint64_t idle_ms)
@@ -34,9 +31,11 @@ start(void)
 {
 	struct worker_settings settings = settings_of("ctime", 0);
 
-	ck_assert_int_eq(slots_init(&slots, 100), 0);
-	done_fd = eventfd(0, EFD_CLOEXEC);
-	worker = worker_start(0, &settings, &slots, done_fd);
+	shared = (struct worker_shared){
+		.room_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+		.done_fd = eventfd(0, EFD_CLOEXEC),
+	};
+	worker = worker_start(0, &settings, &shared);
 	ck_assert_ptr_nonnull(worker);
 }
 
@@ -45,33 +44,32 @@ await_done(void)
 {
 	eventfd_t count;
 
-	ck_assert_int_eq(eventfd_read(done_fd, &count), 0);
-	ck_assert_int_eq(slots.taken, 0);
+	ck_assert_int_eq(eventfd_read(shared.done_fd, &count), 0);
+	ck_assert_int_eq(worker_load(worker), 0);
 }
 
 static struct counters sum;
-static struct conn_list left;
+static struct conn_list handed_over;
 
 static void
 finish(void)
 {
-	TAILQ_INIT(&left);
+	TAILQ_INIT(&handed_over);
 	worker_order(worker, WORKER_ABORT);
 	await_done();
-	worker_join(worker, &sum, &left);
-	ck_assert(TAILQ_EMPTY(&left));
-	slots_destroy(&slots);
-	close(done_fd);
+	worker_join(worker, &sum, &handed_over);
+	ck_assert(TAILQ_EMPTY(&handed_over));
+	close(shared.room_fd);
+	close(shared.done_fd);
 }
 
 static void
-give(int fd)
+dispatch(int fd)
 {
 	struct conn *conn = conn_new(fd, PROTOCOL_UNIX, FRAMING_CHUNK,
 	    clock_ms());
 
 	ck_assert_ptr_nonnull(conn);
-	ck_assert(slots_take(&slots));
 	worker_dispatch(worker, conn);
 }
 
@@ -83,7 +81,7 @@ connect_client(void)
 
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
 	ck_assert_int_eq(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
-	give(ends[0]);
+	dispatch(ends[0]);
 	return ends[1];
 }
 
@@ -94,7 +92,15 @@ await_load(int load)
 		;
 }
 
-START_TEST(serves_and_gives_back_the_slot)
+static bool
+room_is_told(void)
+{
+	eventfd_t count;
+
+	return eventfd_read(shared.room_fd, &count) == 0;
+}
+
+START_TEST(serves_and_tells_of_room_when_wanted)
 {
 	int a = connect_client(), b = connect_client();
 
@@ -104,25 +110,35 @@ START_TEST(serves_and_gives_back_the_slot)
 	close(a);
 	await_load(1);
 	client_talk(b, "again");
+	ck_assert(!room_is_told());
+	shared.room_wanted = true;
 	close(b);
 	await_load(0);
-	while (slots.taken != 0)
+	while (!room_is_told())
 		;
+	ck_assert(!shared.room_wanted);
 	ck_assert_uint_eq(counters_get(worker_counters(worker),
 			      COUNTER_CLOSED_CLIENT),
 	    2);
 }
 END_TEST
 
-/* A regular file can't be polled: epoll_ctl refuses it. */
-START_TEST(a_connection_that_cannot_be_polled_is_closed)
+/* A file is not a socket: its first receive fails. */
+static void
+dispatch_unusable(void)
+{
+	int fd = open("/proc/self/exe", O_RDONLY);
+
+	ck_assert_int_ne(fd, -1);
+	dispatch(fd);
+}
+
+START_TEST(every_dispatch_wakes_a_worker_that_waits)
 {
 	int other = connect_client();
 
-	for (unsigned i = 1; i <= 20; i++) {
-		int fd = open("/proc/self/exe", O_RDONLY);
-		ck_assert_int_ne(fd, -1);
-		give(fd);
+	for (unsigned i = 1; i <= ROUNDS; i++) {
+		dispatch_unusable();
 		await_load(1);
 		ck_assert_uint_eq(counters_get(worker_counters(worker),
 				      COUNTER_CLOSED_ERROR),
@@ -133,33 +149,20 @@ START_TEST(a_connection_that_cannot_be_polled_is_closed)
 }
 END_TEST
 
-static int
-open_unpollable(void)
-{
-	int fd = open("/proc/self/exe", O_RDONLY);
-
-	ck_assert_int_ne(fd, -1);
-	return fd;
-}
-
-/*
- * While the worker serves those who have something to say, and is on its way to
- * the first, it is told of the second.
- */
-START_TEST(two_that_cannot_be_polled_are_closed_by_a_busy_worker)
+/* The worker takes the first of two, at any moment of its loop. */
+START_TEST(every_dispatch_reaches_a_busy_worker)
 {
 	int busy[SEVERAL];
 
 	for (int i = 0; i < SEVERAL; i++)
 		busy[i] = connect_client();
 	for (int round = 0; round < ROUNDS; round++) {
-		int first = open_unpollable(), second = open_unpollable();
 		for (int i = 0; i < SEVERAL; i++)
 			client_send(busy[i], "hello", 5);
-		give(first);
+		dispatch_unusable();
 		for (volatile int i = 0; i < 100 * (round % 200); i++)
 			;
-		give(second);
+		dispatch_unusable();
 		for (int i = 0; i < SEVERAL; i++)
 			client_expect(busy[i], "hello", 5);
 		await_load(SEVERAL);
@@ -169,6 +172,25 @@ START_TEST(two_that_cannot_be_polled_are_closed_by_a_busy_worker)
 	    2 * ROUNDS);
 	for (int i = 0; i < SEVERAL; i++)
 		close(busy[i]);
+}
+END_TEST
+
+/* What the client sent before the dispatch raises no event. */
+START_TEST(data_that_came_before_the_dispatch_is_answered)
+{
+	int ends[2];
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	ck_assert_int_eq(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
+	client_send(ends[1], "early", 5);
+	dispatch(ends[0]);
+	client_expect(ends[1], "early", 5);
+	client_talk(ends[1], "later");
+	client_send(ends[1], "last", 4);
+	shutdown(ends[1], SHUT_WR);
+	client_expect(ends[1], "last", 4);
+	client_expect_end(ends[1]);
+	close(ends[1]);
 }
 END_TEST
 
@@ -193,7 +215,7 @@ START_TEST(new_settings_reach_a_worker_that_sleeps)
 END_TEST
 
 /* One taken over, with output kept, whose client has its buffers full. */
-START_TEST(who_does_not_read_is_not_waited_for_longer)
+START_TEST(a_client_that_does_not_read_has_send_timeout)
 {
 	struct worker_settings settings = settings_of("ctime", 3600 * 1000);
 	struct conn_state state = {
@@ -220,7 +242,6 @@ START_TEST(who_does_not_read_is_not_waited_for_longer)
 		;
 	struct conn *conn = conn_restore(ends[0], &state, clock_ms());
 	ck_assert_ptr_nonnull(conn);
-	ck_assert(slots_take(&slots));
 	worker_dispatch(worker, conn);
 	await_load(0);
 	ck_assert_uint_eq(counters_get(worker_counters(worker),
@@ -245,11 +266,11 @@ START_TEST(drain_then_finish)
 	client_expect_end(fd);
 	close(fd);
 	await_done();
-	ck_assert_int_eq(eventfd_write(done_fd, 1), 0);
+	ck_assert_int_eq(eventfd_write(shared.done_fd, 1), 0);
 }
 END_TEST
 
-START_TEST(abort_closes_all_and_stays_in_force)
+START_TEST(abort_closes_all_and_remains_in_force)
 {
 	int fd = connect_client();
 
@@ -259,47 +280,32 @@ START_TEST(abort_closes_all_and_stays_in_force)
 	client_expect_end(fd);
 	close(fd);
 	await_done();
-	ck_assert_int_eq(eventfd_write(done_fd, 1), 0);
+	ck_assert_int_eq(eventfd_write(shared.done_fd, 1), 0);
 }
 END_TEST
 
-START_TEST(a_pool_spreads_connections)
+START_TEST(a_hand_over_keeps_connections_open)
 {
-	struct config *config = config_load(NULL, stderr);
-	struct worker_pool pool;
-	int clients[6];
+	int fd = connect_client();
 
-	config->workers = 3;
-	ck_assert_int_eq(worker_pool_size(config), 3);
-	ck_assert_int_eq(worker_pool_start(&pool, config, 10), 0);
-	for (int i = 0; i < 6; i++) {
-		int ends[2];
-		ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
-		ck_assert(slots_take(&pool.slots));
-		worker_pool_dispatch(&pool, conn_new(ends[0], PROTOCOL_UNIX,
-						FRAMING_CHUNK, clock_ms()));
-		clients[i] = ends[1];
-	}
-	for (int i = 0; i < 3; i++)
-		ck_assert_int_eq(worker_load(pool.workers[i]), 2);
-	ck_assert_int_eq(worker_pool_set(&pool, config), 0);
-	worker_pool_order(&pool, WORKER_ABORT);
-	struct pollfd done = { .fd = pool.done_fd, .events = POLLIN };
-	while (pool.running > 0) {
-		ck_assert_int_eq(poll(&done, 1, -1), 1);
-		worker_pool_note_done(&pool);
-	}
-	TAILQ_INIT(&left);
-	worker_pool_count(&pool, &sum);
-	ck_assert_uint_eq(counters_get(&sum, COUNTER_CLOSED_STOP), 6);
-	worker_pool_join(&pool, &sum, &left);
-	worker_pool_join(&pool, &sum, &left);
-	ck_assert_uint_eq(counters_get(&sum, COUNTER_CLOSED_STOP), 12);
-	for (int i = 0; i < 6; i++)
-		close(clients[i]);
-	config->workers = 0;
-	ck_assert_int_ge(worker_pool_size(config), 1);
-	config_free(config);
+	client_talk(fd, "hello");
+	worker_order(worker, WORKER_HAND_OVER);
+	await_done();
+	TAILQ_INIT(&handed_over);
+	worker_join(worker, &sum, &handed_over);
+	struct conn *conn = TAILQ_FIRST(&handed_over);
+	ck_assert_ptr_nonnull(conn);
+	TAILQ_REMOVE(&handed_over, conn, link);
+	ck_assert(TAILQ_EMPTY(&handed_over));
+	close(shared.room_fd);
+	close(shared.done_fd);
+	/* Another worker serves it as any other. */
+	start();
+	worker_dispatch(worker, conn);
+	client_talk(fd, "again");
+	client_talk(fd, "and again");
+	close(fd);
+	await_load(0);
 }
 END_TEST
 
@@ -307,21 +313,19 @@ Suite *
 worker_suite(void)
 {
 	Suite *suite = suite_create("worker");
-	TCase *tests = tcase_create("worker");
-	TCase *pool = tcase_create("pool");
+	TCase *tests = tcase_create("all");
 
 	tcase_set_timeout(tests, 60);
 	tcase_add_checked_fixture(tests, start, finish);
-	tcase_add_test(tests, serves_and_gives_back_the_slot);
-	tcase_add_test(tests, a_connection_that_cannot_be_polled_is_closed);
-	tcase_add_test(tests,
-	    two_that_cannot_be_polled_are_closed_by_a_busy_worker);
+	tcase_add_test(tests, serves_and_tells_of_room_when_wanted);
+	tcase_add_test(tests, every_dispatch_wakes_a_worker_that_waits);
+	tcase_add_test(tests, every_dispatch_reaches_a_busy_worker);
+	tcase_add_test(tests, data_that_came_before_the_dispatch_is_answered);
 	tcase_add_test(tests, new_settings_reach_a_worker_that_sleeps);
-	tcase_add_test(tests, who_does_not_read_is_not_waited_for_longer);
+	tcase_add_test(tests, a_client_that_does_not_read_has_send_timeout);
 	tcase_add_test(tests, drain_then_finish);
-	tcase_add_test(tests, abort_closes_all_and_stays_in_force);
+	tcase_add_test(tests, a_hand_over_keeps_connections_open);
+	tcase_add_test(tests, abort_closes_all_and_remains_in_force);
 	suite_add_tcase(suite, tests);
-	tcase_add_test(pool, a_pool_spreads_connections);
-	suite_add_tcase(suite, pool);
 	return suite;
 }
