@@ -1,7 +1,6 @@
 #include "listen/acceptor.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -28,10 +27,7 @@ acceptor_is_paused(const struct acceptor *acceptor)
 int
 acceptor_add(struct acceptor *acceptor, struct listener *listener)
 {
-	struct epoll_event event = {
-		.events = EPOLLIN,
-		.data.ptr = listener,
-	};
+	struct epoll_event event = { EPOLLIN, { .ptr = listener } };
 
 	if (acceptor_is_paused(acceptor) ||
 	    epoll_ctl(acceptor->epoll_fd, EPOLL_CTL_ADD, listener->fd,
@@ -60,43 +56,40 @@ unwatch_all(struct acceptor *acceptor)
 			acceptor_remove(acceptor, listener);
 }
 
-static void
-begin_pause(struct acceptor *acceptor, uint64_t *logged_ms, const char *reason)
+/* Whether it is to be logged. */
+static bool
+begin_pause(struct acceptor *acceptor, uint64_t *logged_ms)
 {
 	uint64_t now_ms = clock_ms();
 
 	counters_add(acceptor->counters, COUNTER_ACCEPT_PAUSES, 1);
 	unwatch_all(acceptor);
 	if (*logged_ms != 0 && now_ms - *logged_ms < LOG_EVERY_MS)
-		return;
+		return false;
 	*logged_ms = now_ms;
-	log_about(LOG_WARNING, &paused, "%s", reason);
+	return true;
 }
 
 static void
 pause_full(struct acceptor *acceptor)
 {
-	char reason[128];
-
 	acceptor->full = true;
-	snprintf(reason, sizeof(reason),
-	    "max_connections (%d) are open: new clients will wait until one "
-	    "closes",
-	    acceptor->pool->max_connections);
-	begin_pause(acceptor, &acceptor->full_logged_ms, reason);
+	if (begin_pause(acceptor, &acceptor->full_logged_ms))
+		log_about(LOG_WARNING, &paused,
+		    "max_connections (%d) are open: new clients will wait "
+		    "until one closes",
+		    acceptor->pool->max_connections);
 }
 
 static void
 pause_short(struct acceptor *acceptor, int problem)
 {
-	char reason[128];
-
 	acceptor->resume_ms = clock_ms() + PAUSE_MS;
 	acceptor->failures = 0;
-	snprintf(reason, sizeof(reason),
-	    "accept: %s: new clients wait, next try in %d ms",
-	    strerror(problem), PAUSE_MS);
-	begin_pause(acceptor, &acceptor->short_logged_ms, reason);
+	if (begin_pause(acceptor, &acceptor->short_logged_ms))
+		log_about(LOG_WARNING, &paused,
+		    "accept: %s: new clients wait, next try in %d ms",
+		    strerror(problem), PAUSE_MS);
 }
 
 /* Ends the pause, unless there is another reason for it. */
@@ -242,7 +235,7 @@ acceptor_wait_ms(const struct acceptor *acceptor, uint64_t now_ms)
 {
 	if (acceptor->resume_ms == 0)
 		return -1;
-	return acceptor->resume_ms > now_ms
-	         ? (int)(acceptor->resume_ms - now_ms)
-	         : 0;
+	if (acceptor->resume_ms <= now_ms)
+		return 0;
+	return (int)(acceptor->resume_ms - now_ms);
 }

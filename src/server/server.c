@@ -613,7 +613,6 @@ server_run(struct config *config, const struct options *options)
 		.local_tz = getenv("TZ"),
 		.epoll_fd = -1,
 		.signal_fd = -1,
-		.pool = WORKER_POOL_INITIALIZER,
 	};
 	int status = 0;
 

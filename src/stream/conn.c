@@ -28,16 +28,14 @@
 #define CHUNK_MAX (CONN_KEPT_MAX - STAMP_TEXT_MAX)
 #define LINES_MAX 40960
 
-struct piece {
-	const char *data;
-	size_t len;
-};
-
 /* Stamped output, and behind it input that has no stamps yet. */
 struct reply {
 	struct timespec arrived; /* the input */
 	uint64_t messages;       /* in out */
-	struct piece out, in;
+	const char *out;
+	size_t out_len;
+	const char *in;
+	size_t in_len;
 };
 
 /* A reply that the client has not taken yet. */
@@ -105,10 +103,9 @@ peer_text(const struct conn *conn, char *text, size_t size)
 static struct log_about
 about_conn(const struct conn *conn)
 {
-	return (struct log_about){
-		.listener = conn->name,
-		.peer = conn->name + strlen(conn->name) + 1,
-	};
+	const char *peer = conn->name + strlen(conn->name) + 1;
+
+	return (struct log_about){ .listener = conn->name, .peer = peer };
 }
 
 void
@@ -185,15 +182,15 @@ conn_progressed(struct conn *conn)
 static enum conn_want
 keep(struct conn *conn, const struct reply *reply)
 {
-	struct piece out = reply->out, in = reply->in;
-	struct conn_kept *kept = malloc(sizeof(*kept) + out.len + in.len);
+	size_t out_len = reply->out_len, in_len = reply->in_len;
+	struct conn_kept *kept = malloc(sizeof(*kept) + out_len + in_len);
 
 	if (kept == NULL)
 		return end(conn, CLOSE_ERROR);
 	kept->reply = *reply;
 	kept->queued = count_queued(conn);
-	kept->reply.out.data = memcpy(kept->bytes, out.data, out.len);
-	kept->reply.in.data = memcpy(kept->bytes + out.len, in.data, in.len);
+	kept->reply.out = memcpy(kept->bytes, reply->out, out_len);
+	kept->reply.in = memcpy(kept->bytes + out_len, reply->in, in_len);
 	conn->kept = kept;
 	return CONN_WANT_WRITE;
 }
@@ -201,20 +198,19 @@ keep(struct conn *conn, const struct reply *reply)
 void
 conn_save(const struct conn *conn, struct conn_state *state)
 {
-	const struct conn_kept *kept = conn->kept;
+	const struct reply none = { 0 };
+	const struct reply *reply = conn->kept ? &conn->kept->reply : &none;
 
 	*state = (struct conn_state){
 		.protocol = conn->protocol,
 		.framing = conn->framing,
 		.line_start = conn->line_start,
+		.arrived = reply->arrived,
+		.messages = reply->messages,
+		.out_len = reply->out_len,
+		.in_len = reply->in_len,
+		.bytes = reply->out,
 	};
-	if (kept == NULL)
-		return;
-	state->arrived = kept->reply.arrived;
-	state->messages = kept->reply.messages;
-	state->out_len = kept->reply.out.len;
-	state->in_len = kept->reply.in.len;
-	state->bytes = kept->reply.out.data;
 }
 
 static bool
@@ -229,9 +225,8 @@ is_possible(const struct conn_state *state)
 struct conn *
 conn_restore(int fd, const struct conn_state *state, uint64_t now_ms)
 {
-	struct reply reply = { state->arrived, state->messages,
-		{ state->bytes, state->out_len },
-		{ state->bytes + state->out_len, state->in_len } };
+	struct reply reply = { state->arrived, state->messages, state->bytes,
+		state->out_len, state->bytes + state->out_len, state->in_len };
 
 	if (!is_possible(state)) {
 		errno = EINVAL;
@@ -242,7 +237,7 @@ conn_restore(int fd, const struct conn_state *state, uint64_t now_ms)
 	if (conn == NULL)
 		return NULL;
 	conn->line_start = state->line_start;
-	if (reply.out.len + reply.in.len == 0)
+	if (reply.out_len + reply.in_len == 0)
 		return conn;
 	conn->want = keep(conn, &reply);
 	if (conn->want == CONN_WANT_WRITE)
@@ -277,10 +272,10 @@ static int
 send_reply(struct conn *conn, struct conn_io *io, struct reply *reply)
 {
 	size_t sent;
-	int rc = sendall(conn->fd, reply->out.data, reply->out.len, &sent);
+	int rc = sendall(conn->fd, reply->out, reply->out_len, &sent);
 
-	reply->out.data += sent;
-	reply->out.len -= sent;
+	reply->out += sent;
+	reply->out_len -= sent;
 	conn->bytes_out += sent;
 	count(conn, io, TRAFFIC_BYTES_OUT, sent);
 	if (rc == 0)
@@ -305,13 +300,10 @@ stamp_chunk(struct conn *conn, struct conn_io *io,
 {
 	size_t stamp_len;
 	const char *stamp = stamp_at(&io->stamp, arrived, &stamp_len);
-	struct piece out = {
-		framing_chunk(data, stamp, stamp_len),
-		stamp_len + len,
-	};
+	char *out = framing_chunk(data, stamp, stamp_len);
+	struct reply reply = { *arrived, 1, out, stamp_len + len, data, 0 };
 
-	return send_or_keep(conn, io,
-	    &(struct reply){ *arrived, 1, out, { data, 0 } });
+	return send_or_keep(conn, io, &reply);
 }
 
 /* A stamp at the start of each line, as many lines at once as io->out holds. */
@@ -330,8 +322,8 @@ stamp_lines(struct conn *conn, struct conn_io *io,
 		    (CONN_KEPT_MAX - len) / stamp_len, io->out);
 		data += run.consumed;
 		len -= run.consumed;
-		struct reply reply = { *arrived, run.stamps,
-			{ io->out, run.len }, { data, len } };
+		struct reply reply = { *arrived, run.stamps, io->out, run.len,
+			data, len };
 		want = send_or_keep(conn, io, &reply);
 	}
 	return want;
@@ -435,19 +427,19 @@ conn_flush(struct conn *conn, struct conn_io *io)
 	struct conn_kept *kept = conn->kept;
 	struct reply *reply = &kept->reply;
 	enum conn_want want = CONN_WANT_READ;
-	size_t before = reply->out.len;
+	size_t before = reply->out_len;
 
 	if (send_reply(conn, io, reply) == -1) {
 		if (errno != EAGAIN)
 			return end(conn, CLOSE_ERROR);
-		if (reply->out.len < before)
+		if (reply->out_len < before)
 			kept->queued = count_queued(conn);
 		return CONN_WANT_WRITE;
 	}
 	conn->kept = NULL;
-	if (reply->in.len > 0)
-		want = stamp_lines(conn, io, &reply->arrived, reply->in.data,
-		    reply->in.len);
+	if (reply->in_len > 0)
+		want = stamp_lines(conn, io, &reply->arrived, reply->in,
+		    reply->in_len);
 	free(kept);
 	return want;
 }
@@ -480,14 +472,8 @@ conn_ready(struct conn *conn, struct conn_io *io)
 }
 
 enum conn_want
-conn_finish(struct conn *conn, struct conn_io *io)
+conn_finish(struct conn *conn)
 {
-	/* An empty record is a message too. */
-	uint64_t before = conn->messages + conn->bytes_in;
-	enum conn_want want = conn_receive(conn, io);
-
-	if (want != CONN_WANT_READ || conn->messages + conn->bytes_in != before)
-		return want;
 	shutdown(conn->fd, SHUT_WR);
 	return CONN_WANT_LINGER;
 }

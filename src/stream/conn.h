@@ -105,11 +105,8 @@ void conn_announce(struct conn *conn);
  */
 enum conn_want conn_ready(struct conn *conn, struct conn_io *io);
 
-/*
- * As conn_ready, when the server stops: answers what has arrived; where nothing
- * has, shuts down our side and lingers.
- */
-enum conn_want conn_finish(struct conn *conn, struct conn_io *io);
+/* When the server stops and nothing is left to answer: shuts down our side. */
+enum conn_want conn_finish(struct conn *conn);
 
 /*
  * Whether the client of a connection in CONN_WANT_WRITE has taken anything since

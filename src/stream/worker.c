@@ -41,7 +41,6 @@ struct worker {
 	struct worker_settings settings;
 	struct conn_list conns[WANTS]; /* by want; longest quiet first */
 	struct conn_list handed_over;  /* the main thread's after the join */
-	int full_rounds; /* in a row, with as many events as there is room for */
 	uint64_t now_ms;
 	struct conn_io io;
 };
@@ -85,28 +84,27 @@ follow(struct worker *worker, struct conn *conn, enum conn_want want)
 {
 	if (want == CONN_WANT_CLOSE) {
 		close_one(worker, conn, conn->close_reason);
-		return;
-	}
-	if (watch(worker, conn, want) == -1) {
+	} else if (watch(worker, conn, want) == -1) {
 		close_one(worker, conn, CLOSE_ERROR);
-		return;
+	} else {
+		TAILQ_REMOVE(&worker->conns[conn->want], conn, link);
+		conn->want = want;
+		conn->active_ms = worker->now_ms;
+		TAILQ_INSERT_TAIL(&worker->conns[want], conn, link);
 	}
-	TAILQ_REMOVE(&worker->conns[conn->want], conn, link);
-	conn->want = want;
-	conn->active_ms = worker->now_ms;
-	TAILQ_INSERT_TAIL(&worker->conns[want], conn, link);
 }
 
-static void
+/* False: it is not ready, and its timeout continues to run. */
+static bool
 serve(struct worker *worker, struct conn *conn)
 {
 	uint64_t before = conn->bytes_in + conn->bytes_out;
 	enum conn_want want = conn_ready(conn, &worker->io);
 
-	/* Without progress its timeout continues to run. */
 	if (want == conn->want && conn->bytes_in + conn->bytes_out == before)
-		return;
+		return false;
 	follow(worker, conn, want);
+	return true;
 }
 
 /* The stack of dispatched connections, turned round: the oldest first. */
@@ -168,12 +166,12 @@ use_settings(struct worker *worker, const struct worker_settings *settings)
 static void
 use_next_settings(struct worker *worker)
 {
-	struct worker_settings *settings;
+	struct worker_settings *settings = NULL;
 
-	if (worker->next_settings == NULL)
-		return;
-	settings = atomic_exchange(&worker->next_settings, NULL);
-	use_settings(worker, settings);
+	if (worker->next_settings != NULL)
+		settings = atomic_exchange(&worker->next_settings, NULL);
+	if (settings != NULL)
+		use_settings(worker, settings);
 	free(settings);
 }
 
@@ -188,25 +186,22 @@ timeout_ms(const struct worker *worker, enum conn_want want)
 	return worker->settings.idle_ms;
 }
 
+/* A last try to serve it: epoll may not have reported it yet. */
 static void
 expire(struct worker *worker, struct conn *conn)
 {
-	switch (conn->want) {
-	case CONN_WANT_READ:
-		if (worker->order < WORKER_DRAIN)
-			close_one(worker, conn, CLOSE_IDLE);
-		else
-			follow(worker, conn, conn_finish(conn, &worker->io));
-		break;
-	case CONN_WANT_WRITE:
-		if (conn_progressed(conn))
-			follow(worker, conn, CONN_WANT_WRITE);
-		else
-			close_one(worker, conn, CLOSE_SEND_TIMEOUT);
-		break;
-	default:
+	if (serve(worker, conn))
+		return;
+	if (conn->want == CONN_WANT_LINGER)
 		close_one(worker, conn, CLOSE_STOP);
-	}
+	else if (conn->want == CONN_WANT_READ && worker->order < WORKER_DRAIN)
+		close_one(worker, conn, CLOSE_IDLE);
+	else if (conn->want == CONN_WANT_READ)
+		follow(worker, conn, conn_finish(conn));
+	else if (conn_progressed(conn))
+		follow(worker, conn, CONN_WANT_WRITE);
+	else
+		close_one(worker, conn, CLOSE_SEND_TIMEOUT);
 }
 
 static void
@@ -255,22 +250,6 @@ wait_ms(const struct worker *worker)
 	return soonest < INT_MAX ? (int)soonest : INT_MAX;
 }
 
-/*
- * Whether every connection that was ready has been served.  epoll reports those
- * in turn, so after this many rounds each has been reported.
- */
-static bool
-all_served(struct worker *worker, int events)
-{
-	worker->full_rounds = events == EVENTS_MAX ? worker->full_rounds + 1
-	                                           : 0;
-	if (worker->full_rounds != 0 &&
-	    worker->full_rounds <= worker->load / EVENTS_MAX + 1)
-		return false;
-	worker->full_rounds = 0;
-	return true;
-}
-
 static void
 wait_and_serve(struct worker *worker)
 {
@@ -287,10 +266,7 @@ wait_and_serve(struct worker *worker)
 			serve(worker, events[i].data.ptr);
 	if (worker->order == WORKER_HAND_OVER)
 		hand_over_all(worker);
-	/* Until all are served, and after a stop of the process, which ends
-	 * the wait with EINTR, a connection may look quiet that is not. */
-	if (n != -1 && all_served(worker, n))
-		expire_all(worker);
+	expire_all(worker);
 }
 
 static void *
@@ -314,10 +290,8 @@ worker_run(void *arg)
 static void
 worker_free(struct worker *worker)
 {
-	if (worker->epoll_fd != -1)
-		close(worker->epoll_fd);
-	if (worker->wake_fd != -1)
-		close(worker->wake_fd);
+	close(worker->epoll_fd);
+	close(worker->wake_fd);
 	free(worker->next_settings);
 	free(worker);
 }
@@ -326,10 +300,7 @@ worker_free(struct worker *worker)
 static int
 open_fds(struct worker *worker)
 {
-	struct epoll_event event = {
-		.events = EPOLLIN | EPOLLET,
-		.data.ptr = NULL,
-	};
+	struct epoll_event event = { .events = EPOLLIN | EPOLLET };
 
 	worker->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	worker->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);

@@ -40,13 +40,13 @@ worker_pool_start(struct worker_pool *pool, const struct config *config,
 	struct counters none = { 0 };
 	struct conn_list nothing = TAILQ_HEAD_INITIALIZER(nothing);
 
-	*pool = (struct worker_pool)WORKER_POOL_INITIALIZER;
-	pool->max_connections = max_connections;
+	*pool = (struct worker_pool){ .max_connections = max_connections };
 	pool->workers = calloc((size_t)size, sizeof(struct worker *));
+	if (pool->workers == NULL)
+		return -1;
 	shared->room_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	shared->done_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (pool->workers == NULL || shared->room_fd == -1 ||
-	    shared->done_fd == -1)
+	if (shared->room_fd == -1 || shared->done_fd == -1)
 		goto fail;
 	for (; pool->count < size; pool->count++, pool->running++) {
 		pool->workers[pool->count] = worker_start(pool->count,
@@ -166,12 +166,12 @@ void
 worker_pool_join(struct worker_pool *pool, struct counters *sum,
     struct conn_list *handed_over)
 {
+	if (pool->workers == NULL)
+		return;
 	for (int i = 0; i < pool->count; i++)
 		worker_join(pool->workers[i], sum, handed_over);
 	free(pool->workers);
-	if (pool->shared.room_fd != -1)
-		close(pool->shared.room_fd);
-	if (pool->shared.done_fd != -1)
-		close(pool->shared.done_fd);
-	*pool = (struct worker_pool)WORKER_POOL_INITIALIZER;
+	close(pool->shared.room_fd);
+	close(pool->shared.done_fd);
+	*pool = (struct worker_pool){ 0 };
 }

@@ -9,8 +9,8 @@
 #include "stream/worker.h"
 
 /*
- * All workers, and how many connections may be open at once.  Every function is
- * for the main thread only.
+ * All workers, and how many connections may be open at once.  All zero: there
+ * are none.  Every function is for the main thread only.
  */
 struct worker_pool {
 	struct worker **workers;
@@ -18,12 +18,6 @@ struct worker_pool {
 	int max_connections;
 	struct worker_shared shared; /* room_fd and done_fd are to be watched */
 };
-
-/* No workers: worker_pool_join does nothing. */
-#define WORKER_POOL_INITIALIZER                                                \
-	{                                                                      \
-		.shared = {.room_fd = -1, .done_fd = -1 }                      \
-	}
 
 /*
  * Starts as many workers as config says, for at most max_connections.  -1 with

@@ -119,15 +119,15 @@ follow(enum conn_want next)
 	world.conn = NULL;
 }
 
-static void serve(
-    enum conn_want (*ready)(struct conn *conn, struct conn_io *io))
+static void
+serve(void)
 {
 	if (world.conn == NULL)
 		return;
 	uint64_t bytes = world.conn->bytes_in;
 	uint64_t messages = world.conn->messages;
 	enum conn_want before = world.conn->want;
-	enum conn_want next = ready(world.conn, &world.io);
+	enum conn_want next = conn_ready(world.conn, &world.io);
 	if (before == CONN_WANT_READ && world.records) {
 		if (world.conn->messages > messages)
 			want(world.record[world.record_taken++]);
@@ -135,6 +135,20 @@ static void serve(
 		want(world.conn->bytes_in - bytes);
 	}
 	follow(next);
+}
+
+/* As a worker does with a connection that was quiet in a stop. */
+static void
+finish(void)
+{
+	size_t taken = world.taken, records = world.record_taken;
+
+	if (world.conn == NULL || world.conn->want != CONN_WANT_READ)
+		return;
+	serve();
+	if (world.conn != NULL && world.conn->want == CONN_WANT_READ &&
+	    world.taken == taken && world.record_taken == records)
+		follow(conn_finish(world.conn));
 }
 
 static void
@@ -148,15 +162,13 @@ act(unsigned action, unsigned size)
 		client_send(world.records ? size : size % 4 + 1, size % 3 + 1);
 		break;
 	case 2:
-		serve(conn_ready);
+		serve();
 		break;
 	case 3:
 		client_read(size * 67 + 1);
 		break;
 	case 4:
-		/* As a worker does whose connection is quiet in a stop. */
-		if (world.conn && world.conn->want == CONN_WANT_READ)
-			serve(conn_finish);
+		finish();
 		break;
 	default:
 		if (size < 64) {
@@ -204,7 +216,7 @@ end(void)
 
 	shutdown(world.client, SHUT_WR);
 	do {
-		serve(conn_ready);
+		serve();
 		while (client_read(1 << 16))
 			;
 	} while (world.conn != NULL);

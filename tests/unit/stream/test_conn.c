@@ -210,15 +210,15 @@ START_TEST(a_reset_ends_the_connection)
 }
 END_TEST
 
-START_TEST(finish_answers_what_has_arrived_first)
+START_TEST(after_finish_only_the_end_of_the_client_counts)
 {
 	struct conn *conn = open_conn(PROTOCOL_UNIX, FRAMING_LINE);
 	char reply[64];
 
 	ck_assert_int_eq(send(client, "last", 4, 0), 4);
-	ck_assert_int_eq(conn_finish(conn, &io), CONN_WANT_READ);
+	ck_assert_int_eq(conn_ready(conn, &io), CONN_WANT_READ);
 	ck_assert_uint_eq(read_some(reply, sizeof(reply)), 31);
-	conn->want = conn_finish(conn, &io);
+	conn->want = conn_finish(conn);
 	ck_assert_int_eq(conn->want, CONN_WANT_LINGER);
 	ck_assert_int_eq(recv(client, reply, 1, 0), 0);
 	ck_assert_int_eq(send(client, "too late", 8, 0), 8);
@@ -271,7 +271,7 @@ conn_suite(void)
 	tcase_add_loop_test(tests, a_slow_reader_loses_nothing, 0, 5);
 	tcase_add_loop_test(tests, progress_is_what_the_client_takes, 0, 2);
 	tcase_add_test(tests, a_reset_ends_the_connection);
-	tcase_add_test(tests, finish_answers_what_has_arrived_first);
+	tcase_add_test(tests, after_finish_only_the_end_of_the_client_counts);
 	tcase_add_test(tests, sendall_sends_all);
 	suite_add_tcase(suite, tests);
 	return suite;
