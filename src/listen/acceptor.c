@@ -125,7 +125,8 @@ static bool
 handle_error(struct acceptor *acceptor, struct listener *listener, int problem)
 {
 	/* A Unix listener that drains has EINVAL when its backlog is empty. */
-	if (problem == EAGAIN || (problem == EINVAL && listener->refusing)) {
+	if (problem == EAGAIN ||
+	    (problem == EINVAL && listener->state == LISTENER_DRAINING)) {
 		listener->early = false;
 		return false;
 	}
@@ -200,7 +201,7 @@ bool
 acceptor_accept(struct acceptor *acceptor, struct listener *listener)
 {
 	/* These two states end when the backlog is found empty. */
-	bool is_all = listener->refusing || listener->early;
+	bool is_all = listener->state == LISTENER_DRAINING || listener->early;
 	int max = is_all ? BATCH_MAX : acceptor->batch, count = 0;
 	bool more;
 

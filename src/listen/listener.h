@@ -8,116 +8,102 @@
 #include <sys/stat.h>
 
 #include "base/protocol.h"
-#include "config/config.h"
+#include "config/listener_config.h"
 #include "net/sockaddr.h"
 #include "stamp/framing.h"
 
 #define LISTENER_NAME_MAX (SOCKADDR_TEXT_MAX + 16)
+#define LISTENER_ERROR_MAX 1024
 
 struct datagram_thread;
 
+/* Who made a listening socket. */
+enum origin {
+	ORIGIN_OWN,    /* this process */
+	ORIGIN_STORED, /* a process before it; the service manager kept it */
+	ORIGIN_PASSED, /* the service manager, for a socket unit */
+};
+
+enum listener_state {
+	LISTENER_NEW,      /* configured, without a socket */
+	LISTENER_OPEN,     /* with a socket that is not announced yet */
+	LISTENER_SERVING,  /* clients are accepted, datagrams answered */
+	LISTENER_DRAINING, /* only what has arrived is accepted or answered */
+};
+
 /*
  * One socket that clients reach us at: a listening one, or a bound datagram
- * socket.  The main thread owns it; a datagram listener's fd is lent to its
- * thread.
+ * socket.  The main thread owns it; a datagram thread borrows its fd.
  */
 struct listener {
 	TAILQ_ENTRY(listener) link;
+	enum origin origin;
+	enum listener_state state;
 	enum protocol protocol;
 	bool dual_stack; /* configured as "*" */
 	enum framing framing;
 	int backlog;
 	mode_t mode;
 	int max_datagram;
-	int threads; /* sockets at this address, each of a thread; UDP */
-	int number;  /* which of them this is, from 0 */
-	struct sockaddr_any
-	    wanted; /* what it was configured as, port 0 included */
+	int threads; /* sockets at this address, one for each thread; UDP */
+	int number;  /* of this socket among them, from 0 */
+	struct sockaddr_any wanted; /* as configured; its port may be 0 */
 	struct sockaddr_any bound;
-	dev_t device; /* of the path, Unix */
-	ino_t inode;
-	int fd;        /* -1: not open */
-	bool served;   /* by the acceptor, or by udp */
-	bool refusing; /* lets no one in any more */
-	bool early;    /* clients may wait from before it was set up */
-	bool passed;   /* the service manager's own, and ours only to use */
-	bool stored;   /* the service manager keeps it over a restart */
-	char fd_name[CONFIG_FD_NAME_MAX]; /* what the manager calls it */
-	struct datagram_thread *udp;      /* serves a datagram socket */
-	char name[LISTENER_NAME_MAX];     /* "tcp 127.0.0.1:21567" */
+	dev_t device; /* of the Unix path that is ours to remove */
+	ino_t inode;  /* 0: there is none */
+	int fd;       /* -1: LISTENER_NEW */
+	bool early;   /* clients may have connected before it was set up */
+	char store_name[48]; /* as which the manager keeps it; "": not */
+	struct datagram_thread
+	    *datagram;                /* the thread that serves it, or NULL */
+	char name[LISTENER_NAME_MAX]; /* "tcp 127.0.0.1:21567" */
 	char where[sizeof(((struct listener_config *)0)->where)];
 };
 TAILQ_HEAD(listener_list, listener);
 
-/*
- * All functions belong to the main thread.  What fails returns -1 with errno
- * and a message in error that names the listener and where it was configured.
- */
-#define LISTENER_ERROR_MAX 1024
+/* All functions are for the main thread. */
 
 /*
  * Appends to list a listener, not open yet, for each thread of each address that
- * the configured one stands for.  errno is EADDRNOTAVAIL for an unknown host,
- * and for one that is unknown still when clock_ms() has come to deadline_ms.
+ * the configured one stands for.  -1 with errno and a message in error: for a
+ * host that is unknown, or not resolved when clock_ms() reaches deadline_ms,
+ * errno is EADDRNOTAVAIL.
  */
 int listener_resolve(const struct listener_config *config,
     struct listener_list *list, uint64_t deadline_ms,
     char error[LISTENER_ERROR_MAX]);
 
-/* Whether both are asked for at the same address, and have the same number. */
-bool listener_same(const struct listener *a, const struct listener *b);
+/* One with these settings, to be freed; NULL: out of memory. */
+struct listener *listener_new(const struct listener_config *config,
+    const struct sockaddr *wanted, socklen_t len);
 
-/* Whether they are two of those that share an address. */
-bool listener_is_sibling(const struct listener *a, const struct listener *b);
-
-/* Whether open was passed, with the name that wanted asks for. */
-bool listener_is_named(const struct listener *open,
-    const struct listener *wanted);
-
-/* Whether open, passed or not, is at the address that wanted asks for. */
-bool listener_serves(const struct listener *open,
-    const struct listener *wanted);
+/* Names an open listener by the address that it is bound to. */
+void listener_set_name(struct listener *listener);
 
 /*
- * Appends to list a listener with the default settings made of a socket that
- * the service manager passed as name; takes fd over, come what may.
+ * Writes a message that says where it was configured and its name.  Always -1;
+ * errno stays.
  */
-int listener_adopt(int fd, const char *name, struct listener_list *list,
-    char error[LISTENER_ERROR_MAX]);
+int listener_fail(const struct listener *listener, char *error,
+    const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* Notes that the Unix path exists and is to be removed with the listener. */
+void listener_note_path(struct listener *listener);
 
 /*
- * Has the service manager keep the open socket over restarts; forget before it
- * is to refuse.  Where there is none that would, nothing happens.
- */
-void listener_store(struct listener *listener);
-void listener_unstore(struct listener *listener);
-
-/*
- * Makes the socket; clients can reach it from now on.  One with a sibling, which
- * is open, shares its address; without one it has the address to itself.
- */
-int listener_open(struct listener *listener, struct listener *sibling,
-    char error[LISTENER_ERROR_MAX]);
-
-/* Lets others have the address too only where there are to be siblings. */
-int listener_limit_sharing(struct listener *listener);
-
-/*
- * Takes over from wanted the settings that an open socket can change.  -1 with
- * errno where the kernel didn't.
+ * Takes over from wanted the settings that an open socket can change; the
+ * defaults where wanted is NULL.  -1 with errno where the kernel refuses one.
  */
 int listener_update(struct listener *listener, const struct listener *wanted);
 
-/* Gives a passed one, which no one configures any more, the defaults again. */
-void listener_reset(struct listener *listener);
-
 /*
- * Lets no new client in, while those whom the kernel has already let in can
- * still be accepted.  Stream listeners.
+ * Lets no new client in; those that the kernel has let in can still be accepted.
+ * Another listener can be opened at its address, beside it or at its path.  The
+ * manager must not keep it any more.
  */
 void listener_drain(struct listener *listener);
 
-/* Closes and frees it; takes its path away unless the manager has the socket. */
+/* Closes and frees it, and removes its path unless the manager keeps it. */
 void listener_free(struct listener *listener);
 void listener_free_all(struct listener_list *list);
 

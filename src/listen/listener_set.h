@@ -12,67 +12,74 @@
 #include "systemd/fdstore.h"
 
 /*
- * The listeners in use and who serves them: the acceptor, or a datagram thread
- * each.  All of it is the main thread's.
+ * The open listeners and who serves them: the acceptor, or a datagram thread
+ * each.  All of it belongs to the main thread.
  */
 struct listener_set {
 	struct listener_list listeners;
 	struct acceptor acceptor;
-	struct counters *counters; /* get those of datagram threads that end */
-	int udp_number;            /* of the next datagram thread */
+	struct counters
+	    *counters;       /* receive those of datagram threads that end */
+	int datagram_number; /* of the next datagram thread */
 };
 
-/* No listeners.  roster must not move from here on. */
-void listener_set_init(struct listener_set *roster, int epoll_fd,
+/* No listeners.  set must not move from here on. */
+void listener_set_init(struct listener_set *set, int epoll_fd,
     struct worker_pool *pool, struct counters *counters);
 
 /*
- * Takes in the sockets among fds that clients may reach us at; they are served
- * from the next listener_set_reload on.  Others are left alone, or closed with a word
- * in the log when they are of no use to anyone.
+ * Makes listeners of the sockets among fds that the service manager gave us; the
+ * first listener_set_reload serves them.  Takes all descriptors but those of
+ * FDSTORE_CONNECTIONS; logs and closes those that can't be served.
  */
-void listener_set_adopt(struct listener_set *roster, struct fdstore_fd *fds,
+void listener_set_inherit(struct listener_set *set, struct fdstore_fd *fds,
     size_t count);
 
 /*
- * Makes the listeners those of config: one that is in use already keeps its
- * socket, one that is not wanted any more lets no one in.  Those that the
- * service manager passed stay, with the settings of the configured one that has
- * their name or else their address.  -1 with errno, with a line in errors for
- * each fault and nothing changed, when one can't be had.
+ * Makes the listeners those of config, at the start as on a reload (see plan.h):
+ * - an open listener at a wanted address keeps its socket and gets the wanted
+ *   settings; the number of UDP threads changes only at a start,
+ * - other wanted ones are opened,
+ * - an open one that is not wanted drains; one that was passed stays, with the
+ *   default settings.
+ * A wanted one that can't be opened while one that serves clients drains needs
+ * a restart.  -1 with errno when one can't be opened or served: then nothing is
+ * changed and errors has a line for each fault.
  */
-int listener_set_reload(struct listener_set *roster,
-    const struct config *config, FILE *errors);
-
-/* New settings for all datagram threads; -1 with errno: one keeps the old. */
-int listener_set_set(struct listener_set *roster, const struct config *config);
+int listener_set_reload(struct listener_set *set, const struct config *config,
+    FILE *errors);
 
 /*
- * Lets no one in any more.  Datagrams that have arrived are answered first.
- * Clients at a socket that was passed wait there for the next process.
+ * Gives every listener and datagram thread the stamp and guard settings of
+ * config, and the ports of all.  -1 with errno: some keep their old settings.
  */
-void listener_set_drain(struct listener_set *roster);
+int listener_set_configure(struct listener_set *set,
+    const struct config *config);
 
-/* The same, but those that the service manager keeps go on letting clients in. */
-void listener_set_hand_over(struct listener_set *roster);
+/*
+ * Drains all.  Clients at a passed socket wait there for the next process.
+ */
+void listener_set_drain(struct listener_set *set);
+
+/* The same, but closes the stored ones: they go on letting clients in. */
+void listener_set_hand_over(struct listener_set *set);
 
 /* How many the service manager keeps for us. */
-size_t listener_set_stored(const struct listener_set *roster);
+size_t listener_set_stored(const struct listener_set *set);
 
-/* A listener that refuses new clients goes when the last old one is in. */
-void listener_set_drop_drained(struct listener_set *roster);
-void listener_set_drop_all(struct listener_set *roster);
-bool listener_set_is_empty(const struct listener_set *roster);
+/* Closes those that drain and have no client waiting.  To be called often. */
+void listener_set_drop_drained(struct listener_set *set);
+void listener_set_drop_all(struct listener_set *set);
+bool listener_set_is_empty(const struct listener_set *set);
 
 /* Adds the counters of the datagram threads that run. */
-void listener_set_count(const struct listener_set *roster,
-    struct counters *sum);
+void listener_set_count(const struct listener_set *set, struct counters *sum);
 
 /* How many file descriptors the listeners and their threads take. */
-size_t listener_set_fds(const struct listener_set *roster);
+size_t listener_set_fds(const struct listener_set *set);
 
 /* As datagram_ping and datagram_is_responsive, of all. */
-void listener_set_ping(struct listener_set *roster);
-bool listener_set_is_responsive(const struct listener_set *roster);
+void listener_set_ping(struct listener_set *set);
+bool listener_set_is_responsive(const struct listener_set *set);
 
 #endif

@@ -2,13 +2,10 @@
 
 #include <fcntl.h>
 #include <linux/filter.h>
-#include <linux/membarrier.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 /* Newer than the C library's headers; of Linux 6.16. */
 #ifndef SO_PASSRIGHTS
@@ -39,15 +36,15 @@ set_up_tcp(int fd)
 	    set(fd, SOL_SOCKET, SO_KEEPALIVE, 1) == -1 ||
 	    set(fd, SOL_SOCKET, SO_OOBINLINE, 1) == -1)
 		return -1;
-	/* What a client doesn't read is not to pile up in the kernel either. */
+	/* Replies that a client does not read must not fill kernel memory. */
 	if (set(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT_MAX) == -1)
 		return -1;
 	return set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 }
 
 /*
- * A descriptor may be one whose close takes its time, and the last one of it:
- * whoever sends such a thing is told so, where the kernel can.
+ * A client could send the last descriptor of a file whose close(2) takes long.
+ * Where the kernel can, it refuses descriptors and tells the client so.
  */
 static void
 refuse_descriptors(int fd)
@@ -58,16 +55,16 @@ refuse_descriptors(int fd)
 static int
 set_up_udp(int fd, sa_family_t family)
 {
-	/* A burst comes as one; singly where the kernel is older than that. */
+	/* Ignore an error: a kernel without it delivers datagrams singly. */
 	set(fd, IPPROTO_UDP, UDP_GRO, 1);
 	/* poll(2) would return at once while errors wait that nobody reads. */
 	set(fd, IPPROTO_IP, IP_RECVERR, 0);
 	set(fd, IPPROTO_IPV6, IPV6_RECVERR, 0);
-	/* The reply is to come from the very address that was asked. */
+	/* A reply is sent from the address that the request was sent to. */
 	if (family == AF_INET6 &&
 	    set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) == -1)
 		return -1;
-	/* Of IPv4 only this tells a broadcast, also on a socket for both. */
+	/* For IPv4, also on a dual-stack socket: tells broadcasts apart. */
 	return set(fd, IPPROTO_IP, IP_PKTINFO, 1);
 }
 
@@ -77,7 +74,7 @@ sockopt_set_up_conn(int fd, enum protocol protocol)
 	if (protocol == PROTOCOL_TCP)
 		return set_up_tcp(fd);
 	refuse_descriptors(fd);
-	/* Tells an empty record from the end of a connection. */
+	/* Credentials tell an empty record from the end of a connection. */
 	if (protocol == PROTOCOL_UNIX_SEQPACKET)
 		return set(fd, SOL_SOCKET, SO_PASSCRED, 1);
 	return set(fd, SOL_SOCKET, SO_OOBINLINE, 1);
@@ -90,10 +87,10 @@ sockopt_set_up(int fd, enum protocol protocol, sa_family_t family)
 		return set_up_udp(fd, family);
 	if (protocol == PROTOCOL_UNIX_DGRAM) {
 		refuse_descriptors(fd);
-		/* Tells whose socket a datagram may be answered at. */
+		/* The sender's user decides where a datagram may be answered. */
 		return set(fd, SOL_SOCKET, SO_PASSCRED, 1);
 	}
-	/* Inherited, which spares a system call for each connection. */
+	/* Connections inherit the options: no system call for each of them. */
 	return sockopt_set_up_conn(fd, protocol);
 }
 
@@ -110,14 +107,11 @@ sockopt_is_v6_only(int fd)
 }
 
 int
-sockopt_set_blocking(int fd, bool blocking)
+sockopt_set_nonblocking(int fd)
 {
 	int flags = fcntl(fd, F_GETFL);
 
-	if (flags == -1)
-		return -1;
-	return fcntl(fd, F_SETFL,
-	    blocking ? flags & ~O_NONBLOCK : flags | O_NONBLOCK);
+	return flags == -1 ? -1 : fcntl(fd, F_SETFL, flags | O_NONBLOCK);
 }
 
 int
@@ -161,52 +155,6 @@ int
 sockopt_set_shared(int fd, bool shared)
 {
 	return set(fd, SOL_SOCKET, SO_REUSEPORT, shared);
-}
-
-void
-sockopt_gather(int fd)
-{
-	struct sock_filter code[] = { BPF_STMT(BPF_RET | BPF_K, 0) };
-	struct sock_fprog first;
-
-	memset(&first, 0, sizeof(first));
-	first.len = 1;
-	first.filter = code;
-	setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &first,
-	    sizeof(first));
-}
-
-void
-sockopt_wait(void)
-{
-	/* The kernel puts nothing in by an old rule beyond a grace period. */
-	syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
-}
-
-void
-sockopt_spread(int fd)
-{
-	set(fd, SOL_SOCKET, SO_DETACH_REUSEPORT_BPF, 0);
-}
-
-void
-sockopt_deafen(int fd, const struct sockaddr_any *own)
-{
-	struct sockaddr_in6 mapped = {
-		.sin6_family = AF_INET6,
-		.sin6_port = own->in6.sin6_port,
-		.sin6_addr.s6_addr = { [10] = 0xff, 0xff, 127, 0, 0, 1 },
-	};
-
-	/*
-	 * From there only a socket of our own could send, and none does.  By
-	 * syscall(2), for ThreadSanitizer takes a connect(2) for the making of
-	 * the descriptor, which another thread has in use.
-	 */
-	if (syscall(SYS_connect, fd, &own->any, own->len) == -1 &&
-	    own->any.sa_family == AF_INET6)
-		/* Of "*" on a host where IPv6 is switched off. */
-		syscall(SYS_connect, fd, &mapped, sizeof(mapped));
 }
 
 void

@@ -9,17 +9,16 @@
 #include "net/sockaddr.h"
 
 /*
- * The socket that clients reach us at, as a bare fd: what of it is set and asked
- * by setsockopt(2), getsockopt(2) and fcntl(2).  -1 with errno where that fails.
- * The main thread.
+ * Options of the sockets that clients reach us at.  All return -1 with errno on
+ * an error and are for the main thread, if not said otherwise.
  */
 
-/* What every socket of protocol needs in order to be served. */
+/* Sets what every socket of protocol needs in order to be served. */
 int sockopt_set_up(int fd, enum protocol protocol, sa_family_t family);
 
 /*
- * The same for a connection that can't inherit it: that of a Unix stream, and
- * one that was made before its listener was set up.
+ * The same for a connection that did not inherit the options of its listener: a
+ * Unix one, or one that was made before the listener was set up.
  */
 int sockopt_set_up_conn(int fd, enum protocol protocol);
 
@@ -27,45 +26,29 @@ int sockopt_set_up_conn(int fd, enum protocol protocol);
 int sockopt_set_v6_only(int fd, bool v6_only);
 bool sockopt_is_v6_only(int fd);
 
-int sockopt_set_blocking(int fd, bool blocking);
+int sockopt_set_nonblocking(int fd);
 
-/* What it is: -1 when it is of a kind that is not served, or does not listen. */
+/* The enum protocol; -1 for a socket that we don't serve or that doesn't listen. */
 int sockopt_protocol(int fd);
 
 /*
- * Whether the kernel notes and tells when it received data (cmsg_read_arrival):
- * datagrams, records and TCP, where connections inherit it from the listener.
+ * Whether the kernel tells when it received data (cmsg_read_arrival): of
+ * datagrams, records and TCP, whose connections inherit it from the listener.
  * Any thread.
  */
 int sockopt_set_arrival(int fd, bool on);
 
-/* A number that no other socket has had since the host started. */
+/* A number that no other socket has had since the host was started. */
 int sockopt_cookie(int fd, uint64_t *cookie);
 
-/* Whether others of the same user may be bound to its address as well. */
+/* SO_REUSEPORT: whether other sockets of this user may have its address too. */
 int sockopt_set_shared(int fd, bool shared);
 
 /*
- * Of the sockets that share fd's address only the oldest gets anything from now
- * on, or each its part again.  After sockopt_wait nothing is on its way to
- * another any more.
- */
-void sockopt_gather(int fd);
-void sockopt_spread(int fd);
-void sockopt_wait(void);
-
-/*
- * Has a UDP socket that is bound to own get nothing any more.  While one that
- * others share the address with is closed, the kernel may still find it, and
- * what it then gets is lost.
- */
-void sockopt_deafen(int fd, const struct sockaddr_any *own);
-
-/*
- * Has a TCP socket that listens let no one in any more.  Closed, it resets the
- * connections that wait in its backlog, and would reset those too that arrive
- * between the last accept and the close.  So every SYN is dropped: a client who
- * is early enough tries again and meets our successor.
+ * Makes a listening TCP socket drop every SYN.  Closing it resets the
+ * connections in its backlog, also those that arrive after the last accept: so
+ * none may arrive.  A client whose SYN is dropped tries again and reaches the
+ * next listener at the address.
  */
 void sockopt_drop_syn(int fd);
 

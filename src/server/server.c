@@ -159,7 +159,7 @@ apply_config(struct server *server, struct config *config)
 		    server->pool.count);
 	use_config(server, config);
 	worker_pool_set_max(&server->pool, fit_connections(server));
-	int rc = listener_set_set(&server->roster, config);
+	int rc = listener_set_configure(&server->roster, config);
 	rc |= worker_pool_set(&server->pool, config);
 	if (rc != 0)
 		log_error("reload: a thread keeps its old settings: %s",
@@ -568,7 +568,7 @@ open_listeners(struct server *server)
 		log_error("cannot start: %s", strerror(errno));
 		return EX_OSERR;
 	}
-	listener_set_adopt(&server->roster, server->passed,
+	listener_set_inherit(&server->roster, server->passed,
 	    server->passed_count);
 	int status = listener_set_reload(&server->roster, server->config,
 			 errors) == 0
@@ -577,12 +577,6 @@ open_listeners(struct server *server)
 	fclose(errors);
 	log_lines(text);
 	free(text);
-	/* Each datagram thread is to know the ports of all. */
-	if (status == 0 && server->passed_count > 0 &&
-	    listener_set_set(&server->roster, server->config) == -1) {
-		log_error("cannot start: %s", strerror(errno));
-		status = EX_OSERR;
-	}
 	return status;
 }
 

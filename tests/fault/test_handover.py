@@ -24,11 +24,10 @@ PARTS = 4  # of the allocations of a start
 DEAF_BYTES = 230000  # more than one buffer of its socket holds, not two
 NOT_ALL = "not all connections can be handed over"
 NOT_TAKEN = "states of connections can't be read", "taking connections over: "
-NOT_ADOPTED = "cannot be gone on with", "was passed, but", "out of memory"
+NOT_ADOPTED = "cannot be served", "was passed, but", "out of memory"
 NOTIFYING = {"socket", "sendmsg"}
 EXTRA = """,
-	{ protocol = "tcp"; address = "127.0.0.3"; port = 0; framing = "line";
-	  fd_name = "named"; }"""
+	{ protocol = "tcp"; address = "127.0.0.3"; port = 0; framing = "line"; }"""
 PASSED = (
     ("named", socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.2", 0)),
     ("unit", socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.2", 0)),

@@ -146,7 +146,7 @@ START_TEST(privileged_port)
 	    "--inh-caps -all",
 	    1);
 	assert_ends(ARGUMENTS("-l", "tcp:127.0.0.1:7"), EX_NOPERM,
-	    "tcp 127.0.0.1:7: bind: Permission denied; ports below 1024 want "
+	    "tcp 127.0.0.1:7: bind: Permission denied; ports below 1024 need "
 	    "CAP_NET_BIND_SERVICE");
 }
 END_TEST
@@ -181,7 +181,7 @@ START_TEST(unix_path_taken)
 	snprintf(spec, sizeof(spec), "unix:%s/sock", folder);
 	daemon_start(&first, ARGUMENTS("-l", spec));
 	assert_ends(ARGUMENTS("-l", spec), EX_UNAVAILABLE,
-	    "the socket is served already");
+	    "another process serves this socket");
 	daemon_signal(&first, SIGKILL);
 	daemon_wait(&first);
 	free(first.log);
@@ -191,7 +191,7 @@ START_TEST(unix_path_taken)
 	ck_assert_int_eq(access("sock", F_OK), -1);
 	scratch_write("sock", "");
 	assert_ends(ARGUMENTS("-l", spec), EX_UNAVAILABLE,
-	    "taken by a file that is no socket");
+	    "there is a file that is not a socket");
 }
 END_TEST
 

@@ -79,7 +79,7 @@ start_udp(struct daemon *daemon, const char *address)
 	daemon_start(daemon, arguments);
 }
 
-/* Nothing that came from the network is worth more than this in the log. */
+/* What arrives from the network does not fill the log. */
 static void
 stop_silent(struct daemon *daemon)
 {
@@ -104,7 +104,7 @@ START_TEST(a_loop_between_equal_ports_ends_at_once)
 }
 END_TEST
 
-/* A turn adds a stamp: 52 fit into 1400 bytes. */
+/* Each reply adds a stamp: 52 fit into 1400 bytes. */
 START_TEST(a_loop_between_unequal_ports_ends_by_growth)
 {
 	struct daemon a, b;
@@ -118,7 +118,7 @@ START_TEST(a_loop_between_unequal_ports_ends_by_growth)
 		   daemon_counter(&b, "dropped_oversize") ==
 	       0)
 		;
-	/* The one that sent last counts it a moment later. */
+	/* The sender of the last reply counts it a moment later. */
 	while (daemon_counter(&a, "udp_messages_out") +
 		   daemon_counter(&b, "udp_messages_out") <
 	       52)
@@ -131,11 +131,11 @@ START_TEST(a_loop_between_unequal_ports_ends_by_growth)
 }
 END_TEST
 
-/* Another service on the network that answers whatever comes. */
+/* Another service on the network, which answers everything. */
 struct peer {
 	int fd;
 	pthread_t thread;
-	bool echoes; /* what it got; else always the same */
+	bool echoes; /* what it got; otherwise always the same */
 };
 
 static void *
@@ -209,17 +209,18 @@ START_TEST(a_loop_with_a_constant_answerer_ends_by_the_rate)
 	    "port = 21567; } );\n");
 	send_forged("10.99.0.2", 5000, "10.99.0.1", 21567);
 	daemon_await_counter(&server, "dropped_rate", 1);
-	unsigned long long turns = daemon_counter(&server, "udp_messages_out");
-	ck_assert_uint_ge(turns, 100);
-	ck_assert_uint_lt(turns, 1000);
+	unsigned long long replies = daemon_counter(&server,
+	    "udp_messages_out");
+	ck_assert_uint_ge(replies, 100);
+	ck_assert_uint_lt(replies, 1000);
 	ck_assert_uint_eq(daemon_counter(&server, "udp_messages_in"),
-	    turns + 1);
+	    replies + 1);
 	stop_silent(&server);
 	peer_stop(&constant);
 }
 END_TEST
 
-/* "*" on a host with two addresses: each answers for itself. */
+/* "*" on a host with two addresses: replies come from the address asked. */
 START_TEST(two_addresses_answer_for_themselves)
 {
 	static const char *const ips[] = { "10.99.0.1", "10.99.0.2" };
@@ -296,7 +297,7 @@ send_to_all_nodes(void)
 	return true;
 }
 
-/* Though the host may send from an address that is none of its own. */
+/* Not even where the host may send from an address that it does not have. */
 START_TEST(what_is_for_many_is_not_answered)
 {
 	static const char *const addresses[] = { "0.0.0.0:21567", "21567" };
@@ -376,7 +377,7 @@ cover_file(const char *name, const char *path, const char *text)
 	return false;
 }
 
-/* To all questions so far: there is no such name. */
+/* Answers all questions so far: there is no such name. */
 static void
 answer_questions(int name_server)
 {
@@ -395,7 +396,7 @@ answer_questions(int name_server)
 	}
 }
 
-/* The resolver alone would wait longer than the server does. */
+/* The resolver waits longer than the server does. */
 START_TEST(a_mute_name_server_costs_a_reload_only)
 {
 	struct sockaddr_in address = inet("127.0.0.1", 53);
@@ -425,7 +426,7 @@ START_TEST(a_mute_name_server_costs_a_reload_only)
 	int fd = client_tcp(port);
 	client_talk(fd, "hello");
 	close(fd);
-	/* Who waits for the answer still needs no one to end. */
+	/* The look-ups that still wait end by themselves. */
 	do
 		answer_questions(mute);
 	while (daemon_status(&server, "Threads:") != threads);

@@ -74,7 +74,7 @@ START_TEST(each_kind_is_served)
 	pass_unix(SOCK_STREAM, "stream", "timestampd.socket");
 	pass_unix(SOCK_SEQPACKET, "record", "timestampd.socket");
 	pass_unix(SOCK_DGRAM, "datagram", "timestampd.socket");
-	/* No listener is configured: there are none but these. */
+	/* No listener is configured, so the built-in ones are not opened. */
 	manager_start(&server, "workers = 1;");
 	ck_assert_ptr_null(strstr(server.log, "21567"));
 
@@ -93,7 +93,7 @@ START_TEST(each_kind_is_served)
 	client_expect_datagram(fd, "d", 1);
 	close(fd);
 
-	/* A reload leaves them alone. */
+	/* A reload keeps them. */
 	daemon_reload(&server, "workers = 1;", "reloaded");
 	expect_chunk_framing(fd = client_tcp(tcp));
 	close(fd);
@@ -138,7 +138,7 @@ START_TEST(records_that_wait_are_answered_like_all_others)
 		client_send_descriptor(fd, "another");
 		client_expect_datagram(fd, "another", 7);
 	}
-	/* Others may come and go. */
+	/* Other descriptors may come and go. */
 	ck_assert_int_lt(daemon_open_files(&server), files + DESCRIPTORS);
 	close(fd);
 	daemon_stop(&server);
@@ -194,36 +194,25 @@ START_TEST(connections_that_wait_are_set_up_like_all_others)
 }
 END_TEST
 
-START_TEST(settings_come_by_address_or_by_name)
+START_TEST(settings_come_by_address)
 {
-	char config[1024];
+	char config[512];
 
 	manager_open(0);
-	int by_address = pass_inet(SOCK_STREAM, "nobody's");
-	int by_name = pass_inet(SOCK_STREAM, "lines");
-	int by_other_name = pass_inet(SOCK_STREAM, "more lines");
-	int by_neither = pass_inet(SOCK_STREAM, "others");
-	int udp = pass_inet(SOCK_DGRAM, "lines");
+	int configured = pass_inet(SOCK_STREAM, "s");
+	int other = pass_inet(SOCK_STREAM, "s");
+	int udp = pass_inet(SOCK_DGRAM, "s");
 	snprintf(config, sizeof(config),
 	    "listeners = ( { protocol = \"tcp\"; address = \"127.0.0.1\"; "
 	    "port = %d; framing = \"line\"; },\n"
-	    "{ protocol = \"tcp\"; fd_name = \"lines\"; "
-	    "framing = \"line\"; },\n"
-	    "{ protocol = \"tcp\"; fd_name = \"more lines\"; "
-	    "framing = \"line\"; },\n"
-	    "{ protocol = \"udp\"; fd_name = \"lines\"; "
+	    "{ protocol = \"udp\"; address = \"127.0.0.1\"; port = %d; "
 	    "max_datagram = 2; } );\n",
-	    by_address);
+	    configured, udp);
 	manager_start(&server, config);
-	ck_assert_ptr_null(strstr(server.log, "21567"));
-	int fd = client_tcp(by_address);
+	int fd = client_tcp(configured);
 	expect_line_framing(fd);
 	close(fd);
-	expect_line_framing(fd = client_tcp(by_name));
-	close(fd);
-	expect_line_framing(fd = client_tcp(by_other_name));
-	close(fd);
-	expect_chunk_framing(fd = client_tcp(by_neither));
+	expect_chunk_framing(fd = client_tcp(other));
 	close(fd);
 	client_send(fd = client_udp(udp), "toolong", 7);
 	client_send(fd, "ok", 2);
@@ -232,13 +221,13 @@ START_TEST(settings_come_by_address_or_by_name)
 
 	/* The settings may go, the sockets stay. */
 	daemon_reload(&server, "workers = 1;", "reloaded");
-	expect_chunk_framing(fd = client_tcp(by_name));
+	expect_chunk_framing(fd = client_tcp(configured));
 	close(fd);
 	daemon_stop(&server);
 }
 END_TEST
 
-/* Even where it is open already: the next start may have to open it. */
+/* Not even where it is open: the next start may have to open it. */
 START_TEST(an_address_is_not_wanted_twice)
 {
 	static const char one[] =
@@ -294,9 +283,9 @@ START_TEST(what_is_no_listener_is_named_and_closed)
 	int tcp = pass_inet(SOCK_STREAM, "s");
 	manager_start(&server, "");
 	ck_assert_ptr_nonnull(strstr(server.log,
-	    "error: pipe: was passed, but is no socket that can be served"));
+	    "error: pipe: was passed, but is not a socket that can be served"));
 	ck_assert_ptr_nonnull(strstr(server.log,
-	    "error: accepted: was passed, but is no socket"));
+	    "error: accepted: was passed, but is not a socket"));
 	int fd = client_tcp(tcp);
 	expect_chunk_framing(fd);
 	close(fd);
@@ -316,22 +305,84 @@ START_TEST(one_in_the_way_is_named)
 	scratch_write("conf", config);
 	manager_run(&server, arguments, EX_UNAVAILABLE);
 	ck_assert_ptr_nonnull(
-	    strstr(server.log, "a socket that was passed is in its way"));
+	    strstr(server.log, ", which was passed, is in the way"));
 	free(server.log);
 }
 END_TEST
 
-START_TEST(names_that_cannot_be_are_refused)
-{
-	const char *const arguments[] = { "-t", "-c", "conf", NULL };
+#define MAX_ONE "limits: { max_connections = 1; };\n"
 
-	scratch_write("conf",
-	    "listeners = ( { protocol = \"udp\"; fd_name = \".x\"; } );");
-	ck_assert_int_eq(daemon_run(&server, arguments), 78);
-	ck_assert_ptr_nonnull(
-	    strstr(server.log, "conf:1: listeners[0].fd_name: \".x\" is no "
-			       "FileDescriptorName="));
-	free(server.log);
+/*
+ * Starts a process that stores a listener at port 0 of address; then lets two
+ * clients connect that no process accepts.  Returns the port.
+ */
+static int
+store_with_clients(const char *address, int clients[2])
+{
+	char config[256], name[64];
+
+	snprintf(config, sizeof(config),
+	    "listeners = ( { protocol = \"tcp\"; address = \"%s\"; "
+	    "port = 0; } );",
+	    address);
+	manager_open(20);
+	manager_start(&server, config);
+	snprintf(name, sizeof(name), "tcp %s", address);
+	int port = daemon_port(&server, name);
+	manager_await_kept(".listener", 1);
+	manager_end(&server);
+	for (int i = 0; i < 2; i++) {
+		clients[i] = client_tcp(port);
+		client_send(clients[i], "waiting", 7);
+	}
+	return port;
+}
+
+static void
+expect_in_order(const int clients[2])
+{
+	for (int i = 0; i < 2; i++) {
+		client_expect(clients[i], "waiting", 7);
+		close(clients[i]);
+	}
+}
+
+START_TEST(clients_at_a_stored_listener_that_goes_are_served)
+{
+	int clients[2];
+
+	store_with_clients("127.0.0.1", clients);
+	manager_start(&server,
+	    MAX_ONE "listeners = ( { protocol = \"tcp\"; "
+		    "address = \"127.0.0.2\"; port = 0; } );");
+	ck_assert_ptr_nonnull(strstr(server.log, "no longer listening on"));
+	expect_in_order(clients);
+	manager_await_kept(".listener", 1);
+	daemon_stop(&server);
+}
+END_TEST
+
+/* The stored listener is in the way of the configured one, in both senses. */
+START_TEST(clients_at_a_stored_listener_in_the_way_are_served)
+{
+	static const char *const stored[] = { "*", "127.0.0.1" };
+	static const char *const wanted[] = { "127.0.0.1", "*" };
+	char config[256], name[64];
+	int clients[2];
+
+	int port = store_with_clients(stored[_i], clients);
+	snprintf(config, sizeof(config),
+	    MAX_ONE "listeners = ( { protocol = \"tcp\"; address = \"%s\"; "
+		    "port = %d; } );",
+	    wanted[_i], port);
+	manager_start(&server, config);
+	snprintf(name, sizeof(name), "tcp %s", wanted[_i]);
+	ck_assert_int_eq(daemon_port(&server, name), port);
+	expect_in_order(clients);
+	int fd = client_tcp(port);
+	client_talk(fd, "new");
+	close(fd);
+	daemon_stop(&server);
 }
 END_TEST
 
@@ -347,12 +398,15 @@ passed_suite(void)
 	tcase_add_test(tests, they_wait_for_the_next_process);
 	tcase_add_test(tests, records_that_wait_are_answered_like_all_others);
 	tcase_add_test(tests, connections_that_wait_are_set_up_like_all_others);
-	tcase_add_test(tests, settings_come_by_address_or_by_name);
+	tcase_add_test(tests, settings_come_by_address);
 	tcase_add_test(tests, an_address_is_not_wanted_twice);
 	tcase_add_test(tests, what_is_configured_besides_is_served_too);
 	tcase_add_test(tests, what_is_no_listener_is_named_and_closed);
 	tcase_add_test(tests, one_in_the_way_is_named);
-	tcase_add_test(tests, names_that_cannot_be_are_refused);
+	tcase_add_test(tests,
+	    clients_at_a_stored_listener_that_goes_are_served);
+	tcase_add_loop_test(tests,
+	    clients_at_a_stored_listener_in_the_way_are_served, 0, 2);
 	suite_add_tcase(suite, tests);
 	return suite;
 }

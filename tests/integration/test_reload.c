@@ -116,7 +116,7 @@ START_TEST(listeners_come_and_go)
 	daemon_reload(&server, config, "no longer listening on udp");
 	daemon_await(&server, "reloaded");
 
-	/* The one that stays has its socket, its port and its clients. */
+	/* The one that stays keeps its socket, its port and its clients. */
 	client_talk(old, "after");
 	int fd = client_tcp(tcp_port);
 	client_talk(fd, "new");
@@ -197,8 +197,8 @@ START_TEST(a_broken_file_under_load)
 }
 END_TEST
 
-/* The kernel has it that one of our own is in the way: then nothing changes. */
-START_TEST(a_narrower_address_wants_a_restart)
+/* A listener that serves clients is not closed for another one. */
+START_TEST(a_narrower_address_needs_a_restart)
 {
 	char config[256];
 
@@ -208,7 +208,7 @@ START_TEST(a_narrower_address_wants_a_restart)
 	    LISTENERS("{ protocol = \"tcp\"; address = \"127.0.0.1\"; "
 		      "port = %d; }"),
 	    port);
-	daemon_reload(&server, config, "wants a restart: this server has");
+	daemon_reload(&server, config, "needs a restart: tcp *:");
 	daemon_await(&server, "reload refused");
 	int fd = client_tcp(port);
 	client_talk(fd, "still here");
@@ -217,7 +217,7 @@ START_TEST(a_narrower_address_wants_a_restart)
 }
 END_TEST
 
-/* The lowest number that is no file descriptor of the process. */
+/* The lowest number that is not a file descriptor of the process. */
 static rlim_t
 first_free_fd(pid_t pid)
 {
@@ -257,10 +257,10 @@ START_TEST(a_reload_that_fails_half_way_changes_nothing)
 END_TEST
 
 /*
- * A Unix listener that lets no one in any more, but can't be emptied either, as
- * the server is full: that must not keep the processor busy.
+ * A Unix listener that drains while max_connections are open: its clients wait,
+ * and that uses no CPU.
  */
-START_TEST(a_listener_that_waits_for_its_end_costs_no_time)
+START_TEST(a_draining_listener_uses_no_cpu)
 {
 	char config[512], folder[64];
 
@@ -292,7 +292,33 @@ START_TEST(a_listener_that_waits_for_its_end_costs_no_time)
 }
 END_TEST
 
-/* A command line keeps its word over a reload. */
+START_TEST(clients_at_a_listener_that_goes_are_served)
+{
+	daemon_start_config(&server,
+	    "limits: { max_connections = 1; };\n" LISTENERS(
+		TCP() ", "
+		      "{ protocol = \"tcp\"; address = \"127.0.0.1\"; port = "
+		      "0; }"));
+	int in = client_tcp(daemon_port(&server, "tcp *"));
+	client_talk(in, "in");
+	int port = daemon_port(&server, "tcp 127.0.0.1");
+	int a = client_tcp(port), b = client_tcp(port);
+	client_send(a, "waiting", 7);
+	client_send(b, "waiting", 7);
+	daemon_await(&server, "max_connections (1)");
+	daemon_reload(&server,
+	    "limits: { max_connections = 1; };\n" LISTENERS(TCP()), "reloaded");
+	client_talk(in, "still in");
+	close(in);
+	client_expect(a, "waiting", 7);
+	close(a);
+	client_expect(b, "waiting", 7);
+	close(b);
+	daemon_stop(&server);
+}
+END_TEST
+
+/* Listeners of the command line stay over a reload. */
 START_TEST(the_command_line_stays_in_force)
 {
 	const char *const arguments[] = { "-c", "conf", "-l", "tcp:127.0.0.1:0",
@@ -341,9 +367,10 @@ reload_suite(void)
 	tcase_add_test(tests, listeners_come_and_go);
 	tcase_add_loop_test(tests, a_bad_file_changes_nothing, 0, 5);
 	tcase_add_test(tests, a_broken_file_under_load);
-	tcase_add_test(tests, a_narrower_address_wants_a_restart);
+	tcase_add_test(tests, a_narrower_address_needs_a_restart);
 	tcase_add_test(tests, a_reload_that_fails_half_way_changes_nothing);
-	tcase_add_test(tests, a_listener_that_waits_for_its_end_costs_no_time);
+	tcase_add_test(tests, a_draining_listener_uses_no_cpu);
+	tcase_add_test(tests, clients_at_a_listener_that_goes_are_served);
 	tcase_add_test(tests, the_command_line_stays_in_force);
 	tcase_add_test(tests, a_new_maximum_lets_clients_in);
 	suite_add_tcase(suite, tests);

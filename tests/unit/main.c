@@ -22,6 +22,9 @@ main(void)
 	srunner_add_suite(runner, options_suite());
 	srunner_add_suite(runner, sockopt_suite());
 	srunner_add_suite(runner, listener_suite());
+	srunner_add_suite(runner, bind_suite());
+	srunner_add_suite(runner, inherit_suite());
+	srunner_add_suite(runner, plan_suite());
 	srunner_add_suite(runner, conn_suite());
 	srunner_add_suite(runner, handover_suite());
 	srunner_add_suite(runner, worker_suite());

@@ -10,6 +10,7 @@
 #include "harness/client.h"
 #include "harness/daemon.h"
 #include "listen/acceptor.h"
+#include "listen/bind.h"
 #include "unit/suites.h"
 
 #define ROOM 2
@@ -111,7 +112,7 @@ START_TEST(a_listener_that_drains_is_emptied_by_one_call)
 {
 	int a = client_tcp(port);
 
-	listener->refusing = true;
+	listener->state = LISTENER_DRAINING;
 	ck_assert(!acceptor_accept(&acceptor, listener));
 	ck_assert_uint_eq(counters_get(&counters, COUNTER_ACCEPTED), 1);
 	client_talk(a, "hello");

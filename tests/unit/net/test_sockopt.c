@@ -1,123 +1,149 @@
+#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
-#include <sched.h>
 #include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "datagram/datagram.h"
 #include "harness/client.h"
 #include "net/sockopt.h"
 #include "unit/suites.h"
 
-static struct sockaddr_any own;
-
+/* A socket of type bound to address, and where it is bound. */
 static int
-open_any(bool v6_only)
+open_at(int type, struct sockaddr_any *address, bool is_shared)
+{
+	int fd = socket(address->any.sa_family, type, 0);
+
+	if (is_shared)
+		ck_assert_int_eq(sockopt_set_shared(fd, true), 0);
+	if (bind(fd, &address->any, address->len) == -1 ||
+	    getsockname(fd, &address->any, &address->len) == -1) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static struct sockaddr_any
+loopback(void)
+{
+	struct sockaddr_any address = { .len = sizeof(address.in) };
+
+	address.in.sin_family = AF_INET;
+	address.in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	return address;
+}
+
+START_TEST(a_socket_tells_its_protocol)
+{
+	static const struct {
+		int domain, type, transport;
+		bool listens;
+		int protocol;
+	} cases[] = {
+		{ AF_INET, SOCK_STREAM, 0, true, PROTOCOL_TCP },
+		{ AF_INET6, SOCK_STREAM, 0, true, PROTOCOL_TCP },
+		{ AF_INET, SOCK_STREAM, 0, false, -1 },
+		{ AF_INET, SOCK_STREAM, IPPROTO_MPTCP, true, -1 },
+		{ AF_INET6, SOCK_DGRAM, 0, false, PROTOCOL_UDP },
+		{ AF_INET, SOCK_DGRAM, IPPROTO_UDPLITE, false, -1 },
+		{ AF_UNIX, SOCK_STREAM, 0, true, PROTOCOL_UNIX },
+		{ AF_UNIX, SOCK_STREAM, 0, false, -1 },
+		{ AF_UNIX, SOCK_SEQPACKET, 0, true, PROTOCOL_UNIX_SEQPACKET },
+		{ AF_UNIX, SOCK_DGRAM, 0, false, PROTOCOL_UNIX_DGRAM },
+	};
+	struct sockaddr unnamed = { .sa_family = AF_UNIX };
+	int fd = socket(cases[_i].domain, cases[_i].type, cases[_i].transport);
+
+	if (fd == -1) /* a kernel without MPTCP or UDP-Lite */
+		return;
+	if (cases[_i].domain == AF_UNIX)
+		ck_assert_int_eq(bind(fd, &unnamed, sizeof(sa_family_t)), 0);
+	if (cases[_i].listens)
+		ck_assert_int_eq(listen(fd, 1), 0);
+	ck_assert_int_eq(sockopt_protocol(fd), cases[_i].protocol);
+	close(fd);
+}
+END_TEST
+
+START_TEST(what_is_no_socket_has_no_protocol)
+{
+	int ends[2];
+
+	ck_assert_int_eq(pipe(ends), 0);
+	ck_assert_int_eq(sockopt_protocol(ends[0]), -1);
+	close(ends[0]);
+	close(ends[1]);
+}
+END_TEST
+
+START_TEST(an_address_is_shared_and_then_no_more)
+{
+	struct sockaddr_any address = loopback();
+	int a = open_at(SOCK_DGRAM, &address, true);
+	int b = open_at(SOCK_DGRAM, &address, true);
+
+	ck_assert_int_ne(a, -1);
+	ck_assert_int_ne(b, -1);
+	close(b);
+	ck_assert_int_eq(sockopt_set_shared(a, false), 0);
+	ck_assert_int_eq(open_at(SOCK_DGRAM, &address, true), -1);
+	close(a);
+}
+END_TEST
+
+START_TEST(a_dropped_syn_lets_no_one_in)
+{
+	struct sockaddr_any address = loopback();
+	int fd = open_at(SOCK_STREAM, &address, false);
+
+	ck_assert_int_eq(listen(fd, 5), 0);
+	int early = client_tcp(sockaddr_port(&address));
+	sockopt_drop_syn(fd);
+	int late = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	ck_assert_int_eq(connect(late, &address.any, address.len), -1);
+	ck_assert_int_eq(errno, EINPROGRESS);
+	ck_assert_int_eq(sockopt_set_nonblocking(fd), 0);
+	int accepted = accept(fd, NULL, NULL);
+	ck_assert_int_ne(accepted, -1);
+	ck_assert_int_eq(accept(fd, NULL, NULL), -1);
+	ck_assert_int_eq(errno, EAGAIN);
+	/* A connection that is there goes on. */
+	client_send(early, "x", 1);
+	char byte;
+	ck_assert_int_eq(recv(accepted, &byte, 1, 0), 1);
+	close(accepted);
+	close(early);
+	close(late);
+	close(fd);
+}
+END_TEST
+
+START_TEST(ipv6_alone_or_both)
 {
 	int fd = socket(AF_INET6, SOCK_DGRAM, 0);
 
-	own = (struct sockaddr_any){ .len = sizeof(own.in6) };
-	own.in6.sin6_family = AF_INET6;
-	ck_assert_int_eq(sockopt_set_v6_only(fd, v6_only), 0);
-	ck_assert_int_eq(sockopt_set_up(fd, PROTOCOL_UDP, AF_INET6), 0);
-	ck_assert_int_eq(bind(fd, &own.any, own.len), 0);
-	ck_assert_int_eq(getsockname(fd, &own.any, &own.len), 0);
-	return fd;
-}
-
-static int
-open_ipv4(uint32_t ip)
-{
-	int fd = socket(AF_INET, SOCK_DGRAM, 0);
-
-	own = (struct sockaddr_any){ .len = sizeof(own.in) };
-	own.in.sin_family = AF_INET;
-	own.in.sin_addr.s_addr = htonl(ip);
-	ck_assert_int_eq(sockopt_set_up(fd, PROTOCOL_UDP, AF_INET), 0);
-	ck_assert_int_eq(bind(fd, &own.any, own.len), 0);
-	ck_assert_int_eq(getsockname(fd, &own.any, &own.len), 0);
-	return fd;
-}
-
-/* Answers what has arrived. */
-static void
-answer(int fd)
-{
-	struct datagram_settings settings = { .max_datagram = 100 };
-	struct counters counters = { 0 };
-
-	ck_assert_int_eq(stamp_format_compile(&settings.stamp, "ctime", NULL,
-			     0),
-	    0);
-	struct datagram_thread *udp = datagram_start(0, fd, PROTOCOL_UDP, &settings);
-	ck_assert_ptr_nonnull(udp);
-	datagram_stop(udp, &counters);
-}
-
-/* What had come is answered from where it was sent to; nothing comes later. */
-static void
-leave_and_answer(int fd, const int *clients, int count)
-{
-	char byte;
-
-	for (int i = 0; i < count; i++)
-		client_send(clients[i], "early", 5);
-	sockopt_deafen(fd, &own);
-	answer(fd);
-	for (int i = 0; i < count; i++) {
-		client_expect_datagram(clients[i], "early", 5);
-		client_send(clients[i], "late", 4);
-		ck_assert_int_eq(recv(clients[i], &byte, 1, 0), -1);
-		ck_assert_int_eq(errno, ECONNREFUSED);
-		close(clients[i]);
+	for (int on = 0; on < 2; on++) {
+		ck_assert_int_eq(sockopt_set_v6_only(fd, on), 0);
+		ck_assert_int_eq(sockopt_is_v6_only(fd), on);
 	}
 	close(fd);
 }
-
-START_TEST(who_leaves_gets_nothing_more)
-{
-	static const uint32_t ips[] = { INADDR_LOOPBACK, INADDR_ANY };
-	int fd = open_ipv4(ips[_i]);
-	int client = client_udp(sockaddr_port(&own));
-
-	leave_and_answer(fd, &client, 1);
-}
 END_TEST
 
-START_TEST(who_leaves_ipv6_gets_nothing_more)
+START_TEST(each_socket_has_a_number_of_its_own)
 {
-	int fd = open_any(true);
-	int client = client_udp6(sockaddr_port(&own));
+	uint64_t a, b, again;
+	int one = socket(AF_INET, SOCK_DGRAM, 0);
+	int two = socket(AF_INET, SOCK_DGRAM, 0);
 
-	leave_and_answer(fd, &client, 1);
-}
-END_TEST
-
-START_TEST(who_leaves_both_gets_nothing_more)
-{
-	int fd = open_any(false);
-	int clients[] = { client_udp(sockaddr_port(&own)),
-		client_udp6(sockaddr_port(&own)) };
-
-	leave_and_answer(fd, clients, 2);
-}
-END_TEST
-
-/* Sockets for both families are had there all the same. */
-START_TEST(who_leaves_where_ipv6_is_off_gets_nothing_more)
-{
-	if (unshare(CLONE_NEWNET) == -1 ||
-	    system("echo 1 >/proc/sys/net/ipv6/conf/lo/disable_ipv6 &&"
-		   "ip link set lo up") != 0) {
-		puts("skipped: no network of its own for this user");
-		return;
-	}
-	int fd = open_any(false);
-	int client = client_udp(sockaddr_port(&own));
-	leave_and_answer(fd, &client, 1);
+	ck_assert_int_eq(sockopt_cookie(one, &a), 0);
+	ck_assert_int_eq(sockopt_cookie(two, &b), 0);
+	ck_assert_int_eq(sockopt_cookie(one, &again), 0);
+	ck_assert_uint_ne(a, b);
+	ck_assert_uint_eq(a, again);
+	close(one);
+	close(two);
 }
 END_TEST
 
@@ -128,10 +154,12 @@ sockopt_suite(void)
 	TCase *tests = tcase_create("all");
 
 	tcase_set_timeout(tests, 60);
-	tcase_add_loop_test(tests, who_leaves_gets_nothing_more, 0, 2);
-	tcase_add_test(tests, who_leaves_ipv6_gets_nothing_more);
-	tcase_add_test(tests, who_leaves_both_gets_nothing_more);
-	tcase_add_test(tests, who_leaves_where_ipv6_is_off_gets_nothing_more);
+	tcase_add_loop_test(tests, a_socket_tells_its_protocol, 0, 10);
+	tcase_add_test(tests, what_is_no_socket_has_no_protocol);
+	tcase_add_test(tests, an_address_is_shared_and_then_no_more);
+	tcase_add_test(tests, a_dropped_syn_lets_no_one_in);
+	tcase_add_test(tests, ipv6_alone_or_both);
+	tcase_add_test(tests, each_socket_has_a_number_of_its_own);
 	suite_add_tcase(suite, tests);
 	return suite;
 }

@@ -1,0 +1,192 @@
+#include "listen/inherit.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "net/sockopt.h"
+#include "systemd/fdstore.h"
+
+/*
+ * A stored socket is named ".listener-TRAITS-COOKIE": what can't be asked of the
+ * socket, and a number that makes the name unique.
+ */
+#define STORE_NAME ".listener-"
+#define TRAIT_ANY_PORT 1U /* configured with port 0 */
+#define TRAIT_DUAL_STACK 2U
+#define TRAIT_NUMBER_SHIFT 2
+
+static bool
+is_store_name(const char *name)
+{
+	return strncmp(name, STORE_NAME, strlen(STORE_NAME)) == 0;
+}
+
+/* In the store it would go on letting in clients that no process accepts. */
+static void
+discard(int fd, const char *name)
+{
+	if (is_store_name(name))
+		fdstore_remove(name);
+	close(fd);
+}
+
+/*
+ * Restores the address as it was configured: the kernel may have chosen the
+ * port, and "*" is an IPv4 socket on a host without IPv6.
+ */
+static void
+restore_wanted(struct listener *listener)
+{
+	unsigned long traits =
+	    strtoul(listener->store_name + strlen(STORE_NAME), NULL, 10);
+	struct sockaddr_in6 any = {
+		.sin6_family = AF_INET6,
+		.sin6_port = listener->bound.in6.sin6_port,
+		.sin6_addr = IN6ADDR_ANY_INIT,
+	};
+
+	listener->number = (int)(traits >> TRAIT_NUMBER_SHIFT);
+	if ((traits & TRAIT_DUAL_STACK) != 0) {
+		listener->dual_stack = true;
+		listener->wanted.in6 = any;
+		listener->wanted.len = sizeof(any);
+	}
+	if ((traits & TRAIT_ANY_PORT) != 0)
+		listener->wanted.in6.sin6_port = 0;
+}
+
+static int
+find_address(struct listener *listener)
+{
+	struct sockaddr_any *bound = &listener->bound;
+
+	bound->len = sizeof(bound->storage);
+	if (getsockname(listener->fd, &bound->any, &bound->len) == -1)
+		return -1;
+	listener->dual_stack = bound->any.sa_family == AF_INET6 &&
+	                       sockaddr_is_any(bound) &&
+	                       !sockopt_is_v6_only(listener->fd);
+	listener->wanted = *bound;
+	if (listener->origin == ORIGIN_STORED)
+		restore_wanted(listener);
+	listener_set_name(listener);
+	return 0;
+}
+
+/* With errno: the path of a stored socket is gone or not a socket's any more. */
+static bool
+is_path_lost(struct listener *listener)
+{
+	if (listener->origin != ORIGIN_STORED ||
+	    !protocol_is_unix(listener->protocol))
+		return false;
+	listener_note_path(listener);
+	errno = ENOENT;
+	return listener->inode == 0;
+}
+
+static int
+set_up(struct listener *listener)
+{
+	if (find_address(listener) == -1 || is_path_lost(listener))
+		return -1;
+	if (sockopt_set_nonblocking(listener->fd) == -1)
+		return -1;
+	return sockopt_set_up(listener->fd, listener->protocol,
+	    listener->bound.any.sa_family);
+}
+
+/* NULL: out of memory. */
+static struct listener *
+new_inherited(enum protocol protocol, const char *name)
+{
+	struct listener_config config;
+	struct sockaddr unknown = { .sa_family = AF_UNSPEC };
+
+	listener_config_default(&config, protocol);
+	snprintf(config.where, sizeof(config.where), "passed as %s", name);
+	if (is_store_name(name)) {
+		/* Unknown values: those configured differ and will be set. */
+		config.mode = (mode_t)-1;
+		config.backlog = -1;
+	}
+	return listener_new(&config, &unknown, sizeof(unknown));
+}
+
+int
+listener_inherit(int fd, const char *name, struct listener_list *list,
+    char error[LISTENER_ERROR_MAX])
+{
+	int protocol = sockopt_protocol(fd);
+
+	if (protocol == -1) {
+		snprintf(error, LISTENER_ERROR_MAX,
+		    "%s: was passed, but is not a socket that can be served: "
+		    "TCP, UDP, or Unix of any type; not MPTCP, not Accept=yes",
+		    name);
+		discard(fd, name);
+		errno = EPROTONOSUPPORT;
+		return -1;
+	}
+	struct listener *listener = new_inherited((enum protocol)protocol,
+	    name);
+	if (listener == NULL) {
+		snprintf(error, LISTENER_ERROR_MAX, "%s: out of memory", name);
+		discard(fd, name);
+		return -1;
+	}
+	listener->fd = fd;
+	listener->state = LISTENER_OPEN;
+	listener->early = true;
+	listener->origin = ORIGIN_PASSED;
+	if (is_store_name(name)) {
+		listener->origin = ORIGIN_STORED;
+		snprintf(listener->store_name, sizeof(listener->store_name),
+		    "%s", name);
+	}
+	if (set_up(listener) == 0) {
+		TAILQ_INSERT_TAIL(list, listener, link);
+		return 0;
+	}
+	listener_fail(listener, error, "cannot be served: %s", strerror(errno));
+	listener_unstore(listener);
+	listener_free(listener);
+	return -1;
+}
+
+void
+listener_store(struct listener *listener)
+{
+	char name[sizeof(listener->store_name)];
+	unsigned traits = (unsigned)listener->number << TRAIT_NUMBER_SHIFT;
+	uint64_t cookie;
+
+	if (listener->origin == ORIGIN_PASSED || listener_is_stored(listener) ||
+	    fdstore_size() == 0 || sockopt_cookie(listener->fd, &cookie) == -1)
+		return;
+	if (listener->dual_stack)
+		traits |= TRAIT_DUAL_STACK;
+	if (sockaddr_port(&listener->wanted) != sockaddr_port(&listener->bound))
+		traits |= TRAIT_ANY_PORT;
+	snprintf(name, sizeof(name), STORE_NAME "%u-%" PRIx64, traits, cookie);
+	if (fdstore_put(name, listener->fd) == 0)
+		strcpy(listener->store_name, name);
+}
+
+void
+listener_unstore(struct listener *listener)
+{
+	if (listener_is_stored(listener))
+		fdstore_remove(listener->store_name);
+	listener->store_name[0] = '\0';
+}
+
+bool
+listener_is_stored(const struct listener *listener)
+{
+	return listener->store_name[0] != '\0';
+}
