@@ -88,26 +88,6 @@ read_mode(struct setting_reader *reader, const config_setting_t *setting,
 		*(mode_t *)value = (mode_t)mode;
 }
 
-/* As systemd.socket(5) has it; names of our own begin with a dot. */
-static void
-read_fd_name(struct setting_reader *reader, const config_setting_t *setting,
-    const char *text, void *value)
-{
-	size_t len = strlen(text);
-	bool good = len > 0 && len < CONFIG_FD_NAME_MAX && text[0] != '.';
-
-	for (size_t i = 0; i < len; i++)
-		good = good && text[i] >= ' ' && text[i] <= '~' &&
-		       text[i] != ':';
-	if (good)
-		strcpy(value, text);
-	else
-		setting_complain(reader, setting,
-		    "\"%s\" is no FileDescriptorName=: 1 to %d ASCII "
-		    "characters without ':' and without '.' at the start",
-		    text, CONFIG_FD_NAME_MAX - 1);
-}
-
 #define INET (1U << PROTOCOL_TCP | 1U << PROTOCOL_UDP)
 #define UNIX                                                                   \
 	(1U << PROTOCOL_UNIX | 1U << PROTOCOL_UNIX_DGRAM |                     \
@@ -139,7 +119,6 @@ static const struct setting_rule rules[] = {
 	    .min = 1, .max = LISTENER_CONFIG_DATAGRAM_MAX },
 	{ "threads", .protocols = 1U << PROTOCOL_UDP, .offset = IN(threads),
 	    .min = 1, .max = THREADS_MAX },
-	{ "fd_name", .read_text = read_fd_name, .offset = IN(fd_name) },
 	{ .name = NULL },
 };
 
@@ -161,7 +140,7 @@ listener_config_default(struct listener_config *listener,
 static bool
 is_same(const struct listener_config *a, const struct listener_config *b)
 {
-	if (a->protocol != b->protocol || strcmp(a->fd_name, b->fd_name) != 0)
+	if (a->protocol != b->protocol)
 		return false;
 	if (protocol_is_unix(a->protocol))
 		return strcmp(a->path, b->path) == 0;

@@ -11,7 +11,6 @@
 
 #define LISTENER_CONFIG_DATAGRAM_MAX                                           \
 	65480 /* with a ctime stamp UDP carries no more */
-#define CONFIG_FD_NAME_MAX 256
 
 /* One listener as configured; its name or "*" may stand for many addresses. */
 struct listener_config {
@@ -22,10 +21,9 @@ struct listener_config {
 	mode_t mode;
 	int backlog;
 	enum framing framing;
-	int max_datagram;                 /* bytes */
-	int threads;                      /* UDP; 1 for all others */
-	char fd_name[CONFIG_FD_NAME_MAX]; /* of sockets that may be passed */
-	char where[320]; /* "file:line" for messages; "-l SPEC" */
+	int max_datagram; /* bytes */
+	int threads;      /* UDP; 1 for all others */
+	char where[320];  /* "file:line" for messages; "-l SPEC" */
 };
 
 /* Sets all of listener to what applies where nothing else is configured. */
