@@ -1,5 +1,6 @@
 #include "base/counters.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 
 static const char *const event_names[COUNTER_EVENTS] = {
@@ -92,31 +93,60 @@ counters_answered(const struct counters *counters)
 	return sum;
 }
 
+/* What stands around names and values. */
+static const struct form {
+	const char *begin, *separator, *end, *before_name, *after_name;
+	bool with_idle; /* also the traffic of protocols that had none */
+} forms[] = {
+	[COUNTERS_LINE] = { "", " ", "", "", "=", false },
+	[COUNTERS_LINES] = { "", "\n", "\n", "", " ", true },
+	[COUNTERS_JSON] = { "{", ", ", "}\n", "\"", "\": ", true },
+};
+
+/* "PROTOCOL_NAME=VALUE" in the form of form; protocol may be NULL. */
 static void
-print_traffic(FILE *out, const char *name, const _Atomic uint64_t *traffic)
+print_pair(FILE *out, const struct form *form, const char *protocol,
+    const char *name, uint64_t value)
 {
-	if (load(&traffic[TRAFFIC_MESSAGES_IN]) == 0)
+	fprintf(out, "%s%s%s%s%s%llu", form->before_name,
+	    protocol == NULL ? "" : protocol, protocol == NULL ? "" : "_", name,
+	    form->after_name, (unsigned long long)value);
+}
+
+static void
+print_traffic(FILE *out, const struct form *form, const char *protocol,
+    const _Atomic uint64_t *traffic)
+{
+	if (!form->with_idle && load(&traffic[TRAFFIC_MESSAGES_IN]) == 0)
 		return;
-	for (int i = 0; i < TRAFFIC_FIELDS; i++)
-		fprintf(out, " %s_%s=%llu", name, traffic_names[i],
-		    (unsigned long long)load(&traffic[i]));
+	for (int i = 0; i < TRAFFIC_FIELDS; i++) {
+		fputs(form->separator, out);
+		print_pair(out, form, protocol, traffic_names[i],
+		    load(&traffic[i]));
+	}
 }
 
 const char *
-counters_text(const struct counters *counters, char *text, size_t size)
+counters_text(const struct counters *counters, enum counters_form form_id,
+    char *text, size_t size)
 {
+	const struct form *form = &forms[form_id];
 	FILE *out = fmemopen(text, size, "w");
 
 	text[0] = '\0';
 	if (out == NULL)
 		return text;
-	fprintf(out, "open=%llu", (unsigned long long)counters_open(counters));
-	for (int i = 0; i < COUNTER_EVENTS; i++)
-		fprintf(out, " %s=%llu", event_names[i],
-		    (unsigned long long)load(&counters->event[i]));
+	fputs(form->begin, out);
+	print_pair(out, form, NULL, "open", counters_open(counters));
+	for (int i = 0; i < COUNTER_EVENTS; i++) {
+		fputs(form->separator, out);
+		print_pair(out, form, NULL, event_names[i],
+		    load(&counters->event[i]));
+	}
 	for (int i = 0; i < PROTOCOL_COUNT; i++)
-		print_traffic(out, protocol_name((enum protocol)i),
+		print_traffic(out, form, protocol_name((enum protocol)i),
 		    counters->traffic[i]);
+	fputs(form->end, out);
 	fclose(out);
 	return text;
 }

@@ -62,11 +62,18 @@ uint64_t counters_open(const struct counters *counters);
 uint64_t counters_answered(const struct counters *counters);
 
 /*
- * Writes "open=1 accepted=3 closed_client=2 ...": every event, then the traffic
- * of each protocol that had any.  Returns text.
+ * How the counters are written.  Each form has every event; the line has the
+ * traffic of the protocols that had any, the others that of all.
  */
-const char *counters_text(const struct counters *counters, char *text,
-    size_t size);
-#define COUNTERS_TEXT_MAX 1536
+enum counters_form {
+	COUNTERS_LINE,  /* "open=1 accepted=3 ...", without a newline */
+	COUNTERS_LINES, /* "open 1", "accepted 3" ..., one a line */
+	COUNTERS_JSON, /* {"open": 1, "accepted": 3, ...}, one object, a line */
+};
+
+/* Returns text, which is empty when memory runs out. */
+const char *counters_text(const struct counters *counters,
+    enum counters_form form, char *text, size_t size);
+#define COUNTERS_TEXT_MAX 4096
 
 #endif

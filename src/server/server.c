@@ -244,7 +244,8 @@ log_counters(const struct server *server)
 	char text[COUNTERS_TEXT_MAX];
 
 	total_counters(server, &sum);
-	log_notice("counters: %s", counters_text(&sum, text, sizeof(text)));
+	log_notice("counters: %s",
+	    counters_text(&sum, COUNTERS_LINE, text, sizeof(text)));
 }
 
 static uint64_t
