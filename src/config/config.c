@@ -43,6 +43,17 @@ read_source(struct setting_reader *reader, const config_setting_t *setting,
 		*(bool *)value = strcmp(text, "arrival") == 0;
 }
 
+/* "" switches the control socket off. */
+static void
+read_control(struct setting_reader *reader, const config_setting_t *setting,
+    const char *text, void *value)
+{
+	if (text[0] == '\0')
+		*(char *)value = '\0';
+	else
+		setting_read_path(reader, setting, text, value);
+}
+
 #define IN(field) offsetof(struct config, field)
 
 static const struct setting_rule limits_rules[] = {
@@ -71,6 +82,7 @@ static const struct setting_rule root_rules[] = {
 	{ "log_level", .parse = log_level_parse, .offset = IN(log_level),
 	    .choices = "\"error\", \"warning\", \"info\" and \"debug\"" },
 	{ "workers", .offset = IN(workers), .max = 1024 },
+	{ "control", .read_text = read_control, .offset = IN(control) },
 	{ "limits", .members = limits_rules },
 	{ "stamp", .members = stamp_rules },
 	{ "udp", .members = udp_rules },
@@ -179,6 +191,7 @@ config_default(void)
 		return NULL;
 	}
 	config->log_level = LOG_INFO;
+	strcpy(config->control, CONFIG_CONTROL);
 	config->max_connections = 10000;
 	config->idle_timeout = 300;
 	config->send_timeout = 30;

@@ -4,10 +4,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <sys/un.h>
 
 #include "base/log.h"
 #include "config/listener_config.h"
 #include "stamp/stamp.h"
+
+#define CONFIG_CONTROL "/run/timestampd/control" /* by default */
 
 /*
  * All settings.  Immutable once loaded; the main thread owns it, the others get
@@ -16,6 +19,8 @@
 struct config {
 	int log_level;
 	int workers; /* 0: one per CPU */
+	/* The path of the control socket; "": none. */
+	char control[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	int max_connections;
 	int idle_timeout, send_timeout; /* seconds; 0: never */
 	int drain_timeout;              /* seconds; 0: at once */

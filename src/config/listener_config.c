@@ -57,23 +57,6 @@ read_service(struct setting_reader *reader, const config_setting_t *setting,
 }
 
 static void
-read_path(struct setting_reader *reader, const config_setting_t *setting,
-    const char *text, void *value)
-{
-	size_t room = sizeof(((struct listener_config *)value)->path);
-
-	if (text[0] != '/')
-		setting_complain(reader, setting,
-		    "\"%s\" is not an absolute path", text);
-	else if (strlen(text) >= room)
-		setting_complain(reader, setting,
-		    "the path has %zu bytes, but a socket's has at most %zu",
-		    strlen(text), room - 1);
-	else
-		strcpy(value, text);
-}
-
-static void
 read_mode(struct setting_reader *reader, const config_setting_t *setting,
     const char *text, void *value)
 {
@@ -107,7 +90,7 @@ static const struct setting_rule rules[] = {
 	    .offset = IN(address) },
 	{ "port", .protocols = INET, .read_text = read_service,
 	    .offset = IN(port), .max = 65535 },
-	{ "path", .protocols = UNIX, .read_text = read_path,
+	{ "path", .protocols = UNIX, .read_text = setting_read_path,
 	    .offset = IN(path) },
 	{ "mode", .protocols = UNIX, .read_text = read_mode,
 	    .offset = IN(mode) },

@@ -2,6 +2,7 @@
 
 #include <stdarg.h>
 #include <string.h>
+#include <sys/un.h>
 
 /* "listeners[1].port", "limits.idle_timeout", "workers" */
 static void
@@ -93,6 +94,23 @@ read_choice(struct setting_reader *reader, const config_setting_t *setting,
 		    rule->choices);
 	else
 		*value = choice;
+}
+
+void
+setting_read_path(struct setting_reader *reader,
+    const config_setting_t *setting, const char *text, void *value)
+{
+	size_t room = sizeof(((struct sockaddr_un *)0)->sun_path);
+
+	if (text[0] != '/')
+		setting_complain(reader, setting,
+		    "\"%s\" is not an absolute path", text);
+	else if (strlen(text) >= room)
+		setting_complain(reader, setting,
+		    "the path has %zu bytes, but a socket's has at most %zu",
+		    strlen(text), room - 1);
+	else
+		strcpy(value, text);
 }
 
 void

@@ -45,6 +45,10 @@ void setting_complain(struct setting_reader *reader,
 const struct setting_rule *setting_find_rule(struct setting_reader *reader,
     const config_setting_t *setting, const struct setting_rule *rules);
 
+/* A read_text: an absolute path that fits into the address of a Unix socket. */
+void setting_read_path(struct setting_reader *reader,
+    const config_setting_t *setting, const char *text, void *value);
+
 /* Puts the value of setting into the struct at base, or complains. */
 void setting_read(struct setting_reader *reader,
     const config_setting_t *setting, const struct setting_rule *rule,

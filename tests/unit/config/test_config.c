@@ -33,6 +33,7 @@ assert_same(const struct config *a, const struct config *b)
 {
 	ck_assert_int_eq(a->log_level, b->log_level);
 	ck_assert_int_eq(a->workers, b->workers);
+	ck_assert_str_eq(a->control, b->control);
 	ck_assert_int_eq(a->max_connections, b->max_connections);
 	ck_assert_int_eq(a->idle_timeout, b->idle_timeout);
 	ck_assert_int_eq(a->send_timeout, b->send_timeout);
@@ -58,7 +59,7 @@ START_TEST(shipped_file_is_the_default)
 	struct config *built_in = load(NULL);
 	struct config *shipped = load("conf/timestampd.conf");
 	static const char *const settings[] = { "log_level", "workers",
-		"max_connections", "idle_timeout", "send_timeout",
+		"control", "max_connections", "idle_timeout", "send_timeout",
 		"drain_timeout", "format", "timezone", "source", "rate_limit",
 		"rate_burst", "protocol", "address", "port", "backlog",
 		"framing", "max_datagram", "threads" };
@@ -83,7 +84,7 @@ END_TEST
 START_TEST(reads_every_setting)
 {
 	struct config *config = load_text(
-	    "log_level = \"debug\"; workers = 3;\n"
+	    "log_level = \"debug\"; workers = 3; control = \"/a\";\n"
 	    "limits: { max_connections = 7; idle_timeout = 8;\n"
 	    "send_timeout = 9; drain_timeout = 10; };\n"
 	    "stamp: { format = \"epoch\"; timezone = \"UTC\"; "
@@ -101,6 +102,7 @@ START_TEST(reads_every_setting)
 	ck_assert_msg(config != NULL, "%s", complaints);
 	ck_assert_int_eq(config->log_level, LOG_DEBUG);
 	ck_assert_int_eq(config->workers, 3);
+	ck_assert_str_eq(config->control, "/a");
 	ck_assert_int_eq(config->max_connections, 7);
 	ck_assert_int_eq(config->idle_timeout, 8);
 	ck_assert_int_eq(config->send_timeout, 9);
@@ -142,7 +144,7 @@ static const struct {
 	{ "workers = 1;\nworkers = 2;\n", "main:2: duplicate setting name\n" },
 	{ "wrokers = 1;\n",
 	    "main:1: wrokers: no such setting; there are: log_level workers "
-	    "limits stamp udp listeners\n" },
+	    "control limits stamp udp listeners\n" },
 	{ "\nworkers = \"many\";\n",
 	    "main:2: workers: needs a whole number from 0 to 1024\n" },
 	{ "workers = 1.5;\n",
@@ -157,6 +159,9 @@ static const struct {
 	{ "log_level = \"loud\";\n",
 	    "main:1: log_level: \"loud\" is none of \"error\", \"warning\", "
 	    "\"info\" and \"debug\"\n" },
+	{ "control = \"ask\";\n",
+	    "main:1: control: \"ask\" is not an absolute path\n" },
+	{ "control = 1;\n", "main:1: control: needs text in \"quotes\"\n" },
 	{ "log_level = 3;\n", "main:1: log_level: needs text in \"quotes\"\n" },
 	{ "limits = 3;\n", "main:1: limits: needs a group: { ... }\n" },
 	{ "limits: {\nidle = 3;\n};\n",
