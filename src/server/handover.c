@@ -1,12 +1,12 @@
 #include "server/handover.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -16,80 +16,104 @@
 #include "net/cmsg.h"
 #include "net/sockopt.h"
 
-/* To be changed with anything in what follows it. */
+/* Any change of the format changes the number. */
 #define HEAD "timestampd connections 1\n"
+#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 #define LINE_MAX_LEN 256
 #define PLACE_MAX 25000 /* 100 batches: the buffer of a socket has room */
 #define SECONDS_MAX 253402300799 /* of the year 9999 */
 #define NANOSECONDS_MAX 999999999
-#define FIELDS 9
+
+size_t
+handover_places(size_t count)
+{
+	return (count + PLACE_MAX - 1) / PLACE_MAX;
+}
+
+static void
+move_first(struct conn_list *from, struct conn_list *to)
+{
+	struct conn *conn = TAILQ_FIRST(from);
+
+	TAILQ_REMOVE(from, conn, link);
+	TAILQ_INSERT_TAIL(to, conn, link);
+}
 
 static int
-put(int fd, const char *text, size_t len)
+format_line(char line[LINE_MAX_LEN], const struct handover_record *record)
 {
-	ssize_t n = write(fd, text, len);
+	const struct conn_state *state = &record->state;
 
-	if (n == (ssize_t)len)
+	return snprintf(line, LINE_MAX_LEN,
+	    "%" PRIu64 " %s %s %d %lld %ld %" PRIu64 " %zu %zu\n",
+	    record->cookie, protocol_name(state->protocol),
+	    framing_name(state->framing), state->line_start,
+	    (long long)state->arrived.tv_sec, state->arrived.tv_nsec,
+	    state->messages, state->out_len, state->in_len);
+}
+
+/* Writes at *end, and moves it, or leaves both as they are: -1 with errno. */
+static int
+append(int fd, off_t *end, const char *line, const char *bytes, size_t len)
+{
+	struct iovec pieces[] = {
+		{ (char *)line, strlen(line) },
+		{ (char *)bytes, len },
+	};
+	ssize_t n = pwritev(fd, pieces, 2, *end);
+
+	if (n == (ssize_t)(strlen(line) + len)) {
+		*end += n;
 		return 0;
+	}
 	if (n >= 0)
 		errno = ENOSPC;
 	return -1;
 }
 
-/* All of the record or, with -1 and errno, nothing. */
 static int
-put_record(int fd, const struct conn *conn)
+append_conn(int fd, off_t *end, const struct conn *conn)
 {
-	off_t before = lseek(fd, 0, SEEK_CUR);
-	struct conn_state state;
+	struct handover_record record;
 	char line[LINE_MAX_LEN];
-	uint64_t cookie;
 
-	if (sockopt_cookie(conn->fd, &cookie) == -1)
+	if (sockopt_cookie(conn->fd, &record.cookie) == -1)
 		return -1;
-	conn_save(conn, &state);
-	int len = snprintf(line, sizeof(line),
-	    "%" PRIu64 " %s %s %d %lld %ld %" PRIu64 " %zu %zu\n", cookie,
-	    protocol_name(state.protocol), framing_name(state.framing),
-	    state.line_start, (long long)state.arrived.tv_sec,
-	    state.arrived.tv_nsec, state.messages, state.out_len, state.in_len);
-	if (put(fd, line, (size_t)len) == 0 &&
-	    put(fd, state.bytes, state.out_len + state.in_len) == 0)
-		return 0;
-	int saved_errno = errno;
-	if (ftruncate(fd, before) == 0)
-		lseek(fd, before, SEEK_SET);
-	errno = saved_errno;
-	return -1;
+	conn_save(conn, &record.state);
+	format_line(line, &record);
+	return append(fd, end, line, record.state.bytes,
+	    record.state.out_len + record.state.in_len);
 }
 
 /*
- * A file with the states of list; -1 with errno.  Those that don't go in move
- * to rest, with *problem.
+ * A file with the states of connections of list, which move to some; those that
+ * fail move to rest, with *problem.  -1 with errno.
  */
 static int
-write_states(struct conn_list *list, struct conn_list *rest, int *problem)
+write_states(struct conn_list *list, struct conn_list *some,
+    struct conn_list *rest, int *problem)
 {
-	struct conn *conn, *next;
-	char end[32];
+	char line[LINE_MAX_LEN];
 	size_t count = 0;
-	int fd = memfd_create("connections", MFD_CLOEXEC);
+	off_t end = 0;
+	int fd = memfd_create("connections", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	if (fd == -1)
 		return -1;
-	int rc = put(fd, HEAD, strlen(HEAD));
-	for (conn = TAILQ_FIRST(list); conn != NULL && rc == 0; conn = next) {
-		next = TAILQ_NEXT(conn, link);
-		if (put_record(fd, conn) == 0) {
+	int rc = append(fd, &end, HEAD, NULL, 0);
+	while (rc == 0 && count < PLACE_MAX && !TAILQ_EMPTY(list)) {
+		if (append_conn(fd, &end, TAILQ_FIRST(list)) == 0) {
+			move_first(list, some);
 			count++;
-			continue;
+		} else {
+			*problem = errno;
+			move_first(list, rest);
 		}
-		*problem = errno;
-		TAILQ_REMOVE(list, conn, link);
-		TAILQ_INSERT_TAIL(rest, conn, link);
 	}
-	int len = snprintf(end, sizeof(end), "end %zu\n", count);
-	if (rc == 0 && put(fd, end, (size_t)len) == 0)
+	snprintf(line, sizeof(line), "end %zu\n", count);
+	/* The next process reads in place: the file must not change then. */
+	if (rc == 0 && append(fd, &end, line, NULL, 0) == 0 &&
+	    ftruncate(fd, end) == 0 && fcntl(fd, F_ADD_SEALS, SEALS) == 0)
 		return fd;
 	int saved_errno = errno;
 	close(fd);
@@ -97,7 +121,22 @@ write_states(struct conn_list *list, struct conn_list *rest, int *problem)
 	return -1;
 }
 
-/* Sends those of list; frees what has gone, and leaves the rest in it. */
+/*
+ * A socket whose other end the manager keeps.  Were its store full, sending
+ * would fail with EPIPE: nothing is lost in it.
+ */
+static int
+open_carrier(void)
+{
+	int fd = fdstore_put_pair(FDSTORE_CONNECTIONS);
+
+	if (fd != -1 && fdstore_sync() == -1)
+		log_error("the service manager does not confirm that it keeps "
+			  "the connections");
+	return fd;
+}
+
+/* Frees those of list that have gone; -1 with errno: the rest is in it. */
 static int
 send_list(int carrier, struct conn_list *list, struct counters *counters)
 {
@@ -123,131 +162,74 @@ send_list(int carrier, struct conn_list *list, struct counters *counters)
 	return 0;
 }
 
+/* Fills one place of the store from list; what fails moves to rest. */
 static void
-close_quietly(int fd)
-{
-	int saved_errno = errno;
-
-	close(fd);
-	errno = saved_errno;
-}
-
-/*
- * Has the manager keep those of list, in one place.  Those that it does not get
- * move to rest, with *problem.
- */
-static void
-store(struct conn_list *list, struct conn_list *rest, int *problem,
+store_some(struct conn_list *list, struct conn_list *rest, int *problem,
     struct counters *counters)
 {
-	int ends[2], rc = -1;
-	int states = write_states(list, rest, problem);
+	struct conn_list some = TAILQ_HEAD_INITIALIZER(some);
+	int states = write_states(list, &some, rest, problem);
+	int carrier = states == -1 ? -1 : open_carrier();
 
-	if (states != -1 &&
-	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK,
-		0, ends) == 0) {
-		if (cmsg_send_fds(ends[0], &states, 1) == 0 &&
-		    fdstore_put(FDSTORE_CONNECTIONS, ends[1]) == 0)
-			rc = send_list(ends[0], list, counters);
-		close_quietly(ends[0]);
-		close_quietly(ends[1]);
-	}
-	if (rc == -1)
+	if (carrier == -1 || cmsg_send_fds(carrier, &states, 1) == -1 ||
+	    send_list(carrier, &some, counters) == -1)
 		*problem = errno;
+	if (carrier != -1)
+		close(carrier);
 	if (states != -1)
 		close(states);
-	TAILQ_CONCAT(rest, list, link);
-}
-
-/* Moves connections from list to some, as many as have place in one pair. */
-static void
-take_some(struct conn_list *list, struct conn_list *some)
-{
-	struct conn *conn;
-
-	for (int i = 0; i < PLACE_MAX && !TAILQ_EMPTY(list); i++) {
-		conn = TAILQ_FIRST(list);
-		TAILQ_REMOVE(list, conn, link);
-		TAILQ_INSERT_TAIL(some, conn, link);
-	}
-}
-
-size_t
-handover_places(size_t count)
-{
-	return (count + PLACE_MAX - 1) / PLACE_MAX;
+	else
+		TAILQ_CONCAT(rest, list, link);
+	TAILQ_CONCAT(rest, &some, link);
 }
 
 void
 handover_store(struct conn_list *list, struct counters *counters)
 {
-	struct conn_list some = TAILQ_HEAD_INITIALIZER(some);
 	struct conn_list rest = TAILQ_HEAD_INITIALIZER(rest);
 	int problem = 0;
 
-	if (TAILQ_EMPTY(list))
-		return;
-	while (!TAILQ_EMPTY(list)) {
-		take_some(list, &some);
-		store(&some, &rest, &problem, counters);
-	}
+	while (!TAILQ_EMPTY(list))
+		store_some(list, &rest, &problem, counters);
 	TAILQ_CONCAT(list, &rest, link);
 	if (!TAILQ_EMPTY(list))
 		log_error("not all connections can be handed over: %s",
-		    strerror(problem));
-	if (fdstore_sync() == -1)
-		log_error("the service manager does not confirm that it has "
-			  "the connections");
+		    problem == EPIPE ? "the service manager's store is full"
+				     : strerror(problem));
 }
 
-/* A number of decimal digits alone, up to max. */
+/*
+ * Reads the line of a record; room bytes follow it.  That it is written back the
+ * same rules out signs, spaces and numbers that are too large.
+ */
 static bool
-parse_number(const char *word, uint64_t max, uint64_t *number)
+parse_line(const char *line, size_t room, struct handover_record *record)
 {
-	if (word == NULL || word[0] == '\0' ||
-	    word[strspn(word, "0123456789")] != '\0')
-		return false;
-	errno = 0;
-	*number = strtoull(word, NULL, 10);
-	return errno == 0 && *number <= max;
-}
+	char protocol_word[16], framing_word[16], again[LINE_MAX_LEN];
+	struct conn_state *state = &record->state;
+	long long seconds;
+	int line_start;
 
-/* Reads the line of a record, without its end; bytes holds at most room. */
-static bool
-parse_line(char *line, const char *bytes, size_t room,
-    struct handover_record *record)
-{
-	const uint64_t max[FIELDS] = { UINT64_MAX, 0, 0, 1, SECONDS_MAX,
-		NANOSECONDS_MAX, UINT64_MAX, room, room };
-	uint64_t numbers[FIELDS];
-	int protocol = -1, framing = -1;
-
-	for (int i = 0; i < FIELDS; i++) {
-		const char *word = strsep(&line, " ");
-		if (word == NULL)
-			return false;
-		if (i == 1)
-			protocol = protocol_parse(word);
-		else if (i == 2)
-			framing = framing_parse(word);
-		else if (!parse_number(word, max[i], &numbers[i]))
-			return false;
-	}
-	if (line != NULL || protocol == -1 || framing == -1 ||
-	    numbers[8] > room - numbers[7])
+	/* NOLINTNEXTLINE(cert-err34-c): see above */
+	if (sscanf(line,
+		"%" SCNu64 " %15s %15s %d %lld %ld %" SCNu64 " %zu %zu",
+		&record->cookie, protocol_word, framing_word, &line_start,
+		&seconds, &state->arrived.tv_nsec, &state->messages,
+		&state->out_len, &state->in_len) != 9)
 		return false;
-	record->cookie = numbers[0];
-	record->state = (struct conn_state){
-		.protocol = (enum protocol)protocol,
-		.framing = (enum framing)framing,
-		.line_start = numbers[3] != 0,
-		.arrived = { (time_t)numbers[4], (long)numbers[5] },
-		.messages = numbers[6],
-		.out_len = numbers[7],
-		.in_len = numbers[8],
-		.bytes = bytes,
-	};
-	return true;
+	int protocol = protocol_parse(protocol_word);
+	int framing = framing_parse(framing_word);
+	if (protocol == -1 || framing == -1)
+		return false;
+	state->protocol = (enum protocol)protocol;
+	state->framing = (enum framing)framing;
+	state->line_start = line_start != 0;
+	state->arrived.tv_sec = (time_t)seconds;
+	format_line(again, record);
+	return strcmp(line, again) == 0 && seconds >= 0 &&
+	       seconds <= SECONDS_MAX && state->arrived.tv_nsec >= 0 &&
+	       state->arrived.tv_nsec <= NANOSECONDS_MAX &&
+	       state->out_len <= room && state->in_len <= room - state->out_len;
 }
 
 /* Reads the record at *at, and moves on behind it. */
@@ -257,16 +239,16 @@ parse_record(const char *text, size_t len, size_t *at,
 {
 	char line[LINE_MAX_LEN];
 	const char *end = memchr(text + *at, '\n', len - *at);
+	size_t line_len = end == NULL ? 0 : (size_t)(end + 1 - text) - *at;
 
-	if (end == NULL || (size_t)(end - text) - *at >= sizeof(line))
+	if (line_len == 0 || line_len >= sizeof(line))
 		return false;
-	size_t line_len = (size_t)(end - text) - *at;
 	memcpy(line, text + *at, line_len);
 	line[line_len] = '\0';
-	*at += line_len + 1;
-	if (memchr(line, '\0', line_len) != NULL ||
-	    !parse_line(line, text + *at, len - *at, record))
+	*at += line_len;
+	if (!parse_line(line, len - *at, record))
 		return false;
+	record->state.bytes = text + *at;
 	*at += record->state.out_len + record->state.in_len;
 	return true;
 }
@@ -295,11 +277,9 @@ handover_parse(const char *text, size_t len, size_t *count)
 {
 	struct handover_record *records = NULL, *grown;
 	size_t at = strlen(HEAD), room = 0;
+	bool valid = len >= at && memcmp(text, HEAD, at) == 0;
 
-	*count = 0;
-	if (len < at || memcmp(text, HEAD, at) != 0)
-		goto invalid;
-	while (!is_end(text, len, at, *count)) {
+	for (*count = 0; valid && !is_end(text, len, at, *count); ++*count) {
 		if (*count >= room) {
 			room = room * 2 + 64;
 			grown = reallocarray(records, room, sizeof(*records));
@@ -310,94 +290,98 @@ handover_parse(const char *text, size_t len, size_t *count)
 			}
 			records = grown;
 		}
-		if (!parse_record(text, len, &at, &records[*count]))
-			goto invalid;
-		++*count;
+		valid = parse_record(text, len, &at, &records[*count]);
 	}
-	if (records == NULL)
+	if (valid && records == NULL)
 		return calloc(1, sizeof(*records));
-	qsort(records, *count, sizeof(*records), compare);
-	return records;
-invalid:
+	if (valid) {
+		qsort(records, *count, sizeof(*records), compare);
+		return records;
+	}
 	free(records);
 	*count = 0;
 	errno = EINVAL;
 	return NULL;
 }
 
-/* All that the file holds, to be freed; NULL with errno. */
-static char *
-read_all(int fd, size_t *len)
+/* What restores the connections of one carrier. */
+struct states {
+	char *text; /* the file in memory; or MAP_FAILED */
+	size_t len, count;
+	struct handover_record *records; /* NULL: none can be read */
+};
+
+/* Maps and parses the file; -1 with errno. */
+static int
+read_states(int fd, struct states *states)
 {
 	struct stat status;
+	int seals = fcntl(fd, F_GET_SEALS);
 
-	if (fstat(fd, &status) == -1)
-		return NULL;
-	char *text = malloc((size_t)status.st_size + 1);
-	if (text == NULL)
-		return NULL;
-	ssize_t n = pread(fd, text, (size_t)status.st_size, 0);
-	if (n == status.st_size) {
-		*len = (size_t)n;
-		return text;
-	}
-	free(text);
-	errno = EIO;
-	return NULL;
+	if (seals == -1 || fstat(fd, &status) == -1)
+		return -1;
+	errno = EINVAL;
+	if ((seals & SEALS) != SEALS)
+		return -1;
+	states->len = (size_t)status.st_size;
+	states->text = mmap(NULL, states->len, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (states->text == MAP_FAILED)
+		return -1;
+	states->records = handover_parse(states->text, states->len,
+	    &states->count);
+	return states->records == NULL ? -1 : 0;
 }
 
-/* The records in the file that comes first; *text holds them. */
-static struct handover_record *
-receive_records(int carrier, char **text, size_t *count)
+static void
+receive_states(int carrier, struct states *states)
 {
-	struct handover_record *records = NULL;
 	int fds[CMSG_FDS_MAX];
-	size_t len = 0;
-
-	*text = NULL;
-	*count = 0;
 	int n = cmsg_receive_fds(carrier, fds);
-	if (n > 0)
-		*text = read_all(fds[0], &len);
-	if (*text != NULL)
-		records = handover_parse(*text, len, count);
-	if (n != 0 && records == NULL)
+
+	*states = (struct states){ .text = MAP_FAILED };
+	if (n == -1 || (n > 0 && read_states(fds[0], states) == -1))
 		log_error("the states of connections can't be read: %s",
 		    errno == EINVAL ? "they are of another version"
 				    : strerror(errno));
 	while (n > 0)
 		close(fds[--n]);
-	return records;
 }
 
+static void
+free_states(struct states *states)
+{
+	free(states->records);
+	if (states->text != MAP_FAILED)
+		munmap(states->text, states->len);
+}
+
+/* NULL when its state isn't known. */
 static struct conn *
-restore(int fd, const struct handover_record *records, size_t record_count)
+restore(int fd, const struct states *states)
 {
 	struct handover_record key, *found = NULL;
 
-	if (record_count > 0 && sockopt_cookie(fd, &key.cookie) == 0)
-		found = bsearch(&key, records, record_count, sizeof(key),
-		    compare);
+	if (states->count > 0 && sockopt_cookie(fd, &key.cookie) == 0)
+		found = bsearch(&key, states->records, states->count,
+		    sizeof(key), compare);
 	return found == NULL ? NULL
 	                     : conn_restore(fd, &found->state, clock_ms());
 }
 
-/* Adds to list what is in the pair, and counts it. */
+/* Adds the connections in carrier to list, and counts them. */
 static void
-take_all(int carrier, struct conn_list *list, struct counters *counters)
+receive_all(int carrier, struct conn_list *list, struct counters *counters)
 {
-	size_t record_count, received = 0;
-	char *text;
-	struct handover_record *records = receive_records(carrier, &text,
-	    &record_count);
+	struct states states;
+	size_t received = 0;
 	int fds[CMSG_FDS_MAX], n;
 
+	receive_states(carrier, &states);
 	while ((n = cmsg_receive_fds(carrier, fds)) > 0) {
 		counters_add(counters, COUNTER_TAKEN_OVER, (uint64_t)n);
 		received += (size_t)n;
 		for (int i = 0; i < n; i++) {
-			struct conn *conn = restore(fds[i], records,
-			    record_count);
+			struct conn *conn = restore(fds[i], &states);
 			if (conn != NULL) {
 				TAILQ_INSERT_TAIL(list, conn, link);
 				continue;
@@ -408,11 +392,10 @@ take_all(int carrier, struct conn_list *list, struct counters *counters)
 	}
 	if (n == -1 && errno != EAGAIN)
 		log_error("taking connections over: %s", strerror(errno));
-	else if (received < record_count)
+	else if (received < states.count)
 		log_warning("taking connections over: %zu of %zu did not come",
-		    record_count - received, record_count);
-	free(records);
-	free(text);
+		    states.count - received, states.count);
+	free_states(&states);
 }
 
 void
@@ -424,7 +407,7 @@ handover_restore(struct fdstore_fd *fds, size_t count, struct conn_list *list,
 	for (size_t i = 0; i < count; i++)
 		if (strcmp(fds[i].name, FDSTORE_CONNECTIONS) == 0) {
 			any = true;
-			take_all(fds[i].fd, list, counters);
+			receive_all(fds[i].fd, list, counters);
 		}
 	if (!any)
 		return;

@@ -9,40 +9,45 @@
 #include "systemd/fdstore.h"
 
 /*
- * Connections that live through a restart.  The service manager keeps them for
- * the next process in a socket pair: sent, and not received yet, is a file in
- * memory with their states, and then they themselves.  So the manager, which
- * looks at all that it keeps whenever something is added, has one thing to keep.
- * Every function is for the main thread.
+ * Connections that live through a restart.  What the next process needs of each
+ * is its socket and a struct conn_state (stream/conn.h): protocol, framing,
+ * whether a line begins, and what is not answered or not taken yet.
+ *
+ * They travel in a socket pair, one end of which the service manager keeps: the
+ * first record in it is a sealed file in memory, the next ones are the sockets.
+ * The file is text: a head; for each connection a line with its state, followed
+ * by the output and the input that it still holds; and "end COUNT".
+ *
+ * The main thread calls all functions.
  */
 
-/* How many places count connections take in the manager's store. */
+/* How many places count connections need in the manager's store. */
 size_t handover_places(size_t count);
 
 /*
- * Leaves the connections of list, which no thread serves any more, to the
- * manager and frees them.  Those that can't be left stay in list, after a word
+ * Hands the connections of list, which no thread serves any more, over to the
+ * manager and frees them.  Those that it doesn't keep stay in list, after a line
  * in the log.
  */
 void handover_store(struct conn_list *list, struct counters *counters);
 
 /*
- * Makes the connections that are among fds anew and adds them to list.  One
- * whose state can't be read is closed, and counted.
+ * Appends to list the connections that are among fds.  One whose state can't be
+ * read is closed, and counted.
  */
 void handover_restore(struct fdstore_fd *fds, size_t count,
     struct conn_list *list, struct counters *counters);
 
-/* The state of one connection, by which it is found again: SO_COOKIE. */
+/* A connection in the file; the cookie, SO_COOKIE, tells which socket it is. */
 struct handover_record {
 	uint64_t cookie;
 	struct conn_state state;
 };
 
 /*
- * The records in text, sorted by cookie, to be freed; they point into text.
- * NULL with EINVAL when any of it is not as this version writes it, with ENOMEM
- * when memory runs out.
+ * The records in text, sorted by cookie; they point into text, and are to be
+ * freed.  NULL with EINVAL when text is not as this version writes it, or with
+ * ENOMEM.
  */
 struct handover_record *handover_parse(const char *text, size_t len,
     size_t *count);

@@ -1,12 +1,15 @@
 #include "systemd/fdstore.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #define SYNC_US 5000000
+#define PROBES_MAX 64
 
 struct fdstore_fd *
 fdstore_receive(size_t *count)
@@ -59,7 +62,7 @@ fdstore_put(const char *name, int fd)
 {
 	char message[320];
 
-	/* Without a look at its state, by which the manager may drop it. */
+	/* FDPOLL=0: the manager must not drop a socket that has hung up. */
 	snprintf(message, sizeof(message), "FDSTORE=1\nFDPOLL=0\nFDNAME=%s",
 	    name);
 	int rc = sd_pid_notify_with_fds(0, 0, message, &fd, 1);
@@ -79,4 +82,46 @@ int
 fdstore_sync(void)
 {
 	return sd_notify_barrier(0, SYNC_US) < 0 ? -1 : 0;
+}
+
+int
+fdstore_put_pair(const char *name)
+{
+	int ends[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK,
+		0, ends) == -1)
+		return -1;
+	int rc = fdstore_put(name, ends[1]);
+	int saved_errno = errno;
+	close(ends[1]);
+	if (rc == 0)
+		return ends[0];
+	close(ends[0]);
+	errno = saved_errno;
+	return -1;
+}
+
+/*
+ * A probe that stays in the store, because this process was killed, is read as a
+ * set of no connections.
+ */
+bool
+fdstore_has_room(size_t count)
+{
+	struct pollfd probes[PROBES_MAX];
+	bool has_room = true;
+
+	if (count > PROBES_MAX)
+		count = PROBES_MAX;
+	for (size_t i = 0; i < count; i++)
+		probes[i] = (struct pollfd){ .fd = fdstore_put_pair(
+						 FDSTORE_CONNECTIONS) };
+	if (fdstore_sync() == 0 && poll(probes, count, 0) > 0)
+		has_room = false;
+	fdstore_remove(FDSTORE_CONNECTIONS);
+	for (size_t i = 0; i < count; i++)
+		if (probes[i].fd != -1)
+			close(probes[i].fd);
+	return has_room;
 }

@@ -1,14 +1,15 @@
 #ifndef SYSTEMD_FDSTORE_H
 #define SYSTEMD_FDSTORE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
-/* What connections are kept as; all other sockets are listeners. */
+/* The name under which connections are kept; all other sockets are listeners. */
 #define FDSTORE_CONNECTIONS ".connections"
 
 /*
- * File descriptors that the service manager passes when it starts us, and those
- * that it keeps for us over a restart.  Every function is for the main thread.
+ * File descriptors that the service manager passes when it starts this process,
+ * and those that it keeps over a restart.  The main thread calls all functions.
  */
 struct fdstore_fd {
 	int fd; /* -1: taken */
@@ -16,26 +17,42 @@ struct fdstore_fd {
 };
 
 /*
- * What was passed, for the caller to take the descriptors out of; those still
- * in it are closed by fdstore_free.  *count is 0 where there are none.  NULL
- * with errno when memory ran out or the manager contradicts itself.
+ * All that was passed.  The caller takes descriptors by setting fd to -1;
+ * fdstore_free closes the others.  *count is 0 if nothing was passed.  NULL with
+ * errno when memory runs out or the manager contradicts itself.
  */
 struct fdstore_fd *fdstore_receive(size_t *count);
 void fdstore_free(struct fdstore_fd *fds, size_t count);
 
-/* How many the manager would keep; 0 in a process that it did not start. */
+/*
+ * How many descriptors the manager keeps according to FDSTORE= in the
+ * environment; 0 without a manager.
+ */
 size_t fdstore_size(void);
 
 /*
- * Has the manager keep a duplicate of fd under name until it is removed, or no
- * one needs the service any more.  -1 with errno when it can't be told so.
+ * Whether the manager really keeps count more: FDSTORE= may say more than the
+ * unit's FileDescriptorStoreMax=.  True also when that can't be found out.
+ */
+bool fdstore_has_room(size_t count);
+
+/*
+ * Has the manager keep a duplicate of fd under name until it is removed or the
+ * service is stopped.  -1 with errno when the manager can't be told.  The
+ * manager closes the duplicate without a word when its store is full.
  */
 int fdstore_put(const char *name, int fd);
+
+/*
+ * Puts one end of a new socket pair (SOCK_SEQPACKET, non-blocking) and returns
+ * the other, which hangs up when the manager closes its end; -1 with errno.
+ */
+int fdstore_put_pair(const char *name);
 
 /* Has the manager close what it keeps under name. */
 void fdstore_remove(const char *name);
 
-/* Waits until the manager has done all that; -1 when it does not say so. */
+/* Waits until the manager has carried all that out; -1 if it doesn't say so. */
 int fdstore_sync(void);
 
 #endif

@@ -22,7 +22,7 @@ notify_reloading(void)
 {
 	struct timespec now;
 
-	/* systemd tells by the time whether this is the reload it asked for. */
+	/* By the time systemd recognizes the reload that it asked for. */
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
 	    (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);

@@ -5,22 +5,22 @@
 #include <stdint.h>
 
 /*
- * What the service manager is told.  All do nothing in a process that it did
- * not start.  The main thread only.
+ * Messages to the service manager; without one the functions do nothing.  The
+ * main thread calls them.
  */
 
-/* Whether there is a service manager that listens. */
+/* Whether there is a service manager. */
 bool notify_is_heard(void);
 
-/* All is up, after the start or a reload. */
+/* The start or a reload has ended; a reload or the stop begins. */
 void notify_ready(void);
 void notify_reloading(void);
 void notify_stopping(void);
 
-/* One line for people, as systemctl status shows it. */
+/* One line for people; systemctl status shows it. */
 void notify_status(const char *status);
 
-/* The longest time between two calls of notify_alive; 0: none are wanted. */
+/* The longest allowed time between two calls of notify_alive; 0: no limit. */
 uint64_t notify_watchdog_ms(void);
 void notify_alive(void);
 

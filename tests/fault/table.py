@@ -73,6 +73,7 @@ CALLS = {
     "pread64": {NOTHING: READ + " ENXIO EOVERFLOW ESPIPE"},
     "prctl": {NOTHING: "EFAULT EINVAL"},
     "prlimit64": {NOTHING: "EFAULT EINVAL EPERM ESRCH"},
+    "pwritev": {NOTHING: WRITE},
     "read of a file": {NOTHING: READ},
     "read of events": {NOTHING: READ},
     "read of signals": {NOTHING: READ},
@@ -92,7 +93,6 @@ CALLS = {
     "socketpair": {NOTHING: "EAFNOSUPPORT EFAULT EMFILE ENFILE EOPNOTSUPP"
                             " EPROTONOSUPPORT"},
     "unlink": {NOTHING: FILES + " EBUSY EFAULT EIO EISDIR EPERM EROFS"},
-    "write of a file": {NOTHING: WRITE},
     "write of the log": {NOTHING: WRITE},
 }
 

@@ -70,7 +70,6 @@ def selection(key, server):
     paths = {"read of events": EVENTS, "write of events": EVENTS,
              "read of signals": SIGNALS,
              "read of a file": os.path.join(server.folder, "conf"),
-             "write of a file": "/memfd:connections",
              "write of the log": server.log_path}
     path = ["-P", paths[key]] if key in paths else []
     return ["-e", f"trace={call}", *path]

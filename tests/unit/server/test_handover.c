@@ -4,6 +4,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "harness/manager.h"
+#include "harness/scratch.h"
 #include "server/handover.h"
 #include "unit/suites.h"
 
@@ -69,6 +71,12 @@ static const char *const wrong[] = {
 	HEAD "7 tcp line 1 253402300800 0 0 0 0\nend 1\n",
 	HEAD "7 tcp chunk 1 0 0 0 9 0\nend 1\n",
 	HEAD "7 tcp line 1 0 0 0 1 18446744073709551615\nxend 1\n",
+	HEAD "18446744073709551616 tcp line 1 0 0 0 0 0\nend 1\n",
+	HEAD "07 tcp line 1 0 0 0 0 0\nend 1\n",
+	HEAD "7 tcp line 2 0 0 0 0 0\nend 1\n",
+	HEAD "7  tcp line 1 0 0 0 0 0\nend 1\n",
+	HEAD "7 tcp line 1 0 0 0 0 0 \nend 1\n",
+	HEAD "7 tcp line 1 0 0 0 0 -1\nend 1\n",
 };
 
 START_TEST(anything_else_is_refused_whole)
@@ -97,7 +105,7 @@ START_TEST(a_state_that_cannot_be_is_refused)
 }
 END_TEST
 
-/* Without a manager. */
+/* Without a manager, and with one that says it has a store, but has none. */
 START_TEST(what_no_one_keeps_stays)
 {
 	static struct counters counters;
@@ -105,6 +113,10 @@ START_TEST(what_no_one_keeps_stays)
 	int ends[2];
 
 	unsetenv("NOTIFY_SOCKET");
+	if (_i == 1) {
+		manager_open(0);
+		setenv("FDSTORE", "1", 1);
+	}
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
 	struct conn *conn = conn_new(ends[0], PROTOCOL_UNIX, FRAMING_LINE, 0);
 	TAILQ_INSERT_TAIL(&list, conn, link);
@@ -125,13 +137,14 @@ handover_suite(void)
 	Suite *suite = suite_create("handover");
 	TCase *tests = tcase_create("all");
 
+	tcase_add_checked_fixture(tests, scratch_enter, scratch_leave);
 	tcase_add_test(tests, records_are_found_by_their_cookie);
 	tcase_add_test(tests, none_is_good_too);
 	tcase_add_loop_test(tests, anything_else_is_refused_whole, 0,
 	    COUNT(wrong));
 	tcase_add_loop_test(tests, a_state_that_cannot_be_is_refused, 0,
 	    COUNT(impossible));
-	tcase_add_test(tests, what_no_one_keeps_stays);
+	tcase_add_loop_test(tests, what_no_one_keeps_stays, 0, 2);
 	suite_add_tcase(suite, tests);
 	return suite;
 }
