@@ -9,29 +9,29 @@
 #include "stream/worker_pool.h"
 
 /*
- * Tells the service manager from time to time how things stand: figures for
- * people, and that every thread turns, which each has to prove first.  The main
- * thread.
+ * Tells the service manager from time to time that every thread is responsive,
+ * and figures for people.  A thread is responsive if it has answered the ping of
+ * the last beat.  The main thread calls all functions.
  */
 struct watchdog {
 	struct worker_pool *pool;
-	struct listener_set *roster;
-	uint64_t period_ms; /* 0: no one listens */
+	struct listener_set *listeners;
+	uint64_t period_ms; /* 0: there is no service manager */
 	uint64_t next_ms;
-	bool watched; /* the manager wants to hear that all threads turn */
-	int missed;   /* beats in a row at which one did not */
+	bool watched; /* the manager restarts a server that falls silent */
+	int missed;   /* beats in a row at which one was not responsive */
 	uint64_t status_ms, messages; /* of the last figures */
 	char status[128];
 };
 
-void watchdog_start(struct watchdog *pulse, struct worker_pool *pool,
-    struct listener_set *roster, uint64_t now_ms);
+void watchdog_start(struct watchdog *watchdog, struct worker_pool *pool,
+    struct listener_set *listeners, uint64_t now_ms);
 
-/* Until watchdog_beat is to be called; -1: never. */
-int watchdog_wait_ms(const struct watchdog *pulse, uint64_t now_ms);
+/* Milliseconds until watchdog_beat is due; -1: never. */
+int watchdog_wait_ms(const struct watchdog *watchdog, uint64_t now_ms);
 
-/* Does nothing before its time.  total fills in the sum of all counters. */
-void watchdog_beat(struct watchdog *pulse, uint64_t now_ms,
+/* Does nothing before it is due.  total adds all counters to sum. */
+void watchdog_beat(struct watchdog *watchdog, uint64_t now_ms,
     void (*total)(const void *context, struct counters *sum),
     const void *context);
 

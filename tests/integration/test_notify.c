@@ -34,7 +34,7 @@ START_TEST(the_manager_is_told)
 	daemon_signal(&server, SIGTERM);
 	manager_await("STOPPING=1");
 	ck_assert_int_eq(daemon_wait(&server), 0);
-	ck_assert_ptr_null(strstr(server.log, "does not turn"));
+	ck_assert_ptr_null(strstr(server.log, "does not respond"));
 	free(server.log);
 }
 END_TEST
