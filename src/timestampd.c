@@ -7,24 +7,24 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "config/options.h"
-#include "server/control.h"
+#include "server/asker.h"
 #include "server/server.h"
 
-/* After the file was read here: what is wrong with it is said already. */
-static int
-ask_reload(const struct options *options)
+/* What to ask the running server; NULL: nothing, this is to be a server. */
+static const char *
+request_of(const struct options *options)
 {
-	char answer[CONTROL_ANSWER_MAX];
-
-	if (control_ask_reload(options->reload_pid, answer) == 0)
-		return EXIT_SUCCESS;
-	fprintf(stderr, "%s\n", answer);
-	return EX_CONFIG;
+	if (options->reload)
+		return "reload";
+	if (options->status)
+		return options->json ? "counters json" : "counters";
+	return NULL;
 }
 
 static int
 run(const struct options *options)
 {
+	const char *request = request_of(options);
 	struct config *config;
 
 	if (options->help) {
@@ -38,18 +38,17 @@ run(const struct options *options)
 	int status = options_load(options, &config, stderr);
 	if (status != 0)
 		return status;
-	if (!options->test && options->reload_pid == 0)
+	if (!options->test && request == NULL)
 		return server_run(config, options);
-	if (!options->test) {
-		config_free(config);
-		return ask_reload(options);
-	}
-	puts("the configuration is good");
+	if (options->test)
+		puts("the configuration is good");
+	else
+		status = asker_run(config->control, request);
 	config_free(config);
-	return EXIT_SUCCESS;
+	return status;
 }
 
-/* No socket may take the place of a standard stream that was closed. */
+/* Else a socket would take the number of a standard stream that is closed. */
 static int
 open_standard_streams(void)
 {

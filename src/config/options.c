@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -12,27 +11,15 @@
 static const struct option long_options[] = {
 	{ "config", required_argument, NULL, 'c' },
 	{ "listen", required_argument, NULL, 'l' },
-	{ "reload", required_argument, NULL, 'r' },
+	{ "reload", no_argument, NULL, 'r' },
+	{ "status", no_argument, NULL, 's' },
+	{ "json", no_argument, NULL, 'j' },
 	{ "test", no_argument, NULL, 't' },
 	{ "debug", no_argument, NULL, 'd' },
 	{ "version", no_argument, NULL, 'V' },
 	{ "help", no_argument, NULL, 'h' },
 	{ NULL, 0, NULL, 0 },
 };
-
-static int
-parse_pid(struct options *options, const char *text)
-{
-	char *end;
-	long pid = strtol(text, &end, 10);
-
-	if (end == text || *end != '\0' || pid <= 0 || pid > INT_MAX) {
-		fprintf(stderr, "-r %s: wants the number of a process\n", text);
-		return -1;
-	}
-	options->reload_pid = (int)pid;
-	return 0;
-}
 
 static int
 parse_one(struct options *options, int option)
@@ -45,7 +32,14 @@ parse_one(struct options *options, int option)
 		options->specs[options->spec_count++] = optarg;
 		return 0;
 	case 'r':
-		return parse_pid(options, optarg);
+		options->reload = true;
+		return 0;
+	case 's':
+		options->status = true;
+		return 0;
+	case 'j':
+		options->json = true;
+		return 0;
 	case 't':
 		options->test = true;
 		return 0;
@@ -63,6 +57,24 @@ parse_one(struct options *options, int option)
 	}
 }
 
+/* Whether the options go together; says why not. */
+static bool
+is_consistent(const struct options *options, const char *stray)
+{
+	if (stray != NULL)
+		fprintf(stderr, "'%s' is not an option%s\n", stray,
+		    options->reload ? "; -r takes no process number any more, "
+				      "it asks at the control socket"
+				    : "");
+	else if (options->reload + options->status + options->test > 1)
+		fprintf(stderr, "-r, -s and -t exclude each other\n");
+	else if (options->json && !options->status)
+		fprintf(stderr, "-j goes with -s only\n");
+	else
+		return true;
+	return false;
+}
+
 int
 options_parse(struct options *options, int argc, char **argv)
 {
@@ -74,21 +86,16 @@ options_parse(struct options *options, int argc, char **argv)
 		perror(argv[0]);
 		return -1;
 	}
-	while ((option = getopt_long(argc, argv, "c:l:r:tdVh", long_options,
+	while ((option = getopt_long(argc, argv, "c:l:rsjtdVh", long_options,
 		    NULL)) != -1)
 		if (parse_one(options, option) == -1)
 			return -1;
-	/* For good: a file that is away for a moment is no reason to listen on
-	 * every address. */
+	/* Decided once: a reload while the file is missing for a moment must
+	 * fail, not listen on every address. */
 	if (options->config_path == NULL &&
 	    (access(DEFAULT_PATH, F_OK) == 0 || errno != ENOENT))
 		options->config_path = DEFAULT_PATH;
-	if (optind < argc) {
-		fprintf(stderr, "%s: '%s' is no option\n", argv[0],
-		    argv[optind]);
-		return -1;
-	}
-	return 0;
+	return is_consistent(options, argv[optind]) ? 0 : -1;
 }
 
 void

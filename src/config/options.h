@@ -12,12 +12,13 @@ struct options {
 	const char *config_path; /* NULL: built-in settings */
 	char **specs;
 	size_t spec_count;
-	int reload_pid; /* 0: none */
+	bool reload, status, json; /* ask a running server */
 	bool test, debug, version, help;
 };
 
 #define OPTIONS_USAGE                                                          \
-	"usage: timestampd [-dhtV] [-c FILE] [-l SPEC]... [-r PID]\n"          \
+	"usage: timestampd [-dhtV] [-c FILE] [-l SPEC]...\n"                   \
+	"       timestampd -r | -s [-j] [-c FILE]\n"                           \
 	"  -c, --config FILE   configuration (default: " SYSCONFDIR            \
 	"/timestampd.conf\n"                                                   \
 	"                      where it exists, else built in: TCP and\n"      \
@@ -26,23 +27,24 @@ struct options {
 	"                      unix:/path, unix-dgram:/path or\n"              \
 	"                      unix-seqpacket:/path; replaces the\n"           \
 	"                      listeners of the file; repeatable\n"            \
-	"  -r, --reload PID    have the server PID reload, and wait for it\n"  \
+	"  -r, --reload        have the running server reload, and wait\n"     \
+	"  -s, --status        show the counters of the running server\n"      \
+	"  -j, --json          with -s: as JSON\n"                             \
 	"  -t, --test          check the configuration and exit\n"             \
 	"  -d, --debug         debug run: show every connection\n"             \
 	"  -V, --version       show the version and exit\n"                    \
 	"  -h, --help          show this and exit\n"
 
 /*
- * -1 for a command line that is none; getopt(3) has said why on standard error.
- * Free with options_free.
+ * -1 for a wrong command line, after a message on standard error.  Free with
+ * options_free.
  */
 int options_parse(struct options *options, int argc, char **argv);
 void options_free(struct options *options);
 
 /*
  * The configuration that the command line asks for; reads the file anew each
- * time.  The exit status, not 0 and with a line in errors for each fault, when
- * there is none.
+ * time.  Returns 0, or an exit status with a line in errors for each fault.
  */
 int options_load(const struct options *options, struct config **config,
     FILE *errors);

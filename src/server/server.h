@@ -1,15 +1,53 @@
 #ifndef SERVER_SERVER_H
 #define SERVER_SERVER_H
 
+#include <stddef.h>
+
+#include "base/counters.h"
 #include "config/config.h"
 #include "config/options.h"
+#include "listen/listener_set.h"
+#include "server/control.h"
+#include "server/shutdown.h"
+#include "server/watchdog.h"
+#include "stream/worker_pool.h"
+#include "systemd/fdstore.h"
+
+/* The main thread's; reload.c and shutdown.c work on it too. */
+struct server {
+	const struct options *options;
+	struct config *config; /* in use */
+	const char *local_tz;  /* TZ when the process began */
+	enum shutdown_state state;
+	uint64_t deadline_ms; /* of the state; UINT64_MAX: none */
+	int epoll_fd, signal_fd;
+	struct worker_pool pool;
+	struct listener_set listeners;
+	struct watchdog watchdog;
+	struct control control;
+	struct fdstore_fd *passed; /* by the service manager, at the start */
+	size_t passed_count;
+	struct counters counters; /* of this thread and of those that ended */
+};
 
 /*
- * Serves as config says until a signal ends it; reads the configuration anew as
- * options say on SIGHUP.  Takes config over.  Returns the exit status, of
- * sysexits.h if it is not 0, after having logged why.  The main thread, before
- * there are others; blocks the signals that it takes.
+ * Serves as config says until a signal ends it.  Takes config over, and reads it
+ * anew as options say on a reload.  Returns 0, or an exit status after a line in
+ * the log.  The main thread calls it before there are others; it blocks the
+ * signals that it takes.
  */
 int server_run(struct config *config, const struct options *options);
+
+/* Starts the workers; -1 with errno. */
+int server_start_pool(struct server *server);
+
+/* Dispatches the connections of list, more than max_connections if need be. */
+void server_serve(struct server *server, struct conn_list *list);
+
+/* Adds up the counters of all threads; context is a const struct server. */
+void server_total_counters(const void *context, struct counters *sum);
+
+/* Logs each line of text, which may be NULL, as an error. */
+void server_log_lines(const char *text);
 
 #endif

@@ -80,7 +80,6 @@ CALLS = {
     "recvfrom": {NOTHING: "EAGAIN EINTR", "closed_error": RECEIVE},
     "recvmmsg": {NOTHING: "EAGAIN EINTR", "receive_errors": RECEIVE},
     "recvmsg": {NOTHING: "EAGAIN EINTR", "closed_error": RECEIVE},
-    "rt_sigqueueinfo": {NOTHING: "EAGAIN EINVAL EPERM ESRCH"},
     "sched_getaffinity": {NOTHING: "EFAULT EINVAL EPERM ESRCH"},
     "sendmmsg": {NOTHING: "EINTR", "dropped_send": SEND + " EAGAIN"},
     "sendmsg": {NOTHING: SEND + " EAGAIN EINTR"},

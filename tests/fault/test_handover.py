@@ -23,6 +23,7 @@ LINES_MAX = 12  # of the log of a process, besides those of its listeners
 PARTS = 4  # of the allocations of a start
 DEAF_BYTES = 230000  # more than one buffer of its socket holds, not two
 NOT_ALL = "not all connections can be handed over"
+NONE = "another process can't start with this configuration"
 NOT_TAKEN = "states of connections can't be read", "taking connections over: "
 NOT_ADOPTED = "cannot be served", "was passed, but", "out of memory"
 NOTIFYING = {"socket", "sendmsg"}
@@ -124,14 +125,18 @@ class Relay:
             client.say()
         server.signal(signal.SIGUSR2)
         while not server.ended:
-            as_a_stop = NOT_ALL.encode() in server.log and not self.deaf.done
-            server.read_news(*([self.deaf] if as_a_stop else []))
+            server.read_news(*([self.deaf] if self.is_stop() and
+                               not self.deaf.done else []))
         status = server.wait()
         if choose is not None:
             trace = self.tracer.stop()
         check(status == 0, "it ended with", status, server.log.decode())
         self.check_log()
         return trace
+
+    def is_stop(self):
+        """Whether the server answers and closes instead of handing over."""
+        return any(text.encode() in self.server.log for text in (NOT_ALL, NONE))
 
     def check_log(self):
         lines = [line for line in self.server.lines()
@@ -154,11 +159,7 @@ class Relay:
         check(not missing or any(text in log for text in NOT_ADOPTED),
               "it says nothing of", *missing)
         clients = self.clients
-        self.deaf.hear_all()
-        for client in clients.streams:
-            client.hear()
-        unanswered = self.deaf.client.broken + sum(
-            client.broken for client in clients.streams)
+        unanswered = self.hear_answers()
         clients.datagrams, silent = [
             [datagrams for datagrams in clients.datagrams
              if (self.place_of(datagrams.client) in missing) == is_missing]
@@ -174,6 +175,14 @@ class Relay:
         check(clients.lost() <= faults, clients.lost(), "datagrams lost")
         self.check_log()
         return clients.broken - before, unanswered
+
+    def hear_answers(self):
+        """To what was said last; returns how many have ended before."""
+        self.deaf.hear_all()
+        for client in self.clients.streams:
+            client.hear()
+        return self.deaf.client.broken + sum(
+            client.broken for client in self.clients.streams)
 
     @staticmethod
     def place_of(client):
@@ -223,10 +232,14 @@ def discover_give(relay):
 def check_given(relay, faults):
     """What faults of a process that gives may cost: their own connections, or
     all, and then it answers and closes as at a stop."""
-    as_a_stop = NOT_ALL.encode() in relay.server.log
+    as_a_stop, hands_over = relay.is_stop(), NONE.encode() not in (
+        relay.server.log)
     relay.control = None
     check(relay.start(), "the next can't start:", relay.server.log.decode())
-    ended, unanswered = relay.go_on(faults)
+    if hands_over:
+        ended, unanswered = relay.go_on(faults)
+    else:
+        ended, unanswered = 0, relay.hear_answers()
     check(unanswered <= (0 if as_a_stop else faults), unanswered,
           "clients not answered by", faults, "faults")
     check(ended <= faults or as_a_stop, ended, "connections ended by", faults,

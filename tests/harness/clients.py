@@ -10,6 +10,7 @@ from daemon import check
 
 CONFIGURATION = """
 workers = 2;
+control = "FOLDER/ask";
 limits: { drain_timeout = 10; };
 listeners = (
 	{ protocol = "tcp"; address = "127.0.0.1"; port = 0; },

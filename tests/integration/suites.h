@@ -10,6 +10,7 @@ Suite *unix_peer_suite(void);
 Suite *segments_suite(void);
 Suite *clients_suite(void);
 Suite *command_suite(void);
+Suite *control_suite(void);
 Suite *datagram_suite(void);
 Suite *handover_suite(void);
 Suite *limits_suite(void);

@@ -1,12 +1,9 @@
 #include <signal.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -41,8 +38,12 @@ START_TEST(usage)
 {
 	assert_ends(ARGUMENTS("-x"), EX_USAGE, "usage: timestampd");
 	assert_ends(ARGUMENTS("--port"), EX_USAGE, "'--port'");
-	assert_ends(ARGUMENTS("conf"), EX_USAGE, "'conf' is no option");
+	assert_ends(ARGUMENTS("conf"), EX_USAGE, "'conf' is not an option");
 	assert_ends(ARGUMENTS("-c"), EX_USAGE, "requires an argument");
+	assert_ends(ARGUMENTS("-r", "1"), EX_USAGE,
+	    "'1' is not an option; -r takes no process number any more");
+	assert_ends(ARGUMENTS("-r", "-s"), EX_USAGE, "exclude each other");
+	assert_ends(ARGUMENTS("-j"), EX_USAGE, "-j goes with -s only");
 	assert_ends(ARGUMENTS("-l", "tcp:x"), EX_USAGE, "-l tcp:x: needs");
 }
 END_TEST
@@ -214,147 +215,6 @@ START_TEST(two_listeners_on_one_line)
 }
 END_TEST
 
-/* With -r the reload is over when the command ends, and has a status. */
-START_TEST(a_reload_can_be_waited_for)
-{
-	struct daemon server;
-	char pid[16];
-	const char *const reload[] = { "-c", "conf", "-r", pid, NULL };
-
-	daemon_start_config(&server,
-	    "listeners = ( { protocol = \"tcp\"; port = 0; } );\n");
-	int fd = client_tcp(daemon_port(&server, "tcp *"));
-	snprintf(pid, sizeof(pid), "%d", server.pid);
-	scratch_write("conf",
-	    "stamp: { format = \"%%\"; };\n"
-	    "listeners = ( { protocol = \"tcp\"; port = 0; } );\n");
-	assert_ends(reload, 0, "");
-	char reply[5];
-	client_send(fd, "x", 1);
-	client_read(fd, reply, 5);
-	ck_assert_mem_eq(reply, "[%] x", 5);
-	close(fd);
-
-	scratch_write("conf", "wrokers = 1;\n");
-	assert_ends(reload, EX_CONFIG, "conf:1: wrokers: no such setting");
-	scratch_write("conf", "listeners = ( { protocol = \"tcp\"; address = "
-			      "\"198.51.100.1\"; } );\n");
-	assert_ends(reload, EX_CONFIG, "198.51.100.1:21567: bind: Cannot");
-	daemon_stop(&server);
-	scratch_write("conf", "");
-	assert_ends(reload, EX_CONFIG, "No such process");
-	assert_ends(ARGUMENTS("-r", "x"), EX_USAGE, "-r x: wants the number");
-}
-END_TEST
-
-static bool
-find_inode_name(unsigned long inode, struct sockaddr_un *address)
-{
-	char line[256];
-	unsigned long found;
-	FILE *file = fopen("/proc/net/unix", "r");
-	bool is_found = false;
-
-	ck_assert_ptr_nonnull(file);
-	while (!is_found && fgets(line, sizeof(line), file) != NULL)
-		is_found = sscanf(line, "%*s %*s %*s %*s %*s %*s %lu @%5s",
-			       &found, address->sun_path + 1) == 2 &&
-		           found == inode;
-	fclose(file);
-	return is_found;
-}
-
-/* Waits until a process that asks for a reload has a socket for the answer. */
-static struct sockaddr_un
-await_asker(const struct daemon *asker)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	char path[64], target[64] = "";
-	unsigned long inode;
-
-	for (int fd = 0;; fd = (fd + 1) % 64) {
-		snprintf(path, sizeof(path), "/proc/%d/fd/%d", asker->pid, fd);
-		ssize_t n = readlink(path, target, sizeof(target) - 1);
-		if (n <= 0)
-			continue;
-		target[n] = '\0';
-		if (sscanf(target, "socket:[%lu]", &inode) == 1 &&
-		    find_inode_name(inode, &address))
-			return address;
-	}
-}
-
-static void
-spawn_asker(struct daemon *asker, const struct daemon *of)
-{
-	char pid[16];
-
-	snprintf(pid, sizeof(pid), "%d", of->pid);
-	daemon_spawn(asker, ARGUMENTS("-c", "conf", "-r", pid));
-}
-
-/* Of two requests that find the server busy the kernel keeps one. */
-START_TEST(two_reloads_at_a_time_are_both_answered)
-{
-	struct daemon server, askers[2];
-
-	daemon_start(&server, ARGUMENTS("-l", "tcp:0"));
-	scratch_write("conf", "");
-	daemon_pause(&server);
-	for (int i = 0; i < 2; i++) {
-		spawn_asker(&askers[i], &server);
-		await_asker(&askers[i]);
-	}
-	daemon_signal(&server, SIGCONT);
-	for (int i = 0; i < 2; i++) {
-		int status = daemon_wait(&askers[i]);
-		ck_assert_msg(status == 0, "%s", askers[i].log);
-		free(askers[i].log);
-	}
-	daemon_stop(&server);
-}
-END_TEST
-
-START_TEST(the_answer_of_another_process_is_not_believed)
-{
-	struct daemon server, asker;
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-
-	daemon_start(&server, ARGUMENTS("-l", "tcp:0"));
-	scratch_write("conf", "");
-	daemon_pause(&server);
-	spawn_asker(&asker, &server);
-	struct sockaddr_un address = await_asker(&asker);
-	ck_assert_int_eq(sendto(fd, "forged", 6, 0, (struct sockaddr *)&address,
-			     offsetof(struct sockaddr_un, sun_path) + 6),
-	    6);
-	close(fd);
-	daemon_signal(&server, SIGCONT);
-	int status = daemon_wait(&asker);
-	ck_assert_msg(status == 0, "%s", asker.log);
-	free(asker.log);
-	daemon_stop(&server);
-}
-END_TEST
-
-START_TEST(an_answer_says_nothing_to_the_terminal)
-{
-	struct daemon server, asker;
-
-	daemon_start_config(&server,
-	    "listeners = ( { protocol = \"tcp\"; port = 0; } );\n");
-	scratch_write("conf", "listeners = ( { protocol = \"tcp\"; address = "
-			      "\"\033[31m.invalid\"; } );\n");
-	spawn_asker(&asker, &server);
-	ck_assert_int_eq(daemon_wait(&asker), EX_CONFIG);
-	ck_assert_msg(strstr(asker.log, "?[31m.invalid: host not found") !=
-			  NULL,
-	    "%s", asker.log);
-	free(asker.log);
-	daemon_stop(&server);
-}
-END_TEST
-
 START_TEST(debug_shows_each_connection)
 {
 	struct daemon daemon;
@@ -402,10 +262,6 @@ command_suite(void)
 	tcase_add_test(tests, closed_standard_streams);
 	tcase_add_test(tests, unix_path_taken);
 	tcase_add_test(tests, two_listeners_on_one_line);
-	tcase_add_test(tests, a_reload_can_be_waited_for);
-	tcase_add_test(tests, two_reloads_at_a_time_are_both_answered);
-	tcase_add_test(tests, the_answer_of_another_process_is_not_believed);
-	tcase_add_test(tests, an_answer_says_nothing_to_the_terminal);
 	tcase_add_test(tests, debug_shows_each_connection);
 	suite_add_tcase(suite, tests);
 	return suite;

@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +18,7 @@
 #define FLOOD (32 * 1024 * 1024) /* more than all buffers hold */
 
 #define LISTENERS                                                              \
-	"workers = 2;\n"                                                       \
+	"workers = 2; limits: { drain_timeout = %d; };\n"                      \
 	"listeners = ( { protocol = \"tcp\"; address = \"127.0.0.1\"; "        \
 	"port = 0; },\n"                                                       \
 	"{ protocol = \"tcp\"; address = \"127.0.0.2\"; port = 0; "            \
@@ -30,18 +31,28 @@ static char config[1024], path[128];
 static int port, udp_port;
 
 static void
-start_first(size_t store_size)
+start_draining(size_t store_size, const char *said, int drain_timeout)
 {
 	char folder[64];
 
 	ck_assert_ptr_nonnull(getcwd(folder, sizeof(folder)));
-	snprintf(config, sizeof(config), LISTENERS, folder);
+	snprintf(config, sizeof(config), LISTENERS, drain_timeout, folder);
 	snprintf(path, sizeof(path), "%s/socket", folder);
 	manager_open(store_size);
+	setenv("FDSTORE", said, 1); /* the manager's word for its size */
 	manager_start(&server, config);
 	manager_await("READY=1");
 	port = daemon_port(&server, "tcp 127.0.0.1");
 	udp_port = daemon_port(&server, "udp *");
+}
+
+static void
+start_first(size_t store_size)
+{
+	char said[16];
+
+	snprintf(said, sizeof(said), "%zu", store_size);
+	start_draining(store_size, said, 5);
 }
 
 static void
@@ -91,6 +102,38 @@ START_TEST(connections_live_through_restarts)
 		close(clients[i]);
 	close(record);
 	daemon_await_counter(&server, "open", 0);
+	finish();
+}
+END_TEST
+
+/*
+ * A hand-over is not a drain: no client takes part in it.  Workers that are busy
+ * come to it late.
+ */
+START_TEST(restarts_without_time_to_drain)
+{
+	int clients[CONNECTIONS];
+
+	start_draining(1000, "1000", 0);
+	for (int i = 0; i < CONNECTIONS; i++)
+		client_talk(clients[i] = client_tcp(port), "before");
+	for (int turn = 0; turn < 3; turn++) {
+		daemon_pause(&server);
+		for (int i = 0; i < CONNECTIONS; i++)
+			client_send(clients[i], "between", 7);
+		daemon_signal(&server, SIGUSR2);
+		daemon_signal(&server, SIGCONT);
+		manager_end(&server);
+		int late = client_tcp(port);
+		client_send(late, "late", 4);
+		manager_start(&server, config);
+		client_expect(late, "late", 4);
+		close(late);
+		for (int i = 0; i < CONNECTIONS; i++)
+			client_expect(clients[i], "between", 7);
+	}
+	for (int i = 0; i < CONNECTIONS; i++)
+		close(clients[i]);
 	finish();
 }
 END_TEST
@@ -229,10 +272,12 @@ receive_one(int carrier)
 	return fd;
 }
 
+/* Or that may change while they are read. */
 START_TEST(states_of_another_version_are_not_misread)
 {
 	static const char other[] = "timestampd connections 0\nend 0\n";
-	int ends[2], states = memfd_create("states", MFD_CLOEXEC);
+	int ends[2],
+	    states = memfd_create("states", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
 	start_first(100);
 	int fd = client_tcp(port);
@@ -243,6 +288,11 @@ START_TEST(states_of_another_version_are_not_misread)
 	close(receive_one(carrier));
 	ck_assert_int_eq(write(states, other, sizeof(other) - 1),
 	    sizeof(other) - 1);
+	if (_i == 0)
+		ck_assert_int_eq(fcntl(states, F_ADD_SEALS,
+				     F_SEAL_SHRINK | F_SEAL_GROW |
+					 F_SEAL_WRITE),
+		    0);
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0,
 			     ends),
 	    0);
@@ -378,10 +428,19 @@ START_TEST(who_waits_does_not_end_who_is_in)
 }
 END_TEST
 
-/* Without a store; and with one that only has room for the four listeners. */
+/*
+ * Without a store; with one that has room for the four listeners, or not even
+ * for them; the same when FDSTORE says that there is more.
+ */
+static const struct {
+	size_t size;
+	const char *said;
+} too_small[] = { { 0, "0" }, { 4, "4" }, { 2, "2" }, { 4, "9" }, { 2, "9" },
+	{ 0, "9" } };
+
 START_TEST(without_room_it_is_a_stop)
 {
-	start_first(_i == 0 ? 0 : 4);
+	start_draining(too_small[_i].size, too_small[_i].said, 5);
 	int fd = client_tcp(port);
 	client_send(fd, "hello", 5);
 	daemon_signal(&server, SIGUSR2);
@@ -390,6 +449,26 @@ START_TEST(without_room_it_is_a_stop)
 	ck_assert_int_eq(daemon_wait(&server), 0);
 	manager_await_kept("", 0);
 	ck_assert_int_ne(access(path, F_OK), 0);
+	free(server.log);
+	close(fd);
+}
+END_TEST
+
+/* Without connections that would tell. */
+START_TEST(without_room_for_listeners_it_is_a_stop)
+{
+	start_draining(2, "9", 5);
+	daemon_pause(&server);
+	int fd = client_tcp(port);
+	client_send(fd, "hello", 5);
+	daemon_signal(&server, SIGUSR2);
+	daemon_signal(&server, SIGCONT);
+	client_expect(fd, "hello", 5);
+	client_expect_end(fd);
+	ck_assert_int_eq(daemon_wait(&server), 0);
+	ck_assert_ptr_nonnull(
+	    strstr(server.log, "store is smaller than FDSTORE=9 says"));
+	manager_await_kept("", 0);
 	free(server.log);
 	close(fd);
 }
@@ -404,17 +483,21 @@ handover_suite(void)
 	tcase_set_timeout(tests, 120);
 	tcase_add_checked_fixture(tests, scratch_enter, scratch_leave);
 	tcase_add_test(tests, connections_live_through_restarts);
+	tcase_add_test(tests, restarts_without_time_to_drain);
 	tcase_add_test(tests, the_middle_of_a_line_stays_one);
 	tcase_add_test(tests, a_client_that_does_not_read_loses_nothing);
 	tcase_add_test(tests, with_a_bad_file_a_restart_is_a_stop);
 	tcase_add_test(tests, a_stop_leaves_nothing);
-	tcase_add_test(tests, states_of_another_version_are_not_misread);
+	tcase_add_loop_test(tests, states_of_another_version_are_not_misread, 0,
+	    2);
 	tcase_add_test(tests, listeners_live_through_a_kill);
 	tcase_add_test(tests, a_listener_that_goes_is_not_kept);
 	tcase_add_test(tests, a_restart_may_move_a_listener);
 	tcase_add_test(tests, a_path_goes_on_as_configured_now);
 	tcase_add_test(tests, who_waits_does_not_end_who_is_in);
-	tcase_add_loop_test(tests, without_room_it_is_a_stop, 0, 2);
+	tcase_add_loop_test(tests, without_room_it_is_a_stop, 0,
+	    sizeof(too_small) / sizeof(too_small[0]));
+	tcase_add_test(tests, without_room_for_listeners_it_is_a_stop);
 	suite_add_tcase(suite, tests);
 	return suite;
 }

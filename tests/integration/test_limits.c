@@ -173,7 +173,7 @@ START_TEST(max_connections_is_held_against_the_file_limit)
 	daemon_start_config(&server,
 	    "limits: { max_connections = 16000; };\n" TCP);
 	ck_assert_ptr_nonnull(
-	    strstr(server.log, "max_connections = 16000 wants 16"));
+	    strstr(server.log, "max_connections = 16000 needs 16"));
 	ck_assert_ptr_nonnull(strstr(server.log,
 	    "file descriptors, but the limit is 256: clamped to "));
 	daemon_stop(&server);

@@ -27,6 +27,7 @@ main(void)
 	srunner_add_suite(runner, plan_suite());
 	srunner_add_suite(runner, conn_suite());
 	srunner_add_suite(runner, handover_suite());
+	srunner_add_suite(runner, shutdown_suite());
 	srunner_add_suite(runner, worker_suite());
 	srunner_add_suite(runner, send_batch_suite());
 	srunner_add_suite(runner, datagram_suite());

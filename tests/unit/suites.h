@@ -23,6 +23,7 @@ Suite *send_batch_suite(void);
 Suite *protocol_suite(void);
 Suite *ratelimit_suite(void);
 Suite *resolver_suite(void);
+Suite *shutdown_suite(void);
 Suite *worker_pool_suite(void);
 Suite *config_file_suite(void);
 Suite *listener_config_suite(void);

@@ -27,19 +27,44 @@ START_TEST(all_options)
 }
 END_TEST
 
-START_TEST(no_option)
+START_TEST(options_that_ask_a_server)
 {
-	char *stray[] = { "timestampd", "file", NULL };
-	char *unknown[] = { "timestampd", "--port", "1", NULL };
+	char *reload[] = { "timestampd", "--reload", NULL };
+	char *json[] = { "timestampd", "-s", "--json", NULL };
 	struct options options;
 
+	optind = 0;
+	ck_assert_int_eq(options_parse(&options, COUNT(reload), reload), 0);
+	ck_assert(options.reload && !options.status);
+	options_free(&options);
+	optind = 0;
+	ck_assert_int_eq(options_parse(&options, COUNT(json), json), 0);
+	ck_assert(options.status && options.json);
+	options_free(&options);
+}
+END_TEST
+
+static char *wrong[][5] = {
+	{ "timestampd", "file" },
+	{ "timestampd", "--port", "1" },
+	{ "timestampd", "-r", "1" },
+	{ "timestampd", "-j" },
+	{ "timestampd", "-rj" },
+	{ "timestampd", "-r", "-s" },
+	{ "timestampd", "-t", "-s" },
+};
+
+START_TEST(wrong_command_lines)
+{
+	struct options options;
+	int count = 0;
+
+	while (wrong[_i][count] != NULL)
+		count++;
 	fclose(stderr);
 	stderr = fopen("/dev/null", "w");
 	optind = 0;
-	ck_assert_int_eq(options_parse(&options, COUNT(stray), stray), -1);
-	options_free(&options);
-	optind = 0;
-	ck_assert_int_eq(options_parse(&options, COUNT(unknown), unknown), -1);
+	ck_assert_int_eq(options_parse(&options, count, wrong[_i]), -1);
 	options_free(&options);
 }
 END_TEST
@@ -85,7 +110,9 @@ options_suite(void)
 
 	tcase_add_checked_fixture(tests, scratch_enter, scratch_leave);
 	tcase_add_test(tests, all_options);
-	tcase_add_test(tests, no_option);
+	tcase_add_test(tests, options_that_ask_a_server);
+	tcase_add_loop_test(tests, wrong_command_lines, 0,
+	    sizeof(wrong) / sizeof(wrong[0]));
 	tcase_add_test(tests, configuration_and_its_status);
 	suite_add_tcase(suite, tests);
 	return suite;

@@ -1,0 +1,143 @@
+#include "server/reload.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "base/log.h"
+#include "server/server.h"
+#include "stamp/stamp.h"
+#include "systemd/notify.h"
+
+#define FDS_A_WORKER 2
+#define FDS_RESERVED 48 /* standard streams, epoll, control, files read ... */
+
+/* select(2) alone needs a soft limit below the hard one. */
+void
+reload_raise_file_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+void
+reload_fit_connections(struct server *server)
+{
+	int fitting = server->config->max_connections;
+	rlim_t others = FDS_RESERVED + listener_set_fds(&server->listeners) +
+	                (rlim_t)server->pool.count * FDS_A_WORKER;
+	rlim_t needed = (rlim_t)server->config->max_connections + others;
+	struct rlimit limit;
+
+	reload_raise_file_limit();
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < needed) {
+		fitting = limit.rlim_cur > others
+		            ? (int)(limit.rlim_cur - others)
+		            : 1;
+		log_warning("max_connections = %d needs %llu file descriptors, "
+			    "but the limit is %llu: clamped to %d; raise "
+			    "LimitNOFILE= or ulimit -Hn",
+		    server->config->max_connections, (unsigned long long)needed,
+		    (unsigned long long)limit.rlim_cur, fitting);
+	}
+	worker_pool_set_max(&server->pool, fitting);
+}
+
+void
+reload_use(struct server *server, struct config *config)
+{
+	config_free(server->config);
+	server->config = config;
+	log_set_level(config->log_level);
+	if (stamp_set_zone(config->timezone, server->local_tz) == -1)
+		log_error("time zone %s: %s", config->timezone,
+		    strerror(errno));
+}
+
+/* Loads the configuration and opens its listeners; NULL: see errors. */
+static struct config *
+load(struct server *server, FILE *errors)
+{
+	struct config *config;
+
+	if (options_load(server->options, &config, errors) != 0)
+		return NULL;
+	if (listener_set_reload(&server->listeners, config, errors) == 0)
+		return config;
+	config_free(config);
+	return NULL;
+}
+
+static void
+apply(struct server *server, struct config *config)
+{
+	struct log_about about = { .message_id = LOG_ID_RELOAD };
+
+	if (worker_pool_size(config) != server->pool.count)
+		log_warning("workers: %d run until a restart",
+		    server->pool.count);
+	reload_use(server, config);
+	reload_fit_connections(server);
+	int rc = listener_set_configure(&server->listeners, config);
+	rc |= worker_pool_set(&server->pool, config);
+	if (rc != 0)
+		log_error("reload: a thread keeps its old settings: %s",
+		    strerror(errno));
+	control_listen(&server->control, config->control);
+	log_about(LOG_INFO, &about, "reloaded");
+}
+
+bool
+reload_run(struct server *server, char **reasons)
+{
+	struct log_about about = { .message_id = LOG_ID_RELOAD_REFUSED };
+	size_t len;
+	FILE *errors = open_memstream(reasons, &len);
+
+	if (errors == NULL) {
+		log_about(LOG_ERR, &about, "reload refused: %s",
+		    strerror(errno));
+		return false;
+	}
+	notify_reloading();
+	struct config *config = load(server, errors);
+	fclose(errors);
+	if (config != NULL) {
+		apply(server, config);
+	} else {
+		server_log_lines(*reasons);
+		log_about(LOG_ERR, &about,
+		    "reload refused: nothing has changed");
+	}
+	notify_ready();
+	return config != NULL;
+}
+
+bool
+reload_can_load(const struct server *server)
+{
+	struct config *config;
+	char *reasons = NULL;
+	size_t len;
+	FILE *errors = open_memstream(&reasons, &len);
+
+	if (errors == NULL)
+		return true;
+	int status = options_load(server->options, &config, errors);
+	fclose(errors);
+	if (status == 0) {
+		config_free(config);
+	} else {
+		server_log_lines(reasons);
+		log_warning("another process can't start with this "
+			    "configuration: connections end");
+	}
+	free(reasons);
+	return status == 0;
+}

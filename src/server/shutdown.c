@@ -1,0 +1,195 @@
+#include "server/shutdown.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "server/handover.h"
+#include "server/reload.h"
+#include "server/server.h"
+#include "systemd/notify.h"
+
+/* No client takes part in it, so drain_timeout doesn't apply. */
+#define HAND_OVER_MS 10000
+
+static const struct {
+	enum shutdown_state state;
+	enum shutdown_event event;
+	enum shutdown_state next;
+} transitions[] = {
+	{ SHUTDOWN_RUNNING, SHUTDOWN_STOP, SHUTDOWN_DRAINING },
+	{ SHUTDOWN_RUNNING, SHUTDOWN_RESTART, SHUTDOWN_DRAINING_OTHERS },
+	{ SHUTDOWN_DRAINING, SHUTDOWN_STOP, SHUTDOWN_ABORTING },
+	{ SHUTDOWN_DRAINING, SHUTDOWN_ACCEPTED, SHUTDOWN_FINISHING },
+	{ SHUTDOWN_DRAINING, SHUTDOWN_TIMEOUT, SHUTDOWN_ABORTING },
+	{ SHUTDOWN_FINISHING, SHUTDOWN_STOP, SHUTDOWN_ABORTING },
+	{ SHUTDOWN_FINISHING, SHUTDOWN_TIMEOUT, SHUTDOWN_ABORTING },
+	{ SHUTDOWN_FINISHING, SHUTDOWN_JOINED, SHUTDOWN_ENDED },
+	{ SHUTDOWN_DRAINING_OTHERS, SHUTDOWN_STOP, SHUTDOWN_ABORTING },
+	{ SHUTDOWN_DRAINING_OTHERS, SHUTDOWN_ACCEPTED, SHUTDOWN_HANDING_OVER },
+	/* Clients still in a backlog must not cost the others. */
+	{ SHUTDOWN_DRAINING_OTHERS, SHUTDOWN_TIMEOUT, SHUTDOWN_HANDING_OVER },
+	{ SHUTDOWN_HANDING_OVER, SHUTDOWN_STOP, SHUTDOWN_ABORTING },
+	{ SHUTDOWN_HANDING_OVER, SHUTDOWN_TIMEOUT, SHUTDOWN_ABORTING },
+	{ SHUTDOWN_HANDING_OVER, SHUTDOWN_JOINED, SHUTDOWN_ENDED },
+	{ SHUTDOWN_HANDING_OVER, SHUTDOWN_LEFT_OVER, SHUTDOWN_FINISHING },
+	{ SHUTDOWN_ABORTING, SHUTDOWN_JOINED, SHUTDOWN_ENDED },
+};
+
+enum shutdown_state
+shutdown_next(enum shutdown_state state, enum shutdown_event event)
+{
+	for (size_t i = 0; i < sizeof(transitions) / sizeof(*transitions); i++)
+		if (transitions[i].state == state &&
+		    transitions[i].event == event)
+			return transitions[i].next;
+	return state;
+}
+
+static uint64_t
+drain_deadline_ms(const struct server *server)
+{
+	return clock_ms() + (uint64_t)server->config->drain_timeout * 1000;
+}
+
+static void
+begin(struct server *server, const char *message)
+{
+	struct log_about about = { .message_id = LOG_ID_STOP };
+
+	log_about(LOG_INFO, &about, "%s", message);
+	notify_stopping();
+	server->deadline_ms = drain_deadline_ms(server);
+}
+
+static void
+enter(struct server *server, enum shutdown_state state)
+{
+	server->state = state;
+	switch (state) {
+	case SHUTDOWN_DRAINING:
+		begin(server, "stopping");
+		listener_set_drain(&server->listeners);
+		worker_pool_order(&server->pool, WORKER_DRAIN);
+		break;
+	case SHUTDOWN_FINISHING:
+		worker_pool_order(&server->pool, WORKER_FINISH);
+		break;
+	case SHUTDOWN_DRAINING_OTHERS:
+		begin(server, "stopping, the next process goes on");
+		listener_set_hand_over(&server->listeners);
+		break;
+	case SHUTDOWN_HANDING_OVER:
+		listener_set_drop_all(&server->listeners);
+		worker_pool_order(&server->pool, WORKER_HAND_OVER);
+		server->deadline_ms = clock_ms() + HAND_OVER_MS;
+		break;
+	case SHUTDOWN_ABORTING:
+		listener_set_drop_all(&server->listeners);
+		worker_pool_order(&server->pool, WORKER_ABORT);
+		server->deadline_ms = UINT64_MAX;
+		break;
+	default:
+		break;
+	}
+}
+
+static void
+take_event(struct server *server, enum shutdown_event event)
+{
+	enum shutdown_state next = shutdown_next(server->state, event);
+
+	if (next != server->state)
+		enter(server, next);
+}
+
+void
+shutdown_stop(struct server *server)
+{
+	take_event(server, SHUTDOWN_STOP);
+}
+
+/* Whether the manager's store has the listeners, and room for connections. */
+static bool
+has_places(const struct server *server)
+{
+	size_t stored = listener_set_stored(&server->listeners);
+	size_t more = handover_places((size_t)worker_pool_open(&server->pool));
+	size_t size = fdstore_size();
+
+	if (size >= stored + more) {
+		/* A probe also tells whether there was room for listeners. */
+		if (more == 0 && size > stored)
+			more = 1;
+		if (fdstore_has_room(more))
+			return true;
+		log_warning("the service manager's store is smaller than "
+			    "FDSTORE=%zu says, raise FileDescriptorStoreMax=: "
+			    "connections end",
+		    size);
+	} else {
+		log_warning("a restart needs %zu places of the service "
+			    "manager's store, which has %zu: connections end",
+		    stored + more, size);
+	}
+	return false;
+}
+
+void
+shutdown_restart(struct server *server)
+{
+	if (server->state != SHUTDOWN_RUNNING)
+		return;
+	bool possible = fdstore_size() > 0 && reload_can_load(server) &&
+	                has_places(server);
+	take_event(server, possible ? SHUTDOWN_RESTART : SHUTDOWN_STOP);
+}
+
+static void
+close_list(struct server *server, struct conn_list *list)
+{
+	struct conn *conn;
+
+	while ((conn = TAILQ_FIRST(list)) != NULL) {
+		TAILQ_REMOVE(list, conn, link);
+		conn_close(conn, &server->counters, CLOSE_ERROR, clock_ms());
+	}
+}
+
+/*
+ * Joins the workers and hands over the connections that they have set aside.
+ * Those that the manager doesn't take get workers again, to be answered.
+ */
+static enum shutdown_event
+join_workers(struct server *server)
+{
+	struct conn_list list = TAILQ_HEAD_INITIALIZER(list);
+
+	worker_pool_join(&server->pool, &server->counters, &list);
+	if (server->state == SHUTDOWN_HANDING_OVER)
+		handover_store(&list, &server->counters);
+	if (!TAILQ_EMPTY(&list) && server->state == SHUTDOWN_HANDING_OVER &&
+	    server_start_pool(server) == 0) {
+		server_serve(server, &list);
+		server->deadline_ms = drain_deadline_ms(server);
+		return SHUTDOWN_LEFT_OVER;
+	}
+	close_list(server, &list);
+	return SHUTDOWN_JOINED;
+}
+
+void
+shutdown_advance(struct server *server)
+{
+	if (server->state == SHUTDOWN_RUNNING)
+		return;
+	if (listener_set_is_empty(&server->listeners))
+		take_event(server, SHUTDOWN_ACCEPTED);
+	if (server->pool.running == 0)
+		take_event(server, join_workers(server));
+	if (server->state == SHUTDOWN_ENDED || clock_ms() < server->deadline_ms)
+		return;
+	log_warning("%s", server->state == SHUTDOWN_HANDING_OVER
+			      ? "a worker does not hand over: closing what is "
+				"open"
+			      : "drain_timeout is over: closing what is open");
+	take_event(server, SHUTDOWN_TIMEOUT);
+}

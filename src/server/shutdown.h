@@ -1,0 +1,50 @@
+#ifndef SERVER_SHUTDOWN_H
+#define SERVER_SHUTDOWN_H
+
+struct server;
+
+/*
+ * How the server ends.  A stop answers what has arrived and closes; a restart
+ * hands listeners and connections over to the next process.  The main thread
+ * calls all functions.
+ */
+enum shutdown_state {
+	SHUTDOWN_RUNNING,
+	/* A stop: no listener lets new clients in; those in backlogs come. */
+	SHUTDOWN_DRAINING,
+	/* No client comes any more; workers answer, close and end. */
+	SHUTDOWN_FINISHING,
+	/* A restart: as DRAINING, of listeners that can't be handed over. */
+	SHUTDOWN_DRAINING_OTHERS,
+	/* The workers set their connections aside and end. */
+	SHUTDOWN_HANDING_OVER,
+	/* The workers close all connections and end. */
+	SHUTDOWN_ABORTING,
+	SHUTDOWN_ENDED,
+	SHUTDOWN_STATES,
+};
+
+enum shutdown_event {
+	SHUTDOWN_STOP,      /* SIGTERM, SIGINT, or a restart that is a stop */
+	SHUTDOWN_RESTART,   /* SIGUSR2 */
+	SHUTDOWN_ACCEPTED,  /* the last listener is drained */
+	SHUTDOWN_TIMEOUT,   /* the deadline of the state has come */
+	SHUTDOWN_JOINED,    /* the workers have ended */
+	SHUTDOWN_LEFT_OVER, /* the same, but not all could be handed over */
+	SHUTDOWN_EVENTS,
+};
+
+/* The state that follows; most events mean nothing in most states. */
+enum shutdown_state shutdown_next(enum shutdown_state state,
+    enum shutdown_event event);
+
+/* SIGTERM or SIGINT; a second one ends all at once. */
+void shutdown_stop(struct server *server);
+
+/* SIGUSR2: a restart where the next process can take over, else a stop. */
+void shutdown_restart(struct server *server);
+
+/* Goes on with a stop or restart; the main loop calls it in each round. */
+void shutdown_advance(struct server *server);
+
+#endif
