@@ -186,14 +186,20 @@ daemon_port(const struct daemon *daemon, const char *name)
 #endif
 
 bool
+daemon_is_wrapped(void)
+{
+	const char *wrapper = getenv("TIMESTAMPD_WRAPPER");
+
+	return wrapper != NULL && *wrapper != '\0';
+}
+
+bool
 daemon_is_bare(void)
 {
 #ifdef SANITIZED
 	return false;
 #else
-	const char *wrapper = getenv("TIMESTAMPD_WRAPPER");
-
-	return wrapper == NULL || *wrapper == '\0';
+	return !daemon_is_wrapped();
 #endif
 }
 

@@ -24,6 +24,12 @@ struct daemon {
 bool daemon_is_bare(void);
 
 /*
+ * Whether the daemon runs under a wrapper.  strace inherits what is passed to
+ * the daemon, and keeps a socket open that the daemon has closed.
+ */
+bool daemon_is_wrapped(void);
+
+/*
  * Passes count descriptors to the next daemon, in the manner of
  * sd_listen_fds(3).  Takes over the descriptors and the names, from malloc(3).
  */
