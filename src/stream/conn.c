@@ -1,11 +1,12 @@
 /*
- * The way of a message: conn_ready calls conn_receive, which reads it;
- * stamp_chunk or stamp_lines puts the stamps in; send_or_keep sends the reply
- * and keeps what the client does not take; conn_flush sends that later.
+ * A message on its way: conn_receive reads it; stamp_chunk or stamp_lines puts
+ * the stamps in; send_or_keep sends the reply and keeps what the client does not
+ * take; conn_flush sends that later.
  */
 #include "stream/conn.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <linux/sockios.h>
 #include <stdio.h>
@@ -21,28 +22,17 @@
 #include "net/sockopt.h"
 
 /*
- * The most that one receive takes.  With line framing the output is longer by a
- * stamp a line, and the output and the input that is left over together must
- * not exceed CONN_KEPT_MAX.
+ * The most that one receive takes.  With line framing each line gets a stamp;
+ * output and input that has no stamps yet together fit in CONN_KEPT_MAX.
  */
 #define CHUNK_MAX (CONN_KEPT_MAX - STAMP_TEXT_MAX)
 #define LINES_MAX 40960
 
-/* Stamped output, and behind it input that has no stamps yet. */
-struct reply {
-	struct timespec arrived; /* the input */
-	uint64_t messages;       /* in out */
-	const char *out;
-	size_t out_len;
-	const char *in;
-	size_t in_len;
-};
-
 /* A reply that the client has not taken yet. */
 struct conn_kept {
-	struct reply reply;
-	int queued;   /* sent, but not taken when last looked at */
-	char bytes[]; /* of out, then of in */
+	struct conn_state reply;
+	int queued;   /* bytes sent, but not taken when last looked at */
+	char bytes[]; /* of the reply */
 };
 
 static const struct {
@@ -82,7 +72,7 @@ conn_free(struct conn *conn)
 	free(conn);
 }
 
-/* A Unix client has an identity instead of an address. */
+/* A Unix client has an identity, not an address.  Unknown: text is unchanged. */
 static void
 peer_text(const struct conn *conn, char *text, size_t size)
 {
@@ -96,60 +86,44 @@ peer_text(const struct conn *conn, char *text, size_t size)
 		    identity.uid);
 	else if (getpeername(conn->fd, &peer.any, &peer.len) == 0)
 		sockaddr_text(&peer, false, text, size);
-	else
-		snprintf(text, size, "unknown");
-}
-
-static struct log_about
-about_conn(const struct conn *conn)
-{
-	const char *peer = conn->name + strlen(conn->name) + 1;
-
-	return (struct log_about){ .listener = conn->name, .peer = peer };
 }
 
 void
 conn_announce(struct conn *conn)
 {
 	struct sockaddr_any local = { .len = sizeof(local.storage) };
-	char peer_name[SOCKADDR_TEXT_MAX], local_name[SOCKADDR_TEXT_MAX] = "?";
+	char peer[SOCKADDR_TEXT_MAX] = "unknown",
+	     address[SOCKADDR_TEXT_MAX] = "?";
 
-	peer_text(conn, peer_name, sizeof(peer_name));
+	peer_text(conn, peer, sizeof(peer));
 	if (getsockname(conn->fd, &local.any, &local.len) == 0)
-		sockaddr_text(&local, false, local_name, sizeof(local_name));
+		sockaddr_text(&local, false, address, sizeof(address));
 	if (asprintf(&conn->name, "%s %s%c%s", protocol_name(conn->protocol),
-		local_name, '\0', peer_name) == -1) {
+		address, '\0', peer) == -1) {
 		conn->name = NULL;
 		return;
 	}
-	struct log_about about = about_conn(conn);
-	log_about(LOG_DEBUG, &about, "%s from %s: open", about.listener,
-	    about.peer);
-}
-
-static void
-log_close(const struct conn *conn, enum close_reason reason, uint64_t now_ms)
-{
-	uint64_t ms = now_ms - conn->opened_ms;
-	struct log_about about = about_conn(conn);
-
-	log_about(LOG_DEBUG, &about,
-	    "%s from %s: closed, %s: %llu messages, %llu bytes in, %llu bytes "
-	    "out, %llu.%03llu s",
-	    about.listener, about.peer, reasons[reason].text,
-	    (unsigned long long)conn->messages,
-	    (unsigned long long)conn->bytes_in,
-	    (unsigned long long)conn->bytes_out,
-	    (unsigned long long)(ms / 1000), (unsigned long long)(ms % 1000));
+	struct log_about about = { .listener = conn->name, .peer = peer };
+	log_about(LOG_DEBUG, &about, "%s from %s: open", conn->name, peer);
 }
 
 void
 conn_close(struct conn *conn, struct counters *counters,
     enum close_reason reason, uint64_t now_ms)
 {
+	uint64_t ms = now_ms - conn->opened_ms;
+
 	counters_add(counters, reasons[reason].counter, 1);
-	if (conn->name != NULL)
-		log_close(conn, reason, now_ms);
+	if (conn->name != NULL) {
+		const char *peer = conn->name + strlen(conn->name) + 1;
+		struct log_about about = { conn->name, peer, NULL };
+		log_about(LOG_DEBUG, &about,
+		    "%s from %s: closed, %s: %" PRIu64 " messages, %" PRIu64
+		    " bytes in, %" PRIu64 " bytes out, %" PRIu64 ".%03" PRIu64
+		    " s",
+		    conn->name, peer, reasons[reason].text, conn->messages,
+		    conn->bytes_in, conn->bytes_out, ms / 1000, ms % 1000);
+	}
 	conn_free(conn);
 }
 
@@ -178,19 +152,20 @@ conn_progressed(struct conn *conn)
 	return conn->kept->queued < before;
 }
 
-/* Copies the reply: its bytes belong to conn_io. */
+/* Keeps a copy of reply, whose input is at in. */
 static enum conn_want
-keep(struct conn *conn, const struct reply *reply)
+keep(struct conn *conn, const struct conn_state *reply, const char *in)
 {
-	size_t out_len = reply->out_len, in_len = reply->in_len;
-	struct conn_kept *kept = malloc(sizeof(*kept) + out_len + in_len);
+	struct conn_kept *kept = malloc(
+	    sizeof(*kept) + reply->out_len + reply->in_len);
 
 	if (kept == NULL)
 		return end(conn, CLOSE_ERROR);
 	kept->reply = *reply;
+	kept->reply.bytes = kept->bytes;
+	memcpy(mempcpy(kept->bytes, reply->bytes, reply->out_len), in,
+	    reply->in_len);
 	kept->queued = count_queued(conn);
-	kept->reply.out = memcpy(kept->bytes, reply->out, out_len);
-	kept->reply.in = memcpy(kept->bytes + out_len, reply->in, in_len);
 	conn->kept = kept;
 	return CONN_WANT_WRITE;
 }
@@ -198,37 +173,18 @@ keep(struct conn *conn, const struct reply *reply)
 void
 conn_save(const struct conn *conn, struct conn_state *state)
 {
-	const struct reply none = { 0 };
-	const struct reply *reply = conn->kept ? &conn->kept->reply : &none;
-
-	*state = (struct conn_state){
-		.protocol = conn->protocol,
-		.framing = conn->framing,
-		.line_start = conn->line_start,
-		.arrived = reply->arrived,
-		.messages = reply->messages,
-		.out_len = reply->out_len,
-		.in_len = reply->in_len,
-		.bytes = reply->out,
-	};
-}
-
-static bool
-is_possible(const struct conn_state *state)
-{
-	if (state->in_len > 0 && state->framing != FRAMING_LINE)
-		return false;
-	return state->in_len <= LINES_MAX && state->out_len <= CONN_KEPT_MAX &&
-	       state->in_len + state->out_len <= CONN_KEPT_MAX;
+	*state = conn->kept ? conn->kept->reply : (struct conn_state){ 0 };
+	state->protocol = conn->protocol;
+	state->framing = conn->framing;
+	state->line_start = conn->line_start;
 }
 
 struct conn *
 conn_restore(int fd, const struct conn_state *state, uint64_t now_ms)
 {
-	struct reply reply = { state->arrived, state->messages, state->bytes,
-		state->out_len, state->bytes + state->out_len, state->in_len };
-
-	if (!is_possible(state)) {
+	if ((state->in_len > 0 && state->framing != FRAMING_LINE) ||
+	    state->in_len > LINES_MAX || state->out_len > CONN_KEPT_MAX ||
+	    state->in_len + state->out_len > CONN_KEPT_MAX) {
 		errno = EINVAL;
 		return NULL;
 	}
@@ -237,13 +193,11 @@ conn_restore(int fd, const struct conn_state *state, uint64_t now_ms)
 	if (conn == NULL)
 		return NULL;
 	conn->line_start = state->line_start;
-	if (reply.out_len + reply.in_len == 0)
-		return conn;
-	conn->want = keep(conn, &reply);
-	if (conn->want == CONN_WANT_WRITE)
+	if (state->out_len + state->in_len > 0)
+		conn->want = keep(conn, state, state->bytes + state->out_len);
+	if (conn->want != CONN_WANT_CLOSE)
 		return conn;
 	free(conn);
-	errno = ENOMEM;
 	return NULL;
 }
 
@@ -269,12 +223,12 @@ sendall(int fd, const char *data, size_t len, size_t *sent)
 
 /* As sendall; what has been sent is no longer in the reply. */
 static int
-send_reply(struct conn *conn, struct conn_io *io, struct reply *reply)
+send_reply(struct conn *conn, struct conn_io *io, struct conn_state *reply)
 {
 	size_t sent;
-	int rc = sendall(conn->fd, reply->out, reply->out_len, &sent);
+	int rc = sendall(conn->fd, reply->bytes, reply->out_len, &sent);
 
-	reply->out += sent;
+	reply->bytes += sent;
 	reply->out_len -= sent;
 	conn->bytes_out += sent;
 	count(conn, io, TRAFFIC_BYTES_OUT, sent);
@@ -283,14 +237,16 @@ send_reply(struct conn *conn, struct conn_io *io, struct reply *reply)
 	return rc;
 }
 
+/* As keep, of what can't be sent at once. */
 static enum conn_want
-send_or_keep(struct conn *conn, struct conn_io *io, struct reply *reply)
+send_or_keep(struct conn *conn, struct conn_io *io, struct conn_state *reply,
+    const char *in)
 {
 	count(conn, io, TRAFFIC_MESSAGES_IN, reply->messages);
 	conn->messages += reply->messages;
 	if (send_reply(conn, io, reply) == 0)
 		return CONN_WANT_READ;
-	return errno == EAGAIN ? keep(conn, reply) : end(conn, CLOSE_ERROR);
+	return errno == EAGAIN ? keep(conn, reply, in) : end(conn, CLOSE_ERROR);
 }
 
 /* A stamp in front of the data, where STAMP_TEXT_MAX bytes are free. */
@@ -300,10 +256,13 @@ stamp_chunk(struct conn *conn, struct conn_io *io,
 {
 	size_t stamp_len;
 	const char *stamp = stamp_at(&io->stamp, arrived, &stamp_len);
-	char *out = framing_chunk(data, stamp, stamp_len);
-	struct reply reply = { *arrived, 1, out, stamp_len + len, data, 0 };
+	struct conn_state reply = {
+		.messages = 1,
+		.out_len = stamp_len + len,
+		.bytes = framing_chunk(data, stamp, stamp_len),
+	};
 
-	return send_or_keep(conn, io, &reply);
+	return send_or_keep(conn, io, &reply, data);
 }
 
 /* A stamp at the start of each line, as many lines at once as io->out holds. */
@@ -322,9 +281,14 @@ stamp_lines(struct conn *conn, struct conn_io *io,
 		    (CONN_KEPT_MAX - len) / stamp_len, io->out);
 		data += run.consumed;
 		len -= run.consumed;
-		struct reply reply = { *arrived, run.stamps, io->out, run.len,
-			data, len };
-		want = send_or_keep(conn, io, &reply);
+		struct conn_state reply = {
+			.arrived = *arrived,
+			.messages = run.stamps,
+			.out_len = run.len,
+			.in_len = len,
+			.bytes = io->out,
+		};
+		want = send_or_keep(conn, io, &reply, data);
 	}
 	return want;
 }
@@ -338,23 +302,21 @@ struct receipt {
 /*
  * A record of a seqpacket socket may be empty: unlike the end of the connection
  * it carries its sender's credentials.  They fill the space for control
- * messages, so a client can't pass descriptors.  -1 with EMSGSIZE for a record
- * that is longer than size.
+ * messages, so a client can't pass descriptors.  EMSGSIZE: the record is longer
+ * than size.
  */
 static ssize_t
 receive_message(const struct conn *conn, char *data, size_t size,
     struct receipt *receipt)
 {
 	bool is_record = conn->protocol == PROTOCOL_UNIX_SEQPACKET;
-	size_t credentials = CMSG_SPACE(sizeof(struct ucred));
-	_Alignas(struct cmsghdr) char
-	    control[CMSG_SPACE(sizeof(struct ucred)) + CMSG_ARRIVAL_SPACE];
+	_Alignas(struct cmsghdr) char space[CMSG_UNIX_MAX + CMSG_ARRIVAL_SPACE];
 	struct iovec piece = { data, size };
 	struct msghdr message = {
 		.msg_iov = &piece,
 		.msg_iovlen = 1,
-		.msg_control = control,
-		.msg_controllen = (is_record ? credentials : 0) +
+		.msg_control = space,
+		.msg_controllen = (is_record ? CMSG_UNIX_MAX : 0) +
 		                  (conn->arrival ? CMSG_ARRIVAL_SPACE : 0),
 	};
 	ssize_t n = recvmsg(conn->fd, &message, MSG_CMSG_CLOEXEC);
@@ -407,12 +369,15 @@ conn_receive(struct conn *conn, struct conn_io *io)
 	struct receipt receipt;
 	ssize_t n = receive(conn, io, data, is_lines ? LINES_MAX : CHUNK_MAX,
 	    &receipt);
+	bool is_over = n == -1 || receipt.is_end;
 
-	if (n == -1)
-		return errno == EAGAIN ? CONN_WANT_READ
-		                       : end(conn, CLOSE_ERROR);
-	if (receipt.is_end)
-		return end(conn, CLOSE_CLIENT);
+	if (n == -1 && errno == EAGAIN)
+		return conn->want;
+	/* Our side is shut down: what the client still sends is discarded. */
+	if (conn->want == CONN_WANT_LINGER)
+		return is_over ? end(conn, CLOSE_STOP) : CONN_WANT_LINGER;
+	if (is_over)
+		return end(conn, n == -1 ? CLOSE_ERROR : CLOSE_CLIENT);
 	conn->bytes_in += (size_t)n;
 	count(conn, io, TRAFFIC_BYTES_IN, (size_t)n);
 	if (is_lines)
@@ -425,7 +390,7 @@ static enum conn_want
 conn_flush(struct conn *conn, struct conn_io *io)
 {
 	struct conn_kept *kept = conn->kept;
-	struct reply *reply = &kept->reply;
+	struct conn_state *reply = &kept->reply;
 	enum conn_want want = CONN_WANT_READ;
 	size_t before = reply->out_len;
 
@@ -438,37 +403,17 @@ conn_flush(struct conn *conn, struct conn_io *io)
 	}
 	conn->kept = NULL;
 	if (reply->in_len > 0)
-		want = stamp_lines(conn, io, &reply->arrived, reply->in,
+		want = stamp_lines(conn, io, &reply->arrived, reply->bytes,
 		    reply->in_len);
 	free(kept);
 	return want;
 }
 
-/* Our side is shut down: what the client still sends is not answered. */
-static enum conn_want
-conn_discard(struct conn *conn, struct conn_io *io)
-{
-	struct receipt receipt;
-	ssize_t n = receive(conn, io, io->in, sizeof(io->in), &receipt);
-
-	if (n == -1 && errno == EAGAIN)
-		return CONN_WANT_LINGER;
-	if (n == -1 || receipt.is_end)
-		return end(conn, CLOSE_STOP);
-	return CONN_WANT_LINGER;
-}
-
 enum conn_want
 conn_ready(struct conn *conn, struct conn_io *io)
 {
-	switch (conn->want) {
-	case CONN_WANT_READ:
-		return conn_receive(conn, io);
-	case CONN_WANT_WRITE:
-		return conn_flush(conn, io);
-	default:
-		return conn_discard(conn, io);
-	}
+	return conn->want == CONN_WANT_WRITE ? conn_flush(conn, io)
+	                                     : conn_receive(conn, io);
 }
 
 enum conn_want

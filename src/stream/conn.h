@@ -30,12 +30,11 @@ enum close_reason {
 };
 
 /*
- * One stream connection.  The acceptor creates it; from the dispatch on its
- * worker owns it.  There may be very many idle ones, so buffers are elsewhere.
+ * A stream connection.  From the dispatch on its worker owns it.  There may be
+ * very many idle ones, so buffers are elsewhere.
  */
 struct conn {
-	TAILQ_ENTRY(conn)
-	link; /* in the worker's stack: the next pointer only */
+	TAILQ_ENTRY(conn) link; /* in the worker's stack only tqe_next */
 	int fd;
 	enum protocol protocol : 8;
 	enum framing framing : 8;
@@ -51,7 +50,7 @@ struct conn {
 };
 TAILQ_HEAD(conn_list, conn);
 
-/* What a worker lends to the connection that it serves. */
+/* A worker's, used by the connection that it serves. */
 struct conn_io {
 	struct stamp stamp;
 	bool arrival; /* stamps tell when data arrived, where that is known */
@@ -61,15 +60,16 @@ struct conn_io {
 };
 
 /*
- * A connection on fd, which is connected and non-blocking, and which it owns
- * from now on.  NULL with errno: out of memory; then the caller owns fd still.
+ * A connection on fd, connected and non-blocking, which it owns from now on.
+ * NULL with errno: out of memory, and fd remains the caller's.
  */
 struct conn *conn_new(int fd, enum protocol protocol, enum framing framing,
     uint64_t now_ms);
 
 /*
- * All that another process needs to know in order to serve a connection whose
- * fd it has.  bytes are the output and then the input that has no stamps yet.
+ * What another process needs besides the fd in order to serve a connection.  The
+ * part from arrived on is a reply that the client has not taken yet: its bytes
+ * are output and, behind it, input that has no stamps yet.
  */
 struct conn_state {
 	enum protocol protocol;
@@ -88,24 +88,24 @@ void conn_save(const struct conn *conn, struct conn_state *state);
 struct conn *conn_restore(int fd, const struct conn_state *state,
     uint64_t now_ms);
 
-/* Closes the fd, which may be open elsewhere, and frees. */
+/* Closes the fd and frees. */
 void conn_free(struct conn *conn);
 
-/* Closes, counts and logs the reason, and frees. */
+/* Counts and logs the reason, then as conn_free. */
 void conn_close(struct conn *conn, struct counters *counters,
     enum close_reason reason, uint64_t now_ms);
 
-/* Writes its addresses to the debug log, and later conn_close its end. */
+/* Logs its addresses at level debug; conn_close then logs its end. */
 void conn_announce(struct conn *conn);
 
 /*
- * Serves a connection that may be ready for what it waits for: receives once,
- * so that a busy client starves no other, and sends the stamped reply.  Returns
- * what it waits for next; with CONN_WANT_CLOSE its close_reason is set.
+ * Receives once, so that a busy client starves no other, and sends the stamped
+ * reply; or sends what was kept.  Returns what the connection waits for next;
+ * with CONN_WANT_CLOSE its close_reason is set.
  */
 enum conn_want conn_ready(struct conn *conn, struct conn_io *io);
 
-/* When the server stops and nothing is left to answer: shuts down our side. */
+/* Shuts down our side when the server stops and everything is answered. */
 enum conn_want conn_finish(struct conn *conn);
 
 /*
@@ -115,10 +115,9 @@ enum conn_want conn_finish(struct conn *conn);
 bool conn_progressed(struct conn *conn);
 
 /*
- * Sends all of data, as sendall of Python's sockets does: 0 when everything is
- * sent.  On a non-blocking socket whose client is slow: -1 with EAGAIN, and
- * *sent says where to continue.  -1 with another errno: the connection is lost.
- * Never raises SIGPIPE.
+ * Sends all of data, as sendall of Python's sockets does; 0 or -1 with errno.
+ * EAGAIN: the client is slow, and *sent says where to continue.  Another errno:
+ * the connection is lost.  Never raises SIGPIPE.
  */
 int sendall(int fd, const char *data, size_t len, size_t *sent);
 
