@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/param.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -40,12 +41,12 @@ struct worker {
 	int number, epoll_fd;
 	struct worker_settings settings;
 	struct conn_list conns[WANTS]; /* by want; longest quiet first */
-	struct conn_list handed_over;  /* the main thread's after the join */
+	struct conn_list handed_over;
 	uint64_t now_ms;
 	struct conn_io io;
 };
 
-/* One connection fewer: tells the acceptor if it waits for that. */
+/* Tells the acceptor, if it waits for it, that there is room. */
 static void
 release_place(struct worker *worker)
 {
@@ -64,7 +65,7 @@ close_one(struct worker *worker, struct conn *conn, enum close_reason reason)
 	release_place(worker);
 }
 
-/* Has epoll report when conn is ready for what it wants; -1 with errno. */
+/* Has epoll report when conn is ready for want; -1 with errno. */
 static int
 watch(struct worker *worker, struct conn *conn, enum conn_want want)
 {
@@ -78,7 +79,7 @@ watch(struct worker *worker, struct conn *conn, enum conn_want want)
 	return epoll_ctl(worker->epoll_fd, op, conn->fd, &event);
 }
 
-/* Does what a connection wants that has just been served. */
+/* Waits for what a connection needs next, or closes it. */
 static void
 follow(struct worker *worker, struct conn *conn, enum conn_want want)
 {
@@ -94,7 +95,7 @@ follow(struct worker *worker, struct conn *conn, enum conn_want want)
 	}
 }
 
-/* False: it is not ready, and its timeout continues to run. */
+/* False: conn was not ready, and its timeout continues to run. */
 static bool
 serve(struct worker *worker, struct conn *conn)
 {
@@ -107,31 +108,41 @@ serve(struct worker *worker, struct conn *conn)
 	return true;
 }
 
-/* The stack of dispatched connections, turned round: the oldest first. */
-static struct conn *
-pop_dispatched(struct worker *worker)
+static void
+use_next_settings(struct worker *worker)
+{
+	struct worker_settings *next = NULL;
+
+	if (worker->next_settings != NULL)
+		next = atomic_exchange(&worker->next_settings, NULL);
+	if (next == NULL)
+		return;
+	worker->settings = *next;
+	worker->io.arrival = next->arrival;
+	stamp_init(&worker->io.stamp, &next->stamp);
+	free(next);
+}
+
+/*
+ * Takes the stack of dispatched connections, and serves each at once, the oldest
+ * first: the first data has often arrived, so epoll needn't report it.
+ */
+static void
+admit_dispatched(struct worker *worker)
 {
 	struct conn *conn = NULL, *next, *oldest = NULL;
 
 	if (worker->dispatched != NULL)
 		conn = atomic_exchange(&worker->dispatched, NULL);
+	/* Only now: neither may be older than the connections. */
+	use_next_settings(worker);
+	worker->now_ms = clock_ms();
 	for (; conn != NULL; conn = next) {
 		next = conn->link.tqe_next;
 		conn->link.tqe_next = oldest;
 		oldest = conn;
 	}
-	return oldest;
-}
-
-/* The first data is often there already: a try spares a wait. */
-static void
-admit_dispatched(struct worker *worker)
-{
-	struct conn *conn = pop_dispatched(worker), *next;
-
-	/* Not before: no connection may have been opened later than now. */
-	worker->now_ms = clock_ms();
-	for (; conn != NULL; conn = next) {
+	for (conn = oldest; conn != NULL; conn = next) {
 		next = conn->link.tqe_next;
 		TAILQ_INSERT_TAIL(&worker->conns[conn->want], conn, link);
 		follow(worker, conn, conn_ready(conn, &worker->io));
@@ -144,40 +155,20 @@ hand_over_all(struct worker *worker)
 {
 	struct conn *conn;
 
-	for (int want = 0; want < CONN_WANT_LINGER; want++)
-		while ((conn = TAILQ_FIRST(&worker->conns[want])) != NULL) {
-			TAILQ_REMOVE(&worker->conns[want], conn, link);
+	for (int want = 0; want < CONN_WANT_LINGER; want++) {
+		TAILQ_FOREACH (conn, &worker->conns[want], link) {
 			epoll_ctl(worker->epoll_fd, EPOLL_CTL_DEL, conn->fd,
 			    NULL);
 			conn->events = 0;
-			TAILQ_INSERT_TAIL(&worker->handed_over, conn, link);
 			release_place(worker);
 		}
-}
-
-static void
-use_settings(struct worker *worker, const struct worker_settings *settings)
-{
-	worker->settings = *settings;
-	worker->io.arrival = settings->arrival;
-	stamp_init(&worker->io.stamp, &settings->stamp);
-}
-
-static void
-use_next_settings(struct worker *worker)
-{
-	struct worker_settings *settings = NULL;
-
-	if (worker->next_settings != NULL)
-		settings = atomic_exchange(&worker->next_settings, NULL);
-	if (settings != NULL)
-		use_settings(worker, settings);
-	free(settings);
+		TAILQ_CONCAT(&worker->handed_over, &worker->conns[want], link);
+	}
 }
 
 /* How long a connection may be quiet; 0: for ever. */
 static uint64_t
-timeout_ms(const struct worker *worker, enum conn_want want)
+timeout_ms(const struct worker *worker, int want)
 {
 	if (want == CONN_WANT_WRITE)
 		return worker->settings.send_ms;
@@ -186,7 +177,7 @@ timeout_ms(const struct worker *worker, enum conn_want want)
 	return worker->settings.idle_ms;
 }
 
-/* A last try to serve it: epoll may not have reported it yet. */
+/* Tries once more to serve it: epoll may not have reported it yet. */
 static void
 expire(struct worker *worker, struct conn *conn)
 {
@@ -208,7 +199,7 @@ static void
 expire_all(struct worker *worker)
 {
 	for (int want = 0; want < WANTS; want++) {
-		uint64_t limit = timeout_ms(worker, (enum conn_want)want);
+		uint64_t limit = timeout_ms(worker, want);
 		struct conn *conn;
 
 		while (limit != 0 &&
@@ -218,36 +209,24 @@ expire_all(struct worker *worker)
 	}
 }
 
-static void
-close_all(struct worker *worker)
-{
-	struct conn *conn;
-
-	for (int want = 0; want < WANTS; want++)
-		while ((conn = TAILQ_FIRST(&worker->conns[want])) != NULL)
-			close_one(worker, conn, CLOSE_STOP);
-}
-
 /* How long to wait for events: until the first connection expires; -1: never. */
 static int
 wait_ms(const struct worker *worker)
 {
-	uint64_t soonest = UINT64_MAX;
+	uint64_t end_ms = UINT64_MAX;
 
 	for (int want = 0; want < WANTS; want++) {
-		uint64_t limit = timeout_ms(worker, (enum conn_want)want);
+		uint64_t limit = timeout_ms(worker, want);
 		const struct conn *conn = TAILQ_FIRST(&worker->conns[want]);
 
-		if (limit == 0 || conn == NULL)
-			continue;
-		uint64_t quiet_ms = worker->now_ms - conn->active_ms;
-		uint64_t rest_ms = quiet_ms < limit ? limit - quiet_ms : 0;
-		if (rest_ms < soonest)
-			soonest = rest_ms;
+		if (limit != 0 && conn != NULL)
+			end_ms = MIN(end_ms, conn->active_ms + limit);
 	}
-	if (soonest == UINT64_MAX)
+	if (end_ms == UINT64_MAX)
 		return -1;
-	return soonest < INT_MAX ? (int)soonest : INT_MAX;
+	if (end_ms <= worker->now_ms)
+		return 0;
+	return (int)MIN(end_ms - worker->now_ms, (uint64_t)INT_MAX);
 }
 
 static void
@@ -259,7 +238,6 @@ wait_and_serve(struct worker *worker)
 
 	if (worker->pinged)
 		worker->pinged = false;
-	use_next_settings(worker);
 	admit_dispatched(worker);
 	for (int i = 0; i < n; i++)
 		if (events[i].data.ptr != NULL)
@@ -273,6 +251,7 @@ static void *
 worker_run(void *arg)
 {
 	struct worker *worker = arg;
+	struct conn *conn;
 	char name[16];
 
 	snprintf(name, sizeof(name), "worker-%d", worker->number);
@@ -281,7 +260,9 @@ worker_run(void *arg)
 	       !(worker->order >= WORKER_FINISH && worker->load == 0))
 		wait_and_serve(worker);
 	admit_dispatched(worker);
-	close_all(worker);
+	for (int want = 0; want < WANTS; want++)
+		while ((conn = TAILQ_FIRST(&worker->conns[want])) != NULL)
+			close_one(worker, conn, CLOSE_STOP);
 	worker->ended = true;
 	eventfd_write(worker->shared->done_fd, 1);
 	return NULL;
@@ -311,8 +292,7 @@ open_fds(struct worker *worker)
 }
 
 struct worker *
-worker_start(int number, const struct worker_settings *settings,
-    struct worker_shared *shared)
+worker_start(int number, struct worker_shared *shared)
 {
 	/* calloc does not know that the counters need aligned memory. */
 	struct worker *worker = aligned_alloc(_Alignof(struct worker),
@@ -324,25 +304,17 @@ worker_start(int number, const struct worker_settings *settings,
 	worker->number = number;
 	worker->shared = shared;
 	worker->io.counters = &worker->counters;
-	use_settings(worker, settings);
 	for (int want = 0; want < WANTS; want++)
 		TAILQ_INIT(&worker->conns[want]);
 	TAILQ_INIT(&worker->handed_over);
 	int rc = open_fds(worker) == -1 ? errno : 0;
 	if (rc == 0)
 		rc = pthread_create(&worker->thread, NULL, worker_run, worker);
-	if (rc != 0) {
-		worker_free(worker);
-		errno = rc;
-		return NULL;
-	}
-	return worker;
-}
-
-static void
-wake(struct worker *worker)
-{
-	eventfd_write(worker->wake_fd, 1);
+	if (rc == 0)
+		return worker;
+	worker_free(worker);
+	errno = rc;
+	return NULL;
 }
 
 void
@@ -354,9 +326,9 @@ worker_dispatch(struct worker *worker, struct conn *conn)
 	do
 		conn->link.tqe_next = top;
 	while (!atomic_compare_exchange_weak(&worker->dispatched, &top, conn));
-	/* Else the worker was woken for the first, and will take all. */
+	/* Otherwise the worker was woken for the first, and will take all. */
 	if (top == NULL)
-		wake(worker);
+		eventfd_write(worker->wake_fd, 1);
 }
 
 int
@@ -374,7 +346,7 @@ worker_set(struct worker *worker, const struct worker_settings *settings)
 		return -1;
 	*copy = *settings;
 	free(atomic_exchange(&worker->next_settings, copy));
-	wake(worker);
+	eventfd_write(worker->wake_fd, 1);
 	return 0;
 }
 
@@ -383,14 +355,14 @@ worker_order(struct worker *worker, enum worker_order order)
 {
 	if ((int)order > worker->order)
 		worker->order = order;
-	wake(worker);
+	eventfd_write(worker->wake_fd, 1);
 }
 
 void
 worker_ping(struct worker *worker)
 {
 	worker->pinged = true;
-	wake(worker);
+	eventfd_write(worker->wake_fd, 1);
 }
 
 bool

@@ -10,8 +10,8 @@
 #include "stream/conn.h"
 
 /*
- * A thread that serves the connections dispatched to it, with an epoll of its
- * own.  Workers share nothing with one another but struct worker_shared.
+ * A thread that serves the connections dispatched to it, by an epoll of its own.
+ * Workers share nothing but struct worker_shared.
  */
 struct worker;
 
@@ -21,11 +21,10 @@ struct worker_settings {
 	uint64_t idle_ms, send_ms; /* 0: never */
 };
 
-/* What the workers of a pool tell the main thread. */
+/* What the workers tell the main thread. */
 struct worker_shared {
-	_Atomic bool room_wanted; /* the next close is to write to room_fd */
-	int room_fd;              /* eventfd: a connection was closed */
-	int done_fd;              /* eventfd: workers that are about to end */
+	_Atomic bool room_wanted; /* the next close writes to room_fd */
+	int room_fd, done_fd;     /* eventfds: a close; how many workers end */
 };
 
 /* How far a stop has come; it only ever increases. */
@@ -38,35 +37,31 @@ enum worker_order {
 };
 
 /*
- * Starts worker number; shared outlives it.  NULL with errno.  This and all
- * that follow are for the main thread only.
+ * Starts a worker, which needs settings before the first dispatch; shared
+ * outlives it.  NULL with errno.  Every function is for the main thread only.
  */
-struct worker *worker_start(int number, const struct worker_settings *settings,
-    struct worker_shared *shared);
+struct worker *worker_start(int number, struct worker_shared *shared);
 
-/* Conn belongs to the worker from here on. */
+/* Used from the next event on; -1 with errno: out of memory. */
+int worker_set(struct worker *worker, const struct worker_settings *settings);
+
+/* conn is the worker's from here on. */
 void worker_dispatch(struct worker *worker, struct conn *conn);
 
 /* Connections dispatched and not closed yet. */
 int worker_load(const struct worker *worker);
 
-/* Used from the next event on; -1 with errno: out of memory. */
-int worker_set(struct worker *worker, const struct worker_settings *settings);
-
 /* An order lower than an earlier one is ignored. */
 void worker_order(struct worker *worker, enum worker_order order);
 
-/*
- * Asks the thread to prove that its loop runs, and whether it has done so, or
- * has ended as ordered.
- */
+/* Responsive: the loop has run since the last ping, or ended as ordered. */
 void worker_ping(struct worker *worker);
 bool worker_is_responsive(const struct worker *worker);
 
 const struct counters *worker_counters(const struct worker *worker);
 
 /*
- * Waits for the end of the thread, adds its counters to sum and the connections
+ * Waits until the thread has ended, adds its counters to sum and the connections
  * that it kept for another process to handed_over, and frees the worker.
  */
 void worker_join(struct worker *worker, struct counters *sum,

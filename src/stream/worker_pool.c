@@ -6,17 +6,6 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-static struct worker_settings
-settings_of(const struct config *config)
-{
-	return (struct worker_settings){
-		.stamp = config->stamp,
-		.arrival = config->arrival,
-		.idle_ms = (uint64_t)config->idle_timeout * 1000,
-		.send_ms = (uint64_t)config->send_timeout * 1000,
-	};
-}
-
 int
 worker_pool_size(const struct config *config)
 {
@@ -34,7 +23,6 @@ int
 worker_pool_start(struct worker_pool *pool, const struct config *config,
     int max_connections)
 {
-	struct worker_settings settings = settings_of(config);
 	struct worker_shared *shared = &pool->shared;
 	int size = worker_pool_size(config);
 	struct counters none = { 0 };
@@ -49,12 +37,12 @@ worker_pool_start(struct worker_pool *pool, const struct config *config,
 	if (shared->room_fd == -1 || shared->done_fd == -1)
 		goto fail;
 	for (; pool->count < size; pool->count++, pool->running++) {
-		pool->workers[pool->count] = worker_start(pool->count,
-		    &settings, shared);
+		pool->workers[pool->count] = worker_start(pool->count, shared);
 		if (pool->workers[pool->count] == NULL)
 			goto fail;
 	}
-	return 0;
+	if (worker_pool_set(pool, config) == 0)
+		return 0;
 fail:;
 	int saved_errno = errno;
 	worker_pool_order(pool, WORKER_ABORT);
@@ -79,7 +67,7 @@ worker_pool_has_room(struct worker_pool *pool)
 	if (worker_pool_open(pool) < pool->max_connections)
 		return true;
 	pool->shared.room_wanted = true;
-	/* A worker that has not seen room_wanted had closed one before. */
+	/* A worker that did not see room_wanted closed one before: look again. */
 	return worker_pool_open(pool) < pool->max_connections;
 }
 
@@ -101,24 +89,27 @@ worker_pool_set_max(struct worker_pool *pool, int max_connections)
 void
 worker_pool_dispatch(struct worker_pool *pool, struct conn *conn)
 {
-	int best = 0;
+	struct worker *best = pool->workers[0];
 
 	for (int i = 1; i < pool->count; i++)
-		if (worker_load(pool->workers[i]) <
-		    worker_load(pool->workers[best]))
-			best = i;
-	worker_dispatch(pool->workers[best], conn);
+		if (worker_load(pool->workers[i]) < worker_load(best))
+			best = pool->workers[i];
+	worker_dispatch(best, conn);
 }
 
 int
 worker_pool_set(struct worker_pool *pool, const struct config *config)
 {
-	struct worker_settings settings = settings_of(config);
+	struct worker_settings settings = {
+		.stamp = config->stamp,
+		.arrival = config->arrival,
+		.idle_ms = (uint64_t)config->idle_timeout * 1000,
+		.send_ms = (uint64_t)config->send_timeout * 1000,
+	};
 	int rc = 0;
 
 	for (int i = 0; i < pool->count; i++)
-		if (worker_set(pool->workers[i], &settings) == -1)
-			rc = -1;
+		rc |= worker_set(pool->workers[i], &settings);
 	return rc;
 }
 

@@ -19,15 +19,15 @@ struct worker_pool {
 	struct worker_shared shared; /* room_fd and done_fd are to be watched */
 };
 
-/*
- * Starts as many workers as config says, for at most max_connections.  -1 with
- * errno, and nothing is left running.
- */
+/* How many workers config asks for. */
+int worker_pool_size(const struct config *config);
+
+/* Starts them.  -1 with errno, and none runs. */
 int worker_pool_start(struct worker_pool *pool, const struct config *config,
     int max_connections);
 
-/* How many workers config asks for. */
-int worker_pool_size(const struct config *config);
+/* How many connections are open. */
+int worker_pool_open(const struct worker_pool *pool);
 
 /*
  * Whether fewer connections than the maximum are open.  False: shared.room_fd
@@ -41,16 +41,13 @@ void worker_pool_note_room(struct worker_pool *pool);
 /* Sets the maximum, and makes shared.room_fd readable. */
 void worker_pool_set_max(struct worker_pool *pool, int max_connections);
 
-/* How many connections are open. */
-int worker_pool_open(const struct worker_pool *pool);
-
-/* Gives conn to the worker that has the fewest, room or not. */
+/* To the worker that has the fewest connections, room or not. */
 void worker_pool_dispatch(struct worker_pool *pool, struct conn *conn);
 
-/* New settings for all workers; -1 with errno where one keeps the old. */
+/* New settings for all; -1 with errno: a worker keeps its old ones. */
 int worker_pool_set(struct worker_pool *pool, const struct config *config);
 
-/* As the functions of struct worker, of all. */
+/* As those of a worker, for all. */
 void worker_pool_order(struct worker_pool *pool, enum worker_order order);
 void worker_pool_ping(struct worker_pool *pool);
 bool worker_pool_is_responsive(const struct worker_pool *pool);
@@ -60,11 +57,7 @@ void worker_pool_note_done(struct worker_pool *pool);
 
 void worker_pool_count(const struct worker_pool *pool, struct counters *sum);
 
-/*
- * Joins the workers, which have been ordered to end, adds their counters to sum
- * and the connections that they kept for another process to handed_over, and
- * frees the rest.
- */
+/* As worker_join, for all, which have been ordered to end. */
 void worker_pool_join(struct worker_pool *pool, struct counters *sum,
     struct conn_list *handed_over);
 

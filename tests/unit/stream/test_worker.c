@@ -35,8 +35,9 @@ start(void)
 		.room_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
 		.done_fd = eventfd(0, EFD_CLOEXEC),
 	};
-	worker = worker_start(0, &settings, &shared);
+	worker = worker_start(0, &shared);
 	ck_assert_ptr_nonnull(worker);
+	ck_assert_int_eq(worker_set(worker, &settings), 0);
 }
 
 static void
