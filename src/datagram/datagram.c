@@ -1,8 +1,8 @@
 /*
- * The way of a datagram: answer_batch receives it with others, judge decides
- * whether it is answered, answer_request or answer_segments puts the stamp in
- * front, and send_batch_flush sends the replies.  A UDP reply has the source
- * address that cmsg_read_request leaves in the request's control messages.
+ * A datagram on its way: answer_batch receives it with others; judge decides
+ * whether it is answered; answer_request or answer_segments puts the stamp in
+ * front; send_batch_flush sends the replies.  A UDP reply has the source address
+ * that cmsg_read_request leaves in the request's control messages.
  */
 #include "datagram/datagram.h"
 
@@ -50,7 +50,7 @@ struct datagram_thread {
 	/* Both threads. */
 	_Atomic(struct datagram_settings *) next_settings;
 	_Atomic bool stop;
-	_Atomic bool is_pinged; /* and the loop has not turned since */
+	_Atomic bool is_pinged; /* the loop has not run since */
 	int wake_fd; /* eventfd: the main thread has changed one of these */
 	struct counters counters;
 
@@ -76,55 +76,31 @@ struct datagram_thread {
 	struct send_batch replies;
 };
 
-enum verdict {
-	VERDICT_ANSWER,
-	VERDICT_PORT,
-	VERDICT_SEND,
-	VERDICT_UNNAMED,
-	VERDICT_RATE,
-	VERDICT_OVERSIZE,
-};
-
-static const struct {
-	enum counter counter; /* of drops */
+/* Why a datagram is dropped. */
+struct drop {
+	enum counter counter;
 	const char *text;
-} verdicts[] = {
-	[VERDICT_ANSWER] = { .text = "answered" },
-	[VERDICT_PORT] = { COUNTER_DROPPED_PORT, "address never answered" },
-	[VERDICT_SEND] = { COUNTER_DROPPED_SEND, "can't be answered" },
-	[VERDICT_UNNAMED] = { COUNTER_DROPPED_UNNAMED, "client without name" },
-	[VERDICT_RATE] = { COUNTER_DROPPED_RATE, "over the rate limit" },
-	[VERDICT_OVERSIZE] = { COUNTER_DROPPED_OVERSIZE, "over max_datagram" },
 };
 
-/* A copy in one piece, for free(3). */
-static struct datagram_settings *
-copy_settings(const struct datagram_settings *settings)
-{
-	size_t size = settings->port_count * sizeof(settings->ports[0]);
-	struct datagram_settings *copy = malloc(sizeof(*copy) + size);
-
-	if (copy == NULL)
-		return NULL;
-	*copy = *settings;
-	copy->ports = (uint16_t *)(copy + 1);
-	if (size > 0)
-		memcpy(copy + 1, settings->ports, size);
-	return copy;
-}
+static const struct drop
+    drop_port = { COUNTER_DROPPED_PORT, "address never answered" },
+    drop_send = { COUNTER_DROPPED_SEND, "can't be answered" },
+    drop_unnamed = { COUNTER_DROPPED_UNNAMED, "client without name" },
+    drop_rate = { COUNTER_DROPPED_RATE, "over the rate limit" },
+    drop_oversize = { COUNTER_DROPPED_OVERSIZE, "over max_datagram" };
 
 static void
 take_settings(struct datagram_thread *thread)
 {
 	struct datagram_settings *old = thread->settings, *next;
 
-	next = atomic_exchange(&thread->next_settings, NULL);
-	if (next == NULL)
+	if (thread->next_settings == NULL)
 		return;
+	next = atomic_exchange(&thread->next_settings, NULL);
 	thread->settings = next;
 	stamp_init(&thread->stamp, &next->stamp);
 	ratelimit_set(&thread->limit, next->rate_limit, next->rate_burst);
-	/* At first the option may be set otherwise: the socket may be older. */
+	/* At first always: the socket may come from another process. */
 	if ((old == NULL || thread->arrival != next->arrival) &&
 	    sockopt_set_arrival(thread->fd, next->arrival) == 0)
 		thread->arrival = next->arrival;
@@ -167,67 +143,65 @@ is_own_port(const struct datagram_thread *thread, uint16_t port)
 	return false;
 }
 
-/* The reply goes only to a socket that the sender owns. */
-static enum verdict
+/* A reply is sent only to a socket that the sender owns. */
+static const struct drop *
 judge_unix(struct datagram_thread *thread, struct request *request)
 {
 	if (request->source.len <= offsetof(struct sockaddr_un, sun_path))
-		return VERDICT_UNNAMED;
+		return &drop_unnamed;
 	if (unix_peer_hold(&thread->peers, &request->source,
 		request->info.sender) == 0)
-		return VERDICT_ANSWER;
-	return errno == ENOTSOCK ? VERDICT_PORT : VERDICT_SEND;
+		return NULL;
+	return errno == ENOTSOCK ? &drop_port : &drop_send;
 }
 
-/* Decides about a datagram of len bytes. */
-static enum verdict
+/* Why a datagram of len bytes is dropped, or NULL: it is answered. */
+static const struct drop *
 judge(struct datagram_thread *thread, struct request *request, size_t len)
 {
 	const struct sockaddr_any *source = &request->source;
 
 	if (len > (size_t)thread->settings->max_datagram)
-		return VERDICT_OVERSIZE;
+		return &drop_oversize;
 	if (thread->protocol == PROTOCOL_UNIX_DGRAM)
 		return judge_unix(thread, request);
 	if (thread->text_len + len > SEND_BATCH_ROW_MAX)
-		return VERDICT_OVERSIZE;
+		return &drop_oversize;
 	if (sockaddr_port(source) < PRIVILEGED_PORT_END ||
 	    is_own_port(thread, sockaddr_port(source)) ||
 	    sockaddr_is_multicast(source) || request->info.is_to_many)
-		return VERDICT_PORT;
+		return &drop_port;
 	if (!sockaddr_is_loopback(source) &&
 	    !ratelimit_allow(&thread->limit, sockaddr_network(source),
 		thread->now_ms))
-		return VERDICT_RATE;
-	return VERDICT_ANSWER;
+		return &drop_rate;
+	return NULL;
 }
 
 /* Whether a datagram of len bytes is answered; counts and logs it. */
 static bool
 is_answered(struct datagram_thread *thread, struct request *request, size_t len)
 {
-	struct log_about about = { .peer = NULL };
+	bool is_logged = log_enabled(LOG_DEBUG);
 	char source[SOCKADDR_TEXT_MAX];
 
 	/* Before judging, which replaces the address of a Unix client. */
-	if (log_enabled(LOG_DEBUG)) {
-		about.listener = protocol_name(thread->protocol);
-		about.peer = sockaddr_text(&request->source, false, source,
-		    sizeof(source));
-	}
-	enum verdict verdict = judge(thread, request, len);
-	bool is_dropped = verdict != VERDICT_ANSWER;
-	if (about.peer != NULL)
+	if (is_logged)
+		sockaddr_text(&request->source, false, source, sizeof(source));
+	const struct drop *drop = judge(thread, request, len);
+	if (is_logged) {
+		const char *name = protocol_name(thread->protocol);
+		struct log_about about = { name, source, NULL };
 		log_about(LOG_DEBUG, &about,
-		    "%s datagram from %s, %zu bytes: %s%s", about.listener,
-		    about.peer, len, is_dropped ? "dropped: " : "",
-		    verdicts[verdict].text);
-	if (is_dropped)
-		counters_add(&thread->counters, verdicts[verdict].counter, 1);
-	return !is_dropped;
+		    "%s datagram from %s, %zu bytes: %s%s", name, source, len,
+		    drop ? "dropped: " : "answered", drop ? drop->text : "");
+	}
+	if (drop != NULL)
+		counters_add(&thread->counters, drop->counter, 1);
+	return drop == NULL;
 }
 
-/* Answers each segment as a datagram; their number. */
+/* Answers each segment as a datagram; returns their number. */
 static size_t
 answer_segments(struct datagram_thread *thread, int i)
 {
@@ -248,7 +222,7 @@ answer_segments(struct datagram_thread *thread, int i)
 	return count;
 }
 
-/* Answers what was received as number i; the number of datagrams in it. */
+/* Answers what was received as number i; returns the datagrams in it. */
 static size_t
 answer_request(struct datagram_thread *thread, int i)
 {
@@ -299,7 +273,7 @@ answer_all(struct datagram_thread *thread, int received)
 	prepare(thread, received);
 }
 
-/* Waits for the main thread or a datagram. */
+/* Waits for the main thread, and for a datagram if errors don't recur. */
 static void
 wait_for_work(struct datagram_thread *thread)
 {
@@ -307,9 +281,10 @@ wait_for_work(struct datagram_thread *thread)
 		{ .fd = thread->wake_fd, .events = POLLIN },
 		{ .fd = thread->fd, .events = POLLIN },
 	};
+	bool pauses = thread->errors_in_a_row > 1;
 	eventfd_t count;
 
-	poll(fds, 2, -1);
+	poll(fds, pauses ? 1 : 2, pauses ? ERROR_PAUSE_MS : -1);
 	if (fds[0].revents != 0)
 		eventfd_read(thread->wake_fd, &count);
 }
@@ -317,19 +292,15 @@ wait_for_work(struct datagram_thread *thread)
 static void
 note_error(struct datagram_thread *thread, int problem)
 {
-	struct pollfd wake = { .fd = thread->wake_fd, .events = POLLIN };
 	uint64_t now_ms = clock_ms();
 
+	thread->errors_in_a_row++;
 	counters_add(&thread->counters, COUNTER_RECEIVE_ERRORS, 1);
-	if (thread->logged_ms == 0 ||
-	    now_ms - thread->logged_ms >= LOG_EVERY_MS) {
-		thread->logged_ms = now_ms;
-		log_warning("%s: receive: %s", protocol_name(thread->protocol),
-		    strerror(problem));
-	}
-	/* A pause, which the main thread ends; wait_for_work reads wake_fd. */
-	if (thread->errors_in_a_row++ > 0)
-		poll(&wake, 1, ERROR_PAUSE_MS);
+	if (thread->logged_ms != 0 && now_ms - thread->logged_ms < LOG_EVERY_MS)
+		return;
+	thread->logged_ms = now_ms;
+	log_warning("%s: receive: %s", protocol_name(thread->protocol),
+	    strerror(problem));
 }
 
 /*
@@ -346,12 +317,12 @@ answer_batch(struct datagram_thread *thread)
 	if (thread->is_pinged)
 		thread->is_pinged = false;
 	take_settings(thread);
-	if (n > 0) {
-		thread->errors_in_a_row = 0;
-		answer_all(thread, n);
-	} else if (problem != EINTR && problem != EAGAIN) {
+	if (n == -1 && problem != EINTR && problem != EAGAIN)
 		note_error(thread, problem);
-	}
+	else
+		thread->errors_in_a_row = 0;
+	if (n > 0)
+		answer_all(thread, n);
 	if (thread->arrival != had_arrival)
 		prepare(thread, BATCH);
 	errno = problem;
@@ -373,19 +344,21 @@ run(void *arg)
 			wait_for_work(thread);
 	/* Drain. */
 	thread->errors_in_a_row = 0;
-	for (int i = 0; i < DRAIN_BATCHES_MAX; i++)
+	for (int i = 0; i < DRAIN_BATCHES_MAX; i++) {
 		if (answer_batch(thread) == -1 &&
 		    (errno == EAGAIN ||
 			thread->errors_in_a_row == DRAIN_ERRORS_MAX))
 			break;
+		if (thread->errors_in_a_row > 1)
+			wait_for_work(thread);
+	}
 	return NULL;
 }
 
 static void
 thread_free(struct datagram_thread *thread)
 {
-	if (thread->wake_fd != -1)
-		close(thread->wake_fd);
+	close(thread->wake_fd);
 	free(thread->settings);
 	free(thread->next_settings);
 	free(thread);
@@ -397,10 +370,8 @@ set_up(struct datagram_thread *thread, const struct datagram_settings *settings)
 	uint64_t seed[3];
 
 	thread->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	thread->next_settings = copy_settings(settings);
-	if (thread->wake_fd == -1 || thread->next_settings == NULL)
-		return -1;
-	if (getrandom(seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
+	if (thread->wake_fd == -1 || datagram_set(thread, settings) == -1 ||
+	    getrandom(seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
 		return -1;
 	ratelimit_init(&thread->limit, seed);
 	take_settings(thread);
@@ -438,10 +409,16 @@ int
 datagram_set(struct datagram_thread *thread,
     const struct datagram_settings *settings)
 {
-	struct datagram_settings *copy = copy_settings(settings);
+	size_t size = settings->port_count * sizeof(settings->ports[0]);
+	struct datagram_settings *copy = malloc(sizeof(*copy) + size);
 
 	if (copy == NULL)
 		return -1;
+	/* In one piece, for free(3). */
+	*copy = *settings;
+	copy->ports = (uint16_t *)(copy + 1);
+	if (size > 0)
+		memcpy(copy + 1, settings->ports, size);
 	free(atomic_exchange(&thread->next_settings, copy));
 	eventfd_write(thread->wake_fd, 1);
 	return 0;

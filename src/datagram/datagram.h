@@ -9,10 +9,7 @@
 #include "base/protocol.h"
 #include "stamp/stamp.h"
 
-/*
- * A thread that answers the datagrams of one socket, UDP or Unix.  All functions
- * are for the main thread.
- */
+/* Answers the datagrams of one socket.  All functions: the main thread. */
 struct datagram_thread;
 
 struct datagram_settings {
@@ -26,20 +23,17 @@ struct datagram_settings {
 };
 
 /*
- * Starts a thread that serves fd, a bound socket that remains the caller's,
- * until datagram_stop.  settings is copied.  NULL with errno.
+ * Starts a thread that serves fd, a bound socket that remains the caller's.
+ * Settings are copied, here and below.  NULL with errno.
  */
 struct datagram_thread *datagram_start(int number, int fd,
     enum protocol protocol, const struct datagram_settings *settings);
 
-/*
- * New settings, also a copy: they hold for every datagram that arrives after
- * this call.  -1 with errno: out of memory.
- */
+/* Of every datagram that arrives after this call; -1: out of memory. */
 int datagram_set(struct datagram_thread *thread,
     const struct datagram_settings *settings);
 
-/* Whether the loop has turned since the last ping. */
+/* Responsive: the loop has run since the last ping. */
 void datagram_ping(struct datagram_thread *thread);
 bool datagram_is_responsive(const struct datagram_thread *thread);
 

@@ -1,6 +1,7 @@
 #include "datagram/ratelimit.h"
 
 #include <string.h>
+#include <sys/param.h>
 
 void
 ratelimit_init(struct ratelimit *limit, const uint64_t seed[3])
@@ -16,16 +17,6 @@ ratelimit_set(struct ratelimit *limit, int rate, int burst)
 {
 	limit->rate = (uint32_t)rate;
 	limit->burst = (uint32_t)burst;
-}
-
-/* xorshift64 */
-static uint64_t
-next_random(struct ratelimit *limit)
-{
-	limit->random ^= limit->random << 13;
-	limit->random ^= limit->random >> 7;
-	limit->random ^= limit->random << 17;
-	return limit->random;
 }
 
 /* The bucket of network.  A new one is full and replaces the oldest. */
@@ -52,31 +43,26 @@ find_bucket(struct ratelimit *limit, uint64_t network, uint32_t now_ms)
 	return oldest;
 }
 
-static void
-refill(const struct ratelimit *limit, struct bucket *bucket, uint32_t now_ms)
-{
-	uint64_t full = (uint64_t)limit->burst * 1000;
-	uint64_t tokens = bucket->millitokens +
-	                  (uint64_t)(now_ms - bucket->last_ms) * limit->rate;
-
-	bucket->millitokens = (uint32_t)(tokens < full ? tokens : full);
-	bucket->last_ms = now_ms;
-}
-
 bool
 ratelimit_allow(struct ratelimit *limit, uint64_t network, uint64_t now_ms)
 {
-	uint32_t now = (uint32_t)now_ms;
+	uint32_t now = (uint32_t)now_ms != 0 ? (uint32_t)now_ms : 1;
+	uint64_t full = (uint64_t)limit->burst * 1000;
 
 	if (limit->rate == 0)
 		return true;
-	if (now == 0)
-		now = 1;
 	struct bucket *bucket = find_bucket(limit, network, now);
-	refill(limit, bucket, now);
+	uint64_t tokens = bucket->millitokens +
+	                  (uint64_t)(now - bucket->last_ms) * limit->rate;
+	bucket->millitokens = (uint32_t)MIN(tokens, full);
+	bucket->last_ms = now;
 	if (bucket->millitokens >= 1000) {
 		bucket->millitokens -= 1000;
 		return true;
 	}
-	return next_random(limit) % RATELIMIT_LEAK == 0;
+	/* xorshift64 */
+	limit->random ^= limit->random << 13;
+	limit->random ^= limit->random >> 7;
+	limit->random ^= limit->random << 17;
+	return limit->random % RATELIMIT_LEAK == 0;
 }

@@ -32,8 +32,8 @@ void ratelimit_set(struct ratelimit *limit, int rate, int burst);
 
 /*
  * Whether network may have a reply now; takes a token for it.  An empty bucket
- * allows one now and then, at random: else a sender that forges the source
- * address of a victim could keep the victim from every reply.
+ * allows one now and then, at random: otherwise a sender that forges a victim's
+ * address could keep every reply from the victim.
  */
 bool ratelimit_allow(struct ratelimit *limit, uint64_t network,
     uint64_t now_ms);

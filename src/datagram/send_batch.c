@@ -29,16 +29,6 @@ count_sent(struct send_batch *batch, size_t datagrams, size_t bytes)
 	    TRAFFIC_BYTES_OUT, bytes);
 }
 
-static size_t
-datagrams_of(const struct send_batch *batch, int row)
-{
-	size_t segment_len = batch->segment_len[row];
-
-	return segment_len == 0
-	         ? 1
-	         : (batch->pieces[row].iov_len + segment_len - 1) / segment_len;
-}
-
 /* Sends each segment of row as a datagram that the route may fragment. */
 static void
 send_singly(struct send_batch *batch, int row)
@@ -73,7 +63,7 @@ handle_failure(struct send_batch *batch, int row, int problem)
 		send_singly(batch, row);
 	else
 		counters_add(batch->counters, COUNTER_DROPPED_SEND,
-		    datagrams_of(batch, row));
+		    batch->datagrams[row]);
 }
 
 void
@@ -87,30 +77,29 @@ send_batch_flush(struct send_batch *batch)
 		if (n == -1 && errno != EINTR)
 			handle_failure(batch, at++, errno);
 		for (; n > 0; n--, at++)
-			count_sent(batch, datagrams_of(batch, at),
+			count_sent(batch, batch->datagrams[at],
 			    batch->rows[at].msg_len);
 	}
 	batch->row_count = 0;
 	batch->used = 0;
 }
 
-static void
-make_room(struct send_batch *batch, size_t bytes)
-{
-	if (batch->row_count == SEND_BATCH_ROWS ||
-	    sizeof(batch->bytes) - batch->used < bytes)
-		send_batch_flush(batch);
-}
-
+/* Without data the row is for segments, which are added to it later. */
 static void
 add_row(struct send_batch *batch, const struct msghdr *request, char *data,
     size_t len, size_t segment_len)
 {
+	if (batch->row_count == SEND_BATCH_ROWS ||
+	    (data == NULL &&
+		sizeof(batch->bytes) - batch->used < SEND_BATCH_ROW_MAX))
+		send_batch_flush(batch);
+	if (data == NULL)
+		data = batch->bytes + batch->used;
 	int row = batch->row_count++;
 	struct msghdr *header = &batch->rows[row].msg_hdr;
-
 	batch->pieces[row] = (struct iovec){ data, len };
 	batch->segment_len[row] = segment_len;
+	batch->datagrams[row] = 1;
 	*header = *request;
 	header->msg_iov = &batch->pieces[row];
 	header->msg_iovlen = 1;
@@ -121,7 +110,6 @@ void
 send_batch_add(struct send_batch *batch, const struct msghdr *request,
     char *data, size_t len)
 {
-	make_room(batch, 0);
 	add_row(batch, request, data, len, 0);
 }
 
@@ -159,14 +147,13 @@ send_batch_add_segment(struct send_batch *batch, const char *stamp,
 
 	assert(len <= batch->segments.segment_len);
 	if (!last_row_has_room(batch, len)) {
-		make_room(batch, SEND_BATCH_ROW_MAX);
-		add_row(batch, batch->segments.request,
-		    batch->bytes + batch->used, 0, batch->segments.segment_len);
+		add_row(batch, batch->segments.request, NULL, 0,
+		    batch->segments.segment_len);
 		batch->segments.count = 0;
 	}
 	char *end = batch->bytes + batch->used;
 	memcpy(mempcpy(end, stamp, stamp_len), data, data_len);
 	batch->pieces[batch->row_count - 1].iov_len += len;
 	batch->used += len;
-	batch->segments.count++;
+	batch->datagrams[batch->row_count - 1] = ++batch->segments.count;
 }

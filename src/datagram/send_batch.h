@@ -28,6 +28,7 @@ struct send_batch {
 	struct mmsghdr rows[SEND_BATCH_ROWS];
 	struct iovec pieces[SEND_BATCH_ROWS];
 	size_t segment_len[SEND_BATCH_ROWS]; /* 0: the row is one datagram */
+	size_t datagrams[SEND_BATCH_ROWS];
 	struct {
 		const struct msghdr *request;
 		size_t segment_len;
@@ -42,18 +43,16 @@ void send_batch_init(struct send_batch *batch, int fd, enum protocol protocol,
     struct counters *counters);
 
 /*
- * Adds a datagram to the sender of request, with the control messages that
- * cmsg_read_request has left in it.  Name, control messages and data must not
- * change until the next flush.  Sends what was added before if the batch is
- * full.
+ * Adds a datagram to the sender of request, with the control messages in it.
+ * Request and data must not change before the next flush.  A full batch is sent
+ * first.
  */
 void send_batch_add(struct send_batch *batch, const struct msghdr *request,
     char *data, size_t len);
 
 /*
- * Begins a run of segments to the sender of request, as above, each of
- * segment_len bytes at most.  send_batch_add_segment adds the next, stamp and
- * data, of which it makes a copy.
+ * Begins segments to the sender of request, as above, of at most segment_len
+ * bytes each; send_batch_add_segment adds the next, a copy of stamp and data.
  */
 void send_batch_begin_segments(struct send_batch *batch, struct msghdr *request,
     size_t segment_len);

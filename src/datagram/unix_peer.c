@@ -8,10 +8,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The kernel shows every user that has no number here as this one. */
+/* The overflow user: of files whose owner has no number in this namespace. */
 #define UNKNOWN_USER 65534
 
-/* A descriptor of the socket file path, which owner has; -1 with errno. */
+/* A descriptor of the socket file at path; ENOTSOCK: it is not owner's. */
 static int
 open_socket_file(const char *path, uid_t owner)
 {
@@ -32,14 +32,6 @@ open_socket_file(const char *path, uid_t owner)
 	return -1;
 }
 
-static bool
-is_held(const struct unix_peer *peer, const struct sockaddr_any *source,
-    uid_t owner)
-{
-	return peer->count > 0 && peer->owner == owner &&
-	       sockaddr_equal(&peer->name, source);
-}
-
 int
 unix_peer_hold(struct unix_peer *peer, struct sockaddr_any *source, uid_t owner)
 {
@@ -49,7 +41,8 @@ unix_peer_hold(struct unix_peer *peer, struct sockaddr_any *source, uid_t owner)
 	/* An abstract name is not a file: no link can lead it elsewhere. */
 	if (source->len > begin && source->un.sun_path[0] == '\0')
 		return 0;
-	if (!is_held(peer, source, owner)) {
+	if (peer->count == 0 || peer->owner != owner ||
+	    !sockaddr_equal(&peer->name, source)) {
 		memcpy(path, source->un.sun_path, source->len - begin);
 		int fd = open_socket_file(path, owner);
 		if (fd == -1)

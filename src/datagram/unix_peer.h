@@ -9,28 +9,26 @@
 /*
  * The socket files of Unix datagram clients, held open while replies are sent.
  *
- * A path that a client is bound to is looked up with the rights of the server
- * that sends there.  A relative path, or a link that the client has put in place
- * of its socket, could lead to a socket that trusts the server, such as that of
- * the service manager.  So a reply is sent only to a socket file that belongs to
- * the sender, and to the very file that was checked.
+ * The server looks up a client's path with its own rights.  A relative path, or
+ * a link that the client puts in place of its socket, could lead to a socket
+ * that trusts the server, such as the service manager's.  So a reply is sent
+ * only to a socket file of the sender, and to the very file that was checked.
  *
  * Owned by one thread.  All zero: nothing is held.
  */
 #define UNIX_PEER_MAX 64
 
 struct unix_peer {
-	struct sockaddr_any name; /* of the file held last */
-	uid_t owner;              /* of the file held last */
+	struct sockaddr_any name; /* of the file held last, and its owner */
+	uid_t owner;
 	size_t count;
 	int fds[UNIX_PEER_MAX];
 };
 
 /*
- * Holds the socket file source, from which a socket of owner has sent, and makes
- * source a path to exactly this file, valid until unix_peer_release.  May be
- * called UNIX_PEER_MAX times between two releases.  -1 with errno; ENOTSOCK:
- * source is not a socket file of owner.
+ * Holds the socket file of source and makes source a path to exactly this file,
+ * valid until the release; at most UNIX_PEER_MAX times before it.  -1 with
+ * errno; ENOTSOCK: source is not a socket file of owner.
  */
 int unix_peer_hold(struct unix_peer *peer, struct sockaddr_any *source,
     uid_t owner);
