@@ -303,10 +303,7 @@ note_error(struct datagram_thread *thread, int problem)
 	    strerror(problem));
 }
 
-/*
- * Answers up to BATCH datagrams that have arrived.  Their number, or -1 with
- * errno; EAGAIN: there are none.
- */
+/* Answers up to BATCH datagrams; their number, or -1 with errno. */
 static int
 answer_batch(struct datagram_thread *thread)
 {

@@ -14,10 +14,9 @@ struct datagram_thread;
 
 struct datagram_settings {
 	struct stamp_format stamp;
-	bool arrival; /* stamps tell when data arrived */
-	int rate_limit,
-	    rate_burst;        /* replies a second and source; 0: no limit */
-	int max_datagram;      /* bytes */
+	bool arrival;               /* stamps tell when data arrived */
+	int rate_limit, rate_burst; /* of a source; 0: no limit */
+	int max_datagram;           /* bytes */
 	const uint16_t *ports; /* UDP ports of this server: never answered */
 	size_t port_count;
 };

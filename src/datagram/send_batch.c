@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/param.h>
 
 #include "net/cmsg.h"
 
@@ -38,10 +39,8 @@ send_singly(struct send_batch *batch, int row)
 
 	cmsg_clear_segment(&header);
 	header.msg_iov = &piece;
-	piece.iov_len = batch->segment_len[row];
 	while (left.iov_len > 0) {
-		if (piece.iov_len > left.iov_len)
-			piece.iov_len = left.iov_len;
+		piece.iov_len = MIN(batch->segment_len[row], left.iov_len);
 		ssize_t n = sendmsg(batch->fd, &header, FLAGS);
 		if (n == -1)
 			counters_add(batch->counters, COUNTER_DROPPED_SEND, 1);
@@ -118,8 +117,7 @@ send_batch_begin_segments(struct send_batch *batch, struct msghdr *request,
     size_t segment_len)
 {
 	/* No longer segment can be sent, but a shorter last one can. */
-	if (segment_len > SEND_BATCH_ROW_MAX)
-		segment_len = SEND_BATCH_ROW_MAX;
+	segment_len = MIN(segment_len, SEND_BATCH_ROW_MAX);
 	cmsg_set_segment(request, segment_len);
 	batch->segments.request = request;
 	batch->segments.segment_len = segment_len;
