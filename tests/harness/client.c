@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define CONTROL_MAX 16
+
 static void
 connect_to(int fd, const void *address, socklen_t len)
 {
@@ -86,7 +88,7 @@ client_unix(const char *path, int type)
 	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
 
 	ck_assert_int_ne(fd, -1);
-	/* A bind without a path chooses an abstract address. */
+	/* Without a path bind(2) chooses an abstract address. */
 	if (type == SOCK_DGRAM)
 		ck_assert_int_eq(bind(fd, (struct sockaddr *)&address,
 				     sizeof(sa_family_t)),
@@ -109,28 +111,40 @@ client_send(int fd, const void *data, size_t len)
 	} while (len > 0);
 }
 
-bool
-client_send_descriptor(int fd, const char *text)
+ssize_t
+client_send_control(int fd, const void *data, size_t len,
+    const struct client_control *control)
 {
-	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))] = { 0 };
-	struct iovec piece = { (void *)text, strlen(text) };
+	_Alignas(struct cmsghdr) char buffer[CMSG_SPACE(CONTROL_MAX)] = { 0 };
+	struct iovec piece = { (void *)data, len };
 	struct msghdr message = {
 		.msg_iov = &piece,
 		.msg_iovlen = 1,
-		.msg_control = control,
-		.msg_controllen = sizeof(control),
+		.msg_control = buffer,
+		.msg_controllen = CMSG_SPACE(control->len),
 	};
 	struct cmsghdr *at = CMSG_FIRSTHDR(&message);
 
-	at->cmsg_level = SOL_SOCKET;
-	at->cmsg_type = SCM_RIGHTS;
-	at->cmsg_len = CMSG_LEN(sizeof(fd));
-	memcpy(CMSG_DATA(at), &fd, sizeof(fd));
-	ssize_t n = sendmsg(fd, &message, MSG_NOSIGNAL);
+	ck_assert_uint_le(control->len, CONTROL_MAX);
+	at->cmsg_level = control->level;
+	at->cmsg_type = control->type;
+	at->cmsg_len = CMSG_LEN(control->len);
+	memcpy(CMSG_DATA(at), control->value, control->len);
+	return sendmsg(fd, &message, MSG_NOSIGNAL);
+}
+
+bool
+client_send_descriptor(int fd, const char *text)
+{
+	struct client_control control = { SOL_SOCKET, SCM_RIGHTS, &fd,
+		sizeof(fd) };
+	size_t len = strlen(text);
+	ssize_t n = client_send_control(fd, text, len, &control);
 	bool is_refused = n == -1 && errno == EPERM;
+
 	if (is_refused)
-		n = send(fd, text, strlen(text), MSG_NOSIGNAL);
-	ck_assert_int_eq(n, (ssize_t)piece.iov_len);
+		n = send(fd, text, len, MSG_NOSIGNAL);
+	ck_assert_int_eq(n, (ssize_t)len);
 	return !is_refused;
 }
 
@@ -143,7 +157,7 @@ client_may_refuse_descriptors(int fd)
 	if (getsockopt(fd, SOL_SOCKET, 83 /* SO_PASSRIGHTS */, &value, &len) ==
 	    0)
 		return true;
-	puts("skipped: a kernel that can't refuse descriptors");
+	puts("skipped: this kernel can't refuse descriptors");
 	return false;
 }
 
@@ -183,7 +197,7 @@ client_assert_reply(const char *reply, size_t reply_len, const void *text,
 	struct timespec now;
 	char stamp_text[STAMP_LEN + 1] = "";
 
-	/* time(2) may still return the previous second. */
+	/* Not time(2), which may still return the previous second. */
 	clock_gettime(CLOCK_REALTIME, &now);
 	ck_assert_uint_eq(reply_len, STAMP_LEN + len);
 	/* strptime takes one blank for any number of blanks. */
@@ -192,7 +206,7 @@ client_assert_reply(const char *reply, size_t reply_len, const void *text,
 	ck_assert_msg(end == stamp_text + STAMP_LEN, "no stamp: %.27s", reply);
 	time_t stamp = mktime(&tm);
 	ck_assert_msg(stamp <= now.tv_sec && stamp > now.tv_sec - 300,
-	    "not of now: %.27s", reply);
+	    "not the present time: %.27s", reply);
 	ck_assert_mem_eq(reply + STAMP_LEN, text, len);
 }
 
@@ -224,7 +238,18 @@ client_expect_end(int fd)
 	char byte;
 	ssize_t n = recv(fd, &byte, 1, 0);
 
-	ck_assert_msg(n == 0, "recv: %s", n == 1 ? "more" : strerror(errno));
+	ck_assert_msg(n == 0, "recv: %s",
+	    n == 1 ? "data instead of the end" : strerror(errno));
+}
+
+void
+client_expect_drained(const int *fds, size_t count, const char *text)
+{
+	for (size_t i = 0; i < count; i++) {
+		client_expect(fds[i], text, strlen(text));
+		client_expect_end(fds[i]);
+		close(fds[i]);
+	}
 }
 
 void

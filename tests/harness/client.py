@@ -12,7 +12,7 @@ from daemon import LIMIT_S, check
 
 STAMP = re.compile(rb"\[(\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4})\] ")
 STAMP_LEN = 27
-UDP_BURST = 8  # datagrams sent at once, so that the server batches them
+UDP_BATCH = 8  # datagrams sent at once, so that the server batches them
 
 
 def check_stamp(data):
@@ -22,13 +22,13 @@ def check_stamp(data):
     second = calendar.timegm(time.strptime(found.group(1).decode(),
                                            "%a %b %d %H:%M:%S %Y"))
     now = time.clock_gettime(time.CLOCK_REALTIME)
-    check(now - 300 < second <= now, "not of now:", data[:60])
+    check(now - 300 < second <= now, "not the present time:", data[:60])
 
 
 class Client:
-    """One connection, or datagram socket; broken: the server ended it.
+    """One connection or datagram socket; broken: the server ended it.
 
-    A Unix datagram client binds a path of its own, to be answered at.
+    A Unix datagram client binds a path of its own, to receive replies.
     """
 
     numbers = itertools.count(1)
@@ -70,7 +70,7 @@ class Client:
         check_stamp(data)
 
     def hear(self):
-        """Checks the reply to the last message, as far as it comes."""
+        """Checks the reply to the last message, up to the end if it breaks."""
         wanted, data = STAMP_LEN + len(self.waiting), b""
         while len(data) < wanted and not self.broken:
             data += self.receive(wanted - len(data) if
@@ -95,16 +95,16 @@ class Client:
 
 
 class Datagrams:
-    """A datagram client, whose replies may be lost but not wrong."""
+    """A datagram client.  A reply may be lost, but must not be wrong."""
 
     def __init__(self, family, address):
         self.client = Client(family, socket.SOCK_DGRAM, address)
         self.wanted, self.lost = [], 0
         # The kernel queues only a few replies for a Unix client.
-        self.burst = 1 if family == socket.AF_UNIX else UDP_BURST
+        self.batch = 1 if family == socket.AF_UNIX else UDP_BATCH
 
     def say(self):
-        for _ in range(self.burst):
+        for _ in range(self.batch):
             self.client.say()
             self.wanted.append(self.client.waiting)
 

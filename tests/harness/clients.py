@@ -31,7 +31,7 @@ def configure(folder, extra=""):
 
 
 def reload(server, extra=""):
-    """Reloads with more listeners; returns the verdict that the log gives."""
+    """Reloads with more listeners; returns the result that the log names."""
     since = len(server.log)
     configure(server.folder, extra)
     server.signal(signal.SIGHUP)
@@ -71,7 +71,7 @@ class Clients:
         self.streams += [Client(*place) for place in self.places]
 
     def round(self):
-        """Each client sends a message and receives the reply; those whose
+        """Each client sends a message and receives the reply.  Clients whose
         connection broke are counted and removed."""
         for client in self.streams + self.datagrams:
             client.say()
@@ -85,7 +85,7 @@ class Clients:
             client.close()
 
     def settle(self):
-        """Receives the outstanding replies; nothing may break any more."""
+        """Receives the outstanding replies; no connection may break."""
         for datagrams in self.datagrams:
             datagrams.hear_all()
         before = self.broken

@@ -33,7 +33,7 @@ daemon_pass(const int *fds, char *const *names, size_t count)
 	passed.count = count;
 }
 
-/* In the parent, after the fork: only the child keeps them. */
+/* The parent calls it after the fork; only the child keeps the descriptors. */
 static void
 drop_passed(void)
 {
@@ -44,7 +44,7 @@ drop_passed(void)
 	passed.count = 0;
 }
 
-/* In the child: moves them to 3 and up, and sets the variables. */
+/* The child calls it: moves the descriptors to 3 and up, sets the variables. */
 static void
 pass_fds(void)
 {
@@ -52,7 +52,7 @@ pass_fds(void)
 	int first = STDERR_FILENO + 1, count = (int)passed.count;
 	int fds[PASSED_MAX];
 
-	/* First above the final numbers, so that dup2 overwrites none. */
+	/* Move them above the final numbers first: dup2 must not overwrite one. */
 	for (int i = 0; i < count; i++)
 		fds[i] = fcntl(passed.fds[i], F_DUPFD_CLOEXEC, first + count);
 	for (int i = 0; i < count; i++) {
@@ -115,7 +115,7 @@ daemon_spawn(struct daemon *daemon, const char *const *arguments)
 	drop_passed();
 }
 
-/* Appends to the log; returns 0 at its end. */
+/* Reads and appends to the log; returns 0 at its end. */
 static ssize_t
 read_log(struct daemon *daemon)
 {
@@ -340,10 +340,17 @@ daemon_wait(struct daemon *daemon)
 }
 
 void
+daemon_finish(struct daemon *daemon)
+{
+	int status = daemon_wait(daemon);
+
+	ck_assert_msg(status == 0, "ended with %d:\n%s", status, daemon->log);
+	free(daemon->log);
+}
+
+void
 daemon_stop(struct daemon *daemon)
 {
 	daemon_signal(daemon, SIGTERM);
-	int status = daemon_wait(daemon);
-	ck_assert_msg(status == 0, "ended with %d:\n%s", status, daemon->log);
-	free(daemon->log);
+	daemon_finish(daemon);
 }

@@ -7,14 +7,14 @@
 
 /*
  * The real server as a child process, which dies with the test.  The variables
- * TIMESTAMPD and TIMESTAMPD_WRAPPER name the binary and a program to run it
- * under.  A failure of any function fails the test.
+ * TIMESTAMPD and TIMESTAMPD_WRAPPER name the program and a program to run it
+ * under.  If a function fails, the test fails.
  */
 struct daemon {
 	pid_t pid;
 	int log_fd;
-	char *log; /* its output so far, ends with 0; freed by daemon_stop */
-	size_t log_len, log_seen; /* seen: where daemon_await goes on */
+	char *log; /* its output so far, ends with 0; freed by daemon_finish */
+	size_t log_len, log_seen; /* seen: where daemon_await continues */
 };
 
 /*
@@ -30,8 +30,8 @@ bool daemon_is_bare(void);
 bool daemon_is_wrapped(void);
 
 /*
- * Passes count descriptors to the next daemon, in the manner of
- * sd_listen_fds(3).  Takes over the descriptors and the names, from malloc(3).
+ * Passes count descriptors to the next daemon, as sd_listen_fds(3) expects.
+ * Becomes the owner of the descriptors and of the names, from malloc(3).
  */
 void daemon_pass(const int *fds, char *const *names, size_t count);
 
@@ -47,10 +47,10 @@ void daemon_start_config(struct daemon *daemon, const char *config);
 /* Runs it to its end; returns what daemon_wait does. */
 int daemon_run(struct daemon *daemon, const char *const *arguments);
 
-/* Waits for text in the log, behind the text last waited for. */
+/* Waits for text in the log, after the text last awaited. */
 void daemon_await(struct daemon *daemon, const char *text);
 
-/* The port in the line "listening on NAME:PORT"; name: e.g. "tcp *". */
+/* Returns the port in the line "listening on NAME:PORT"; name: "tcp *" e.g. */
 int daemon_port(const struct daemon *daemon, const char *name);
 
 /* Overwrites "conf", sends SIGHUP and waits for text in the log. */
@@ -63,14 +63,14 @@ unsigned long long daemon_counter(struct daemon *daemon, const char *name);
 void daemon_await_counter(struct daemon *daemon, const char *name,
     unsigned long long value);
 
-/* Lines of the log since it was ready, without those of counters. */
+/* Returns the number of log lines since it was ready, without the counters. */
 int daemon_log_lines(const struct daemon *daemon);
 
 /* The number in a line of /proc/PID/status; memory is in KiB. */
 long daemon_status(const struct daemon *daemon, const char *name);
 
 /*
- * Private dirty memory, in KiB.  Clean pages are left out: whether those of a
+ * Private dirty memory, in KiB.  Without clean pages: whether those of a
  * library are private depends on the other processes.
  */
 long daemon_private_memory(const struct daemon *daemon);
@@ -89,7 +89,10 @@ void daemon_pause(const struct daemon *daemon);
 /* Waits for its end; returns the exit status, or 128 + the signal. */
 int daemon_wait(struct daemon *daemon);
 
-/* Sends SIGTERM and asserts that it ends with status 0. */
+/* Waits for its end, asserts that its status is 0, and frees the log. */
+void daemon_finish(struct daemon *daemon);
+
+/* Sends SIGTERM; then as daemon_finish. */
 void daemon_stop(struct daemon *daemon);
 
 #endif

@@ -28,7 +28,7 @@ def check(condition, *what):
 
 
 def prepare_child():
-    """The child dies with the test, may be traced and dumps no core."""
+    """Makes the child die with the test, traceable, and dump no core."""
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     LIBC.prctl(PR_SET_PTRACER, ctypes.c_ulong(-1), 0, 0, 0)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -40,11 +40,11 @@ def spawn(words, **options):
 
 
 def command(arguments, control=None, held=False):
-    """(words, environment) with which to start the program.
+    """Returns (words, environment) with which to start the program.
 
-    control: the shim's, to be preloaded; None: no shim.  held: see Server.
-    A shell sets LISTEN_PID and LD_PRELOAD and then executes the program, which
-    so keeps the shell's number while the shell itself runs without the shim.
+    control: of the shim to preload; None: no shim.  held: see Server.
+    A shell sets LISTEN_PID and LD_PRELOAD and then executes the program: the
+    program gets the shell's PID, and the shell runs without the shim.
     """
     hold = "kill -STOP $$; " if held else ""
     environment = {"TZ": "UTC0", "PATH": os.environ["PATH"]}
@@ -57,10 +57,10 @@ def command(arguments, control=None, held=False):
 class Server:
     """A server that runs in folder with the configuration folder/conf.
 
-    control: of a shim to preload; None: no shim.
+    control: of the shim to preload; None: no shim.
     tracer: a function of this object that returns the words in front of the
-    command line.  manager: the service manager; None: the server gets one of
-    its own.  held: the process waits for SIGCONT, so that a tracer can attach
+    command line.  manager: the service manager; None: the server gets its
+    own.  held: the process waits for SIGCONT, so that a tracer can attach
     before the server's first call.
     """
 
@@ -100,12 +100,13 @@ class Server:
             self.manager.hear()
 
     def read_news(self, *others):
-        """Waits for more of the log, a message to the service manager or input
-        for one of others, whose hear() is called; returns the message or b"".
+        """Waits for a line of the log, a message to the service manager, or
+        input for one of others, and then calls its hear(); returns the message
+        or b"".
         """
         ready, _, _ = select.select([self.log_fd, self.manager, *others], [],
                                     [], LIMIT_S)
-        check(ready, "nothing heard of the server for", LIMIT_S, "s:",
+        check(ready, "the server wrote nothing for", LIMIT_S, "s:",
               self.log.decode())
         if self.log_fd in ready:
             self.read_log()
@@ -115,7 +116,7 @@ class Server:
         return self.manager.hear() if self.manager in ready else b""
 
     def await_ready(self):
-        """Waits until the server is ready, by its log or by READY=1, or has
+        """Waits until the server is ready (its log or READY=1 says so) or has
         ended; returns whether it is ready."""
         while b"ready: " not in self.log and not self.ended:
             if b"READY=1" in self.read_news():
@@ -133,7 +134,7 @@ class Server:
             self.read_news()
 
     def counters(self):
-        """All counters by name; {} when there was no memory to write them."""
+        """All counters by name; {} if the server had no memory to log them."""
         since = len(self.log)
         self.signal(signal.SIGUSR1)
         self.await_log("counters: ", since=since)
@@ -144,7 +145,7 @@ class Server:
                 for name, value in re.findall(r"(\w+)=(\d+)", line)}
 
     def lines(self, since=0):
-        """Lines of the log without the counters, which the tests ask for."""
+        """The lines of the log without the counters that the tests ask for."""
         return [line for line in self.log[since:].decode().splitlines()
                 if "counters: " not in line]
 
@@ -155,8 +156,8 @@ class Server:
         return int(found.group(1)) if found else None
 
     def descriptors(self):
-        """{(number, target)} of the open descriptors.  Those seen in one of two
-        looks only are left out: the main thread opens some for a moment."""
+        """{(number, target)} of the descriptors that are open at two moments:
+        the main thread opens some for a short time."""
         folder, looks = f"/proc/{self.child.pid}/fd", []
         for _ in range(2):
             look = set()
@@ -168,9 +169,9 @@ class Server:
         return looks[0] & looks[1]
 
     def check_descriptors(self, most, least=None):
-        """Waits until least (default: most) to most descriptors are open, since
-        a thread may be about to close one; a lost one stays, and the time
-        limit makes it a failure.  Returns how many are open."""
+        """Waits until least (default: most) to most descriptors are open, for a
+        thread may be about to close one; fails after the time limit.  Returns
+        how many are open."""
         end = time.monotonic() + LIMIT_S
         least = most if least is None else least
         while True:
@@ -184,7 +185,7 @@ class Server:
         self.child.send_signal(number)
 
     def wait(self):
-        """Waits for the end; returns the exit status, or minus the signal."""
+        """Waits for the end; returns the exit status, or the negated signal."""
         while not self.ended:
             self.read_news()
         status = self.child.wait(LIMIT_S)

@@ -36,7 +36,7 @@ begins(const char *text, const char *start)
 	return strncmp(text, start, strlen(start)) == 0;
 }
 
-/* The value of field in message, "" without one; from malloc(3). */
+/* Returns the value of field in message, or ""; the caller frees it. */
 static char *
 value(const char *message, const char *field)
 {
@@ -59,7 +59,7 @@ keep(int fd, const char *name)
 static void
 drop(const char *start)
 {
-	size_t left = 0;
+	size_t count = 0;
 
 	for (size_t i = 0; i < manager.count; i++) {
 		if (begins(manager.names[i], start)) {
@@ -67,10 +67,10 @@ drop(const char *start)
 			free(manager.names[i]);
 			continue;
 		}
-		manager.fds[left] = manager.fds[i];
-		manager.names[left++] = manager.names[i];
+		manager.fds[count] = manager.fds[i];
+		manager.names[count++] = manager.names[i];
 	}
-	manager.count = left;
+	manager.count = count;
 }
 
 static void
@@ -212,7 +212,7 @@ manager_drop(const char *start)
 	pthread_mutex_unlock(&manager.lock);
 }
 
-/* Waits until the messages of a process that has ended are received. */
+/* Waits until all messages that were sent before the call are received. */
 static void
 await_mark(void)
 {
@@ -230,7 +230,7 @@ await_mark(void)
 		pthread_cond_wait(&manager.heard, &manager.lock);
 }
 
-/* Passes copies: the manager keeps its own until it is told to drop them. */
+/* Passes copies; the manager keeps its descriptors until told to drop them. */
 static void
 pass_all(void)
 {
@@ -268,7 +268,5 @@ void
 manager_end(struct daemon *daemon)
 {
 	daemon_signal(daemon, SIGUSR2);
-	int status = daemon_wait(daemon);
-	ck_assert_msg(status == 0, "ended with %d:\n%s", status, daemon->log);
-	free(daemon->log);
+	daemon_finish(daemon);
 }

@@ -10,8 +10,8 @@ FIRST = 3  # SD_LISTEN_FDS_START
 HIGH = 300  # above all descriptors that are passed
 BATCH = 253  # SCM_MAX_FD
 
-# Held from fork to exec of a child and by close_all(): until its exec the child
-# has copies of all descriptors here, which would keep closed ones open.
+# Held from fork to exec of a child, and by close_all(): until its exec the child
+# has copies of all descriptors, so a descriptor closed here would stay open.
 BEGINNING = threading.Lock()
 
 
@@ -24,7 +24,7 @@ def close_all(fds):
 class Manager:
     """Receives messages, stores descriptors and passes them to the next server.
 
-    size: how many descriptors it stores; 0: it has no store.
+    size: the number of descriptors that it stores; 0: it has no store.
     """
 
     def __init__(self, folder, size=0):

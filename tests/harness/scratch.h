@@ -8,7 +8,7 @@
 void scratch_enter(void);
 void scratch_leave(void);
 
-/* Creates or overwrites the file name. */
+/* Creates or overwrites the file name in the working directory. */
 void scratch_write(const char *name, const char *text);
 
 #endif

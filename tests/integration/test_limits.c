@@ -57,7 +57,7 @@ START_TEST(many_idle_connections_cost_little)
 	long memory = daemon_private_memory(&server) - before;
 	ck_assert_msg(memory < 2 << 10, "%ld KiB", memory);
 
-	/* All of them are served, and then no thread does anything. */
+	/* All of them are served; then no thread uses CPU time. */
 	for (int i = 0; i < MANY; i += 100)
 		client_talk(fds[i], "hello");
 	long ticks = daemon_cpu_ticks(&server);
@@ -72,7 +72,7 @@ START_TEST(many_idle_connections_cost_little)
 }
 END_TEST
 
-START_TEST(clients_over_the_limit_wait_their_turn)
+START_TEST(clients_over_the_limit_wait)
 {
 	int fds[30];
 
@@ -95,7 +95,7 @@ START_TEST(clients_over_the_limit_wait_their_turn)
 }
 END_TEST
 
-/* All connect, in a network where a backlog may be so long. */
+/* All can connect: in this network namespace so long a backlog is allowed. */
 START_TEST(nine_thousand_wait_behind_ten_thousand)
 {
 	enum { ALL = 19000, PLACES = 10000 };
@@ -108,7 +108,7 @@ START_TEST(nine_thousand_wait_behind_ten_thousand)
 	if (unshare(CLONE_NEWNET) == -1 ||
 	    setrlimit(RLIMIT_NOFILE, &limit) == -1) {
 		ck_assert_int_eq(errno, EPERM);
-		puts("skipped: no network of its own for this user");
+		puts("skipped: this user may not create a network namespace");
 		return;
 	}
 	ck_assert_int_eq(system("ip link set lo up && "
@@ -140,7 +140,7 @@ START_TEST(nine_thousand_wait_behind_ten_thousand)
 }
 END_TEST
 
-START_TEST(a_stop_takes_in_who_waits_for_room)
+START_TEST(a_stop_accepts_the_clients_in_the_backlog)
 {
 	int fds[30];
 
@@ -153,13 +153,8 @@ START_TEST(a_stop_takes_in_who_waits_for_room)
 		shutdown(fds[i], SHUT_WR);
 	}
 	daemon_signal(&server, SIGTERM);
-	for (int i = 0; i < 30; i++) {
-		client_expect(fds[i], "hello", 5);
-		client_expect_end(fds[i]);
-		close(fds[i]);
-	}
-	ck_assert_int_eq(daemon_wait(&server), 0);
-	free(server.log);
+	client_expect_drained(fds, 30, "hello");
+	daemon_finish(&server);
 }
 END_TEST
 
@@ -180,7 +175,7 @@ START_TEST(max_connections_is_held_against_the_file_limit)
 }
 END_TEST
 
-/* File descriptors run out after the start: taken from the running server. */
+/* The limit of the running server is lowered, so descriptors run out. */
 START_TEST(accepting_goes_on_when_file_descriptors_come_back)
 {
 	struct rlimit none = { 3, 20000 }, enough = { 1000, 20000 };
@@ -208,7 +203,7 @@ START_TEST(accepting_goes_on_when_file_descriptors_come_back)
 }
 END_TEST
 
-/* The server wakes for neither: it takes both over when the first expires. */
+/* The clients send nothing, so only the time-out of the first wakes the server. */
 START_TEST(silent_clients_are_closed_each_at_its_time)
 {
 	daemon_start_config(&server,
@@ -217,7 +212,7 @@ START_TEST(silent_clients_are_closed_each_at_its_time)
 	int first = client_tcp(port);
 	struct pollfd end = { .fd = first, .events = POLLIN };
 
-	/* The pause is what is tested. */
+	/* The second client's time begins this much later. */
 	ck_assert_int_eq(poll(&end, 1, 1500), 0);
 	int second = client_tcp(port);
 	client_expect_end(first);
@@ -230,8 +225,8 @@ START_TEST(silent_clients_are_closed_each_at_its_time)
 }
 END_TEST
 
-/* Its time-outs run on while the process does not; the client can't help it. */
-START_TEST(what_came_while_the_process_stood_still_is_answered)
+/* Time-outs pass while the process is stopped; the client must not pay for it. */
+START_TEST(what_came_while_the_process_was_stopped_is_answered)
 {
 	daemon_start_config(&server, "limits: { idle_timeout = 1; };\n" TCP);
 	int fd = client_tcp(daemon_port(&server, "tcp *"));
@@ -240,7 +235,7 @@ START_TEST(what_came_while_the_process_stood_still_is_answered)
 	client_talk(fd, "before");
 	daemon_pause(&server);
 	client_send(fd, "meanwhile", 9);
-	/* The pause is what is tested. */
+	/* The process is stopped for longer than idle_timeout. */
 	ck_assert_int_eq(poll(&reply, 1, 1500), 0);
 	daemon_signal(&server, SIGCONT);
 	client_expect(fd, "meanwhile", 9);
@@ -249,7 +244,7 @@ START_TEST(what_came_while_the_process_stood_still_is_answered)
 }
 END_TEST
 
-/* Sends until the server, whose replies aren't read, takes no more. */
+/* Sends without reading until the server receives no more. */
 static void
 fill(int fd)
 {
@@ -262,7 +257,7 @@ fill(int fd)
 			break;
 }
 
-/* One that doesn't read has a time-out of its own. */
+/* A client that does not read is subject to send_timeout instead. */
 START_TEST(a_long_send_timeout_does_not_delay_the_idle_one)
 {
 	daemon_start_config(&server, "workers = 1; limits: { idle_timeout = 1; "
@@ -279,7 +274,10 @@ START_TEST(a_long_send_timeout_does_not_delay_the_idle_one)
 }
 END_TEST
 
-/* Of the kind'th pair of listeners, with little room for replies. */
+/*
+ * Connects to one of the pair of listeners number kind, with a small receive
+ * buffer.
+ */
 static int
 connect_tight(int kind, bool second)
 {
@@ -326,7 +324,7 @@ config_of_pairs(int send_timeout)
 
 #define DEAF ": closed, the client does not read"
 
-/* The line that was waited for last is of the listener name. */
+/* Asserts that the line last awaited is about the listener name. */
 static void
 assert_awaited_of(const char *name)
 {
@@ -339,17 +337,17 @@ assert_awaited_of(const char *name)
 }
 
 /*
- * However little of what was sent to it a client has read: its time begins anew,
- * and so it ends after one that has read nothing, which came later.
+ * Each read restarts a client's time, however little it reads: so the slow
+ * reader is closed after a client that connected later and read nothing.
  */
-START_TEST(a_slow_reader_is_not_taken_for_a_deaf_one)
+START_TEST(a_slow_reader_is_not_mistaken_for_a_deaf_one)
 {
 	static const char *const names[][2] = {
 		{ " 127.0.0.1:", " 127.0.0.2:" },
 		{ "/a from", "/b from" },
 		{ "/c from", "/d from" },
 	};
-	/* The kernel has room for another reply after much more. */
+	/* The kernel makes room for a reply only after this many bytes. */
 	static const size_t enough[] = { 2048, 65536, 1 };
 	static char read[65536];
 
@@ -387,7 +385,7 @@ keep_busy(const int *fds)
 		}
 }
 
-/* More than a worker takes in at a time, all with something to say. */
+/* More clients than epoll reports at once, and all of them send. */
 START_TEST(busy_clients_do_not_keep_an_idle_one_open)
 {
 	static int fds[BUSY];
@@ -410,7 +408,7 @@ START_TEST(busy_clients_do_not_keep_an_idle_one_open)
 }
 END_TEST
 
-START_TEST(no_cpu_time_when_nobody_talks)
+START_TEST(no_cpu_time_when_no_client_talks)
 {
 	const char *const arguments[] = { "-l", "tcp:0", "-l", "udp:0", NULL };
 	struct timespec seconds = { .tv_sec = 2 };
@@ -419,7 +417,7 @@ START_TEST(no_cpu_time_when_nobody_talks)
 		return;
 	daemon_start(&server, arguments);
 	long ticks = daemon_cpu_ticks(&server);
-	/* The pause is what is tested. */
+	/* The test measures the CPU time of this pause. */
 	nanosleep(&seconds, NULL);
 	ck_assert_int_le(daemon_cpu_ticks(&server) - ticks, 1);
 	daemon_stop(&server);
@@ -435,20 +433,20 @@ limits_suite(void)
 	tcase_set_timeout(tests, 300);
 	tcase_add_checked_fixture(tests, scratch_enter, scratch_leave);
 	tcase_add_test(tests, many_idle_connections_cost_little);
-	tcase_add_test(tests, clients_over_the_limit_wait_their_turn);
+	tcase_add_test(tests, clients_over_the_limit_wait);
 	tcase_add_test(tests, nine_thousand_wait_behind_ten_thousand);
-	tcase_add_test(tests, a_stop_takes_in_who_waits_for_room);
+	tcase_add_test(tests, a_stop_accepts_the_clients_in_the_backlog);
 	tcase_add_test(tests, max_connections_is_held_against_the_file_limit);
 	tcase_add_test(tests,
 	    accepting_goes_on_when_file_descriptors_come_back);
 	tcase_add_test(tests, silent_clients_are_closed_each_at_its_time);
 	tcase_add_test(tests,
-	    what_came_while_the_process_stood_still_is_answered);
+	    what_came_while_the_process_was_stopped_is_answered);
 	tcase_add_test(tests, a_long_send_timeout_does_not_delay_the_idle_one);
-	tcase_add_loop_test(tests, a_slow_reader_is_not_taken_for_a_deaf_one, 0,
-	    3);
+	tcase_add_loop_test(tests, a_slow_reader_is_not_mistaken_for_a_deaf_one,
+	    0, 3);
 	tcase_add_test(tests, busy_clients_do_not_keep_an_idle_one_open);
-	tcase_add_test(tests, no_cpu_time_when_nobody_talks);
+	tcase_add_test(tests, no_cpu_time_when_no_client_talks);
 	suite_add_tcase(suite, tests);
 	return suite;
 }

@@ -32,34 +32,21 @@ stop(void)
 	daemon_stop(&server);
 }
 
-/* -1 if the kernel does not take so many segments. */
+/* Returns -1 if the kernel does not accept so many segments. */
 static int
 send_segments(int fd, const char *data, size_t len, size_t segment_len)
 {
-	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(uint16_t))] = {
-		0,
-	};
-	struct iovec piece = { (void *)data, len };
-	struct msghdr message = {
-		.msg_iov = &piece,
-		.msg_iovlen = 1,
-		.msg_control = control,
-		.msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *at = CMSG_FIRSTHDR(&message);
 	uint16_t segment = (uint16_t)segment_len;
+	struct client_control control = { IPPROTO_UDP, UDP_SEGMENT, &segment,
+		sizeof(segment) };
 
-	at->cmsg_level = IPPROTO_UDP;
-	at->cmsg_type = UDP_SEGMENT;
-	at->cmsg_len = CMSG_LEN(sizeof(segment));
-	memcpy(CMSG_DATA(at), &segment, sizeof(segment));
-	if (sendmsg(fd, &message, 0) == (ssize_t)len)
+	if (client_send_control(fd, data, len, &control) == (ssize_t)len)
 		return 0;
 	ck_assert_msg(errno == EINVAL, "sendmsg: %s", strerror(errno));
 	return -1;
 }
 
-/* Receives one datagram, or several of *segment_len bytes that came as one. */
+/* Receives one datagram, or several segments of *segment_len bytes. */
 static size_t
 receive(int fd, char *data, size_t size, size_t *segment_len)
 {
@@ -82,7 +69,7 @@ receive(int fd, char *data, size_t size, size_t *segment_len)
 	return (size_t)n;
 }
 
-/* Expects a reply to each segment of data.  The number of receives it took. */
+/* Expects a reply to each segment of data.  Returns the number of receives. */
 static int
 expect_segments(int fd, const char *data, size_t len, size_t segment_len)
 {
@@ -156,7 +143,7 @@ START_TEST(each_segment_is_answered)
 	talk(fd, 64, 1, 1);
 	talk(fd, 5, 64, 63);
 	talk(fd, 46, 1400, 1400);
-	/* The replies have more bytes than the kernel takes at once. */
+	/* The replies have more bytes than the kernel accepts at once. */
 	talk(fd, 64, 1000, 1);
 	talk(fd, 64, 1023, 1023);
 	close(fd);
@@ -232,7 +219,7 @@ START_TEST(the_reply_is_sent_from_the_address_of_the_request)
 }
 END_TEST
 
-/* A reply that is longer than the packets of the route can't be a segment. */
+/* A reply that is longer than the route's MTU can't be a segment. */
 START_TEST(replies_that_fragment_are_sent_singly)
 {
 	struct daemon other;
@@ -256,7 +243,7 @@ START_TEST(replies_that_fragment_are_sent_singly)
 }
 END_TEST
 
-/* The limit is of datagrams, joined or not. */
+/* A segment counts as one datagram. */
 START_TEST(the_rate_limit_counts_datagrams)
 {
 	struct daemon other;
@@ -288,7 +275,7 @@ START_TEST(the_rate_limit_counts_datagrams)
 		dropped = daemon_counter(&other, "dropped_rate");
 		answered = daemon_counter(&other, "udp_messages_out");
 	} while (dropped + answered != 640);
-	/* Answered: ten at once, one of 16 of the others, one a second. */
+	/* Answered: 10 at once, 1 in 16 of the others, and 1 a second. */
 	ck_assert_uint_gt(dropped, 400);
 	ck_assert_uint_le(dropped, 630);
 	close(fd);
