@@ -3,7 +3,7 @@
 
 #include <check.h>
 
-/* The real binary over real sockets. */
+/* The tests run the real program and talk to it over real sockets. */
 Suite *abuse_suite(void);
 Suite *arrival_suite(void);
 Suite *unix_peer_suite(void);

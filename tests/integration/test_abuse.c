@@ -18,13 +18,13 @@
 #define LISTENERS                                                              \
 	"listeners = ( { protocol = \"tcp\"; port = 0; },\n"                   \
 	"{ protocol = \"udp\"; port = 0; } );\n"
-#define LOG_LINES_MAX 10 /* besides what was asked for */
+#define LOG_LINES_MAX 10 /* without the counters that the test asks for */
 #define RESETS 5000
-#define BURSTS 200
-#define BURST 50
+#define FLOODS 200
+#define FLOOD 50 /* datagrams sent at once */
 #define MANY 15000
-#define ROUNDS 8    /* of 32 KiB: more than the buffers on the way hold */
-#define KEPT_KIB 65 /* the server keeps 64 KiB, and what belongs to them */
+#define ROUNDS 8    /* of 32 KiB: more than all buffers on the path hold */
+#define KEPT_KIB 65 /* the server keeps 64 KiB, and some state */
 
 static struct daemon server;
 static int tcp_port, udp_port, normal;
@@ -41,7 +41,7 @@ start(void)
 	client_talk(normal, "before");
 }
 
-/* All is as it was before the abuse, and the log tells of it in few lines. */
+/* The server works as before the abuse, and has logged few lines about it. */
 static void
 stop(void)
 {
@@ -64,8 +64,8 @@ reset(int fd)
 	close(fd);
 }
 
-/* Some before they are accepted, some with a reply on its way to them. */
-START_TEST(a_storm_of_resets_costs_nobody_else)
+/* Some connections are not yet accepted, some have a reply on its way. */
+START_TEST(a_storm_of_resets_costs_no_other_client)
 {
 	for (int i = 0; i < RESETS; i++) {
 		int fd = client_tcp(tcp_port);
@@ -100,7 +100,7 @@ START_TEST(no_cpu_time_goes_into_waiting_for_file_descriptors)
 	}
 	daemon_await(&server, "accept: Too many open files");
 	long ticks = daemon_cpu_ticks(&server);
-	/* The pause is what is tested. */
+	/* The test measures the CPU time of this pause. */
 	nanosleep(&seconds, NULL);
 	ck_assert_int_le(daemon_cpu_ticks(&server) - ticks, 10);
 	client_talk(normal, "meanwhile");
@@ -112,9 +112,9 @@ START_TEST(no_cpu_time_goes_into_waiting_for_file_descriptors)
 }
 END_TEST
 
-/* A flood fills the server's buffer, and then the kernel drops datagrams. */
+/* Repeat: while a flood fills the server's buffer the kernel drops datagrams. */
 static void
-talk_till_answered(int fd)
+talk_until_answered(int fd)
 {
 	struct pollfd reply = { .fd = fd, .events = POLLIN };
 
@@ -126,7 +126,7 @@ talk_till_answered(int fd)
 	while (poll(&reply, 1, 0) == 1);
 }
 
-/* -1 where this user may not. */
+/* Returns -1 if this user may not bind such a port. */
 static int
 open_reserved(void)
 {
@@ -161,8 +161,8 @@ START_TEST(a_flood_of_datagrams_costs_datagrams)
 
 	for (size_t i = 0; i < sizeof(garbage); i++)
 		garbage[i] = (char)(i * 2654435761U >> 13);
-	for (int i = 0; i < BURSTS; i++) {
-		for (int j = 0; j < BURST; j++) {
+	for (int i = 0; i < FLOODS; i++) {
+		for (int j = 0; j < FLOOD; j++) {
 			size_t len = j % 10 == 0 ? sizeof(garbage) - (size_t)i
 			                         : (size_t)(i * j) % 2000;
 			int fd = fds[j % 3];
@@ -171,9 +171,9 @@ START_TEST(a_flood_of_datagrams_costs_datagrams)
 				    MSG_DONTWAIT);
 		}
 		if (i % 20 == 0)
-			talk_till_answered(friend);
+			talk_until_answered(friend);
 	}
-	talk_till_answered(friend);
+	talk_until_answered(friend);
 	ck_assert_uint_gt(daemon_counter(&server, "dropped_oversize"), 0);
 	if (fds[2] != -1)
 		ck_assert_uint_gt(daemon_counter(&server, "dropped_port"), 0);
@@ -187,12 +187,12 @@ START_TEST(a_flood_of_datagrams_costs_datagrams)
 }
 END_TEST
 
-/* The table in timestampd(8), of UDP over IPv4. */
+/* Checks the table in timestampd(8), which is for UDP over IPv4. */
 START_TEST(a_datagram_is_amplified_as_the_manual_says)
 {
 	static const struct {
 		size_t request, reply;
-		int percent; /* of what was received, with headers, is sent */
+		int percent; /* bytes sent per bytes received, with headers */
 	} table[] = { { 0, 27, 197 }, { 1, 28, 194 }, { 64, 91, 130 },
 		{ 512, 539, 105 }, { 1400, 1427, 102 }, { 1401, 0, 0 } };
 	enum { HEADERS = 20 + 8, TIMES = 10 };
@@ -206,7 +206,7 @@ START_TEST(a_datagram_is_amplified_as_the_manual_says)
 			client_send(fd, data, table[i].request);
 			sent += HEADERS + table[i].request;
 		}
-		/* Its reply is the last that may come. */
+		/* The reply to "end" is the last one. */
 		client_send(fd, "end", 3);
 		for (;;) {
 			ssize_t n = recv(fd, reply, sizeof(reply), 0);
@@ -245,8 +245,8 @@ connect_deaf(void)
 	return fd;
 }
 
-/* One in three never reads, the others say a byte now and then. */
-START_TEST(thousands_that_do_not_read_leave_the_others_alone)
+/* One client in three never reads; the others send a byte now and then. */
+START_TEST(thousands_that_do_not_read_do_not_disturb_the_others)
 {
 	static char piece[32 << 10];
 	static int fds[MANY];
@@ -265,8 +265,8 @@ START_TEST(thousands_that_do_not_read_leave_the_others_alone)
 		client_talk(normal, "meanwhile");
 	}
 	long memory = daemon_private_memory(&server) - before;
-	ck_assert_msg(memory > (long)MANY / 3, "%ld KiB: all of them read",
-	    memory);
+	ck_assert_msg(memory > (long)MANY / 3,
+	    "%ld KiB: too little for unread replies", memory);
 	ck_assert_msg(memory < (long)MANY / 3 * KEPT_KIB, "%ld KiB", memory);
 	ck_assert_uint_eq(daemon_counter(&server, "closed_error"), 0);
 	client_talk(normal, "meanwhile");
@@ -283,13 +283,13 @@ abuse_suite(void)
 
 	tcase_set_timeout(tests, 300);
 	tcase_add_checked_fixture(tests, start, stop);
-	tcase_add_test(tests, a_storm_of_resets_costs_nobody_else);
+	tcase_add_test(tests, a_storm_of_resets_costs_no_other_client);
 	tcase_add_test(tests,
 	    no_cpu_time_goes_into_waiting_for_file_descriptors);
 	tcase_add_test(tests, a_flood_of_datagrams_costs_datagrams);
 	tcase_add_test(tests, a_datagram_is_amplified_as_the_manual_says);
 	tcase_add_test(tests,
-	    thousands_that_do_not_read_leave_the_others_alone);
+	    thousands_that_do_not_read_do_not_disturb_the_others);
 	suite_add_tcase(suite, tests);
 	return suite;
 }

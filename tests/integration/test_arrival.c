@@ -13,7 +13,7 @@
 #include "harness/scratch.h"
 #include "suites.h"
 
-#define APART_NS 20000000 /* more than the resolution of any clock */
+#define APART_NS 20000000 /* more than the resolution of each clock */
 
 static struct daemon server;
 
@@ -106,8 +106,8 @@ read_stamp(int fd)
 }
 
 /*
- * Pauses the server, sends it a message and resumes it later.  Whether the
- * stamp tells a time before it was resumed.
+ * Pauses the server, sends it a message and resumes it later.  Returns whether
+ * the stamp is earlier than the resumption.
  */
 static bool
 is_stamped_by_arrival(int fd)
@@ -126,8 +126,8 @@ is_stamped_by_arrival(int fd)
 }
 
 /*
- * The kernel begins to note when packets arrive a little after it was asked to;
- * until then the server uses the clock.
+ * The kernel begins to record the arrival of packets a moment after the server
+ * asks for it; until then the server uses the clock.
  */
 static void
 await_arrival(int fd)
@@ -147,7 +147,7 @@ static int (*const openers[])(void) = {
 };
 #define OPENERS ((int)(sizeof(openers) / sizeof(openers[0])))
 
-START_TEST(a_paused_server_tells_when_data_arrived)
+START_TEST(a_paused_server_stamps_the_arrival)
 {
 	int fd = openers[_i]();
 
@@ -183,7 +183,7 @@ START_TEST(a_unix_stream_uses_the_clock)
 }
 END_TEST
 
-/* In both directions, and for connections that are open already. */
+/* From clock to arrival and back, also for connections that are open. */
 START_TEST(a_reload_changes_the_source)
 {
 	int fd = openers[_i](), later;
@@ -202,10 +202,10 @@ START_TEST(a_reload_changes_the_source)
 }
 END_TEST
 
-/* In both directions, for the sockets that are kept. */
+/* From clock to arrival and back, for sockets from the store. */
 START_TEST(a_restart_changes_the_source)
 {
-	/* A tracer inherits what is passed to its child, and keeps it open. */
+	/* A wrapper would inherit the passed sockets and keep them open. */
 	if (!daemon_is_bare())
 		return;
 	daemon_stop(&server);
@@ -226,7 +226,7 @@ START_TEST(a_restart_changes_the_source)
 }
 END_TEST
 
-/* The kernel has no space for them beside the time of arrival. */
+/* The control buffer has room for the arrival only. */
 START_TEST(descriptors_of_a_unix_client_are_not_taken)
 {
 	int fd = _i == 0 ? open_datagram() : open_record();
@@ -252,7 +252,7 @@ arrival_suite(void)
 	tcase_set_timeout(tests, 120);
 	tcase_add_checked_fixture(tests, scratch_enter, scratch_leave);
 	tcase_add_checked_fixture(tests, start, stop);
-	tcase_add_loop_test(tests, a_paused_server_tells_when_data_arrived, 0,
+	tcase_add_loop_test(tests, a_paused_server_stamps_the_arrival, 0,
 	    OPENERS);
 	tcase_add_test(tests, the_first_data_of_a_connection_has_its_arrival);
 	tcase_add_test(tests, a_unix_stream_uses_the_clock);

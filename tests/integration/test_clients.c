@@ -13,7 +13,7 @@
 
 static struct daemon server;
 
-/* The clients' commands find these in their environment. */
+/* The commands of the clients read these variables. */
 static void
 start(void)
 {
@@ -44,7 +44,7 @@ stop(void)
 	daemon_stop(&server);
 }
 
-/* A shell command with its standard input and output in our hands. */
+/* A shell command whose standard input and output are pipes of the test. */
 struct program {
 	pid_t pid;
 	int in, out;
@@ -100,7 +100,7 @@ program_end(struct program *program)
 	waitpid(program->pid, NULL, 0);
 }
 
-/* Clients of a user who types a line, reads the answer, and ends. */
+/* The user types a line, reads the answer, and ends the client. */
 static const char *const interactive[] = {
 	"exec nc -N 127.0.0.1 $PORT",
 	"exec nc -6 -N ::1 $PORT",
@@ -132,7 +132,7 @@ START_TEST(interactive_clients)
 }
 END_TEST
 
-/* Clients in a pipe: the end of the input must not cost the answer. */
+/* Clients in a pipe: the answer must arrive although the input has ended. */
 static const char *const piped[] = {
 	"printf hello | nc -N 127.0.0.1 $PORT",
 	"printf hello | ncat 127.0.0.1 $PORT",
@@ -162,7 +162,7 @@ static const char *const pythons[] = {
 	"s = socket.create_connection(('127.0.0.1', os.environ['PORT']))\n"
 	"s.sendall(b'hello')\n"
 	"print(s.recv(100).decode())\n",
-	/* With a time-out, twice. */
+	/* Two messages, with a time-out. */
 	"import socket, os\n"
 	"s = socket.socket()\n"
 	"s.settimeout(20)\n"
@@ -170,7 +170,7 @@ static const char *const pythons[] = {
 	"for word in b'first', b'hello':\n"
 	"    s.sendall(word)\n"
 	"    print(s.recv(100).decode())\n",
-	/* Unix. */
+	/* Unix socket. */
 	"import socket\n"
 	"s = socket.socket(socket.AF_UNIX)\n"
 	"s.connect('sock')\n"

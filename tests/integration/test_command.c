@@ -114,7 +114,7 @@ START_TEST(every_listener_that_fails_is_named)
 }
 END_TEST
 
-/* Whether the host has ports that want a privilege, and we one to give up. */
+/* Whether ports need a privilege here, and this process has it to drop. */
 static bool
 has_privileged_ports(void)
 {
@@ -134,10 +134,10 @@ START_TEST(privileged_port)
 	char copy[] = "./copy", command[512];
 
 	if (!has_privileged_ports()) {
-		puts("skipped: privileged_port: no privilege to give up");
+		puts("skipped: privileged_port: no privilege to drop");
 		return;
 	}
-	/* The user without privilege may not reach the build's folder. */
+	/* An unprivileged user may lack access to the build folder. */
 	snprintf(command, sizeof(command), "cp '%s' copy && chmod 755 . copy",
 	    getenv("TIMESTAMPD"));
 	ck_assert_int_eq(system(command), 0);
@@ -152,7 +152,7 @@ START_TEST(privileged_port)
 }
 END_TEST
 
-/* A socket in the place of a closed stream would get what is meant for that. */
+/* A socket with the number of a closed stream would get the stream's output. */
 START_TEST(closed_standard_streams)
 {
 	struct daemon daemon;

@@ -73,7 +73,7 @@ START_TEST(an_empty_datagram_gets_a_bare_stamp)
 }
 END_TEST
 
-/* The next datagram is answered. */
+/* It does not affect the next datagram. */
 START_TEST(an_oversize_datagram_is_dropped_and_counted)
 {
 	static char data[65507];
@@ -179,7 +179,7 @@ START_TEST(port_zero_is_not_answered)
 }
 END_TEST
 
-/* The port of any of its sockets, at any address. */
+/* This holds for the ports of all its sockets, at all addresses. */
 START_TEST(own_ports_are_not_answered)
 {
 	struct sockaddr_in from = {
@@ -217,7 +217,7 @@ START_TEST(an_unnamed_unix_client_is_counted)
 }
 END_TEST
 
-/* The server would have to close them. */
+/* Descriptors that the server received it would have to close. */
 START_TEST(descriptors_of_a_unix_client_are_not_taken)
 {
 	int fd = client_unix("dgram", SOCK_DGRAM);
@@ -235,8 +235,8 @@ START_TEST(descriptors_of_a_unix_client_are_not_taken)
 END_TEST
 
 /*
- * Unread replies fill the send buffer of the server's socket: replies to Unix
- * clients are dropped until this client ends, and nothing else happens.
+ * Unread replies fill the send buffer of the server's socket.  The server drops
+ * replies to Unix clients until this client ends, and works otherwise.
  */
 START_TEST(a_unix_client_that_never_reads_costs_replies)
 {
@@ -254,7 +254,7 @@ START_TEST(a_unix_client_that_never_reads_costs_replies)
 }
 END_TEST
 
-/* A client that is connected to 127.0.0.2 receives from no other address. */
+/* The client is connected to 127.0.0.2, so it receives from there only. */
 START_TEST(the_reply_is_sent_from_the_address_of_the_request)
 {
 	struct sockaddr_in to = {

@@ -22,15 +22,15 @@
 #include "suites.h"
 
 /*
- * A network of the test's own, with two addresses besides loopback's.  False
- * where this user can't have one.
+ * Enters a network namespace of its own, with two addresses besides those of
+ * loopback.  Returns false if this user may not create one.
  */
 static bool
 enter_own_network(void)
 {
 	if (unshare(CLONE_NEWNET) == -1) {
 		ck_assert_int_eq(errno, EPERM);
-		puts("skipped: no network of its own for this user");
+		puts("skipped: this user may not create a network namespace");
 		return false;
 	}
 	ck_assert_int_eq(system("ip link set lo up &&"
@@ -52,7 +52,7 @@ inet(const char *ip, int port)
 	return address;
 }
 
-/* One datagram that claims to come from ip:port. */
+/* Sends one datagram with the source address ip:port. */
 static void
 send_forged(const char *ip, int port, const char *to_ip, int to_port)
 {
@@ -79,7 +79,7 @@ start_udp(struct daemon *daemon, const char *address)
 	daemon_start(daemon, arguments);
 }
 
-/* What arrives from the network does not fill the log. */
+/* Asserts that what arrived from the network did not fill the log. */
 static void
 stop_silent(struct daemon *daemon)
 {
@@ -104,7 +104,7 @@ START_TEST(a_loop_between_equal_ports_ends_at_once)
 }
 END_TEST
 
-/* Each reply adds a stamp: 52 fit into 1400 bytes. */
+/* Each reply adds a stamp, and 1400 bytes have room for 52. */
 START_TEST(a_loop_between_unequal_ports_ends_by_growth)
 {
 	struct daemon a, b;
@@ -118,7 +118,7 @@ START_TEST(a_loop_between_unequal_ports_ends_by_growth)
 		   daemon_counter(&b, "dropped_oversize") ==
 	       0)
 		;
-	/* The sender of the last reply counts it a moment later. */
+	/* The server counts a reply a moment after it has sent it. */
 	while (daemon_counter(&a, "udp_messages_out") +
 		   daemon_counter(&b, "udp_messages_out") <
 	       52)
@@ -135,7 +135,7 @@ END_TEST
 struct peer {
 	int fd;
 	pthread_t thread;
-	bool echoes; /* what it got; otherwise always the same */
+	bool echoes; /* answers with what it received; false: a constant */
 };
 
 static void *
@@ -194,7 +194,7 @@ START_TEST(a_loop_with_an_echo_ends_by_growth)
 }
 END_TEST
 
-/* A peer that answers everything with the same, as in CVE-2024-2169. */
+/* The peer answers every datagram with the same one, as in CVE-2024-2169. */
 START_TEST(a_loop_with_a_constant_answerer_ends_by_the_rate)
 {
 	struct peer constant = { .echoes = false };
@@ -220,7 +220,7 @@ START_TEST(a_loop_with_a_constant_answerer_ends_by_the_rate)
 }
 END_TEST
 
-/* "*" on a host with two addresses: replies come from the address asked. */
+/* "*" on a host with two addresses: replies come from the requested one. */
 START_TEST(two_addresses_answer_for_themselves)
 {
 	static const char *const ips[] = { "10.99.0.1", "10.99.0.2" };
@@ -272,7 +272,7 @@ send_ipv4(const char *ip)
 	close(fd);
 }
 
-/* False where there can be no device to send it by. */
+/* Returns false if no device can be made to send it by. */
 static bool
 send_to_all_nodes(void)
 {
@@ -284,7 +284,7 @@ send_to_all_nodes(void)
 	if (system("ip link add many type veth peer name other &&"
 		   "ip link set many up && ip link set other up &&"
 		   "ip addr add fe80::9/64 dev many nodad") != 0) {
-		puts("skipped: no device for IPv6 multicast");
+		puts("skipped: no device can be made for IPv6 multicast");
 		return false;
 	}
 	to.sin6_scope_id = if_nametoindex("many");
@@ -297,8 +297,8 @@ send_to_all_nodes(void)
 	return true;
 }
 
-/* Not even where the host may send from an address that it does not have. */
-START_TEST(what_is_for_many_is_not_answered)
+/* ip_nonlocal_bind allows replies from addresses that the host lacks. */
+START_TEST(multicast_and_broadcast_are_not_answered)
 {
 	static const char *const addresses[] = { "0.0.0.0:21567", "21567" };
 	unsigned long long dropped = 2;
@@ -322,7 +322,7 @@ START_TEST(what_is_for_many_is_not_answered)
 }
 END_TEST
 
-/* As on a kernel without IPv6; for this process and its children. */
+/* Emulates a kernel without IPv6 for this process and its children. */
 static void
 forbid_ipv6(void)
 {
@@ -364,7 +364,10 @@ START_TEST(a_host_without_ipv6_is_served)
 }
 END_TEST
 
-/* For this test and its daemons, path holds text.  False where it can't. */
+/*
+ * Makes path hold text for this test and its daemons.  Returns false if this
+ * user may not mount.
+ */
 static bool
 cover_file(const char *name, const char *path, const char *text)
 {
@@ -373,11 +376,11 @@ cover_file(const char *name, const char *path, const char *text)
 	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
 	    mount(name, path, NULL, MS_BIND, NULL) == 0)
 		return true;
-	printf("skipped: no %s of its own: %s\n", path, strerror(errno));
+	printf("skipped: %s can't be covered: %s\n", path, strerror(errno));
 	return false;
 }
 
-/* Answers all questions so far: there is no such name. */
+/* Answers all questions so far with "no such name". */
 static void
 answer_questions(int name_server)
 {
@@ -396,8 +399,8 @@ answer_questions(int name_server)
 	}
 }
 
-/* The resolver waits longer than the server does. */
-START_TEST(a_mute_name_server_costs_a_reload_only)
+/* The resolver waits longer than the server's time limit for a look-up. */
+START_TEST(a_mute_name_server_fails_a_reload_only)
 {
 	struct sockaddr_in address = inet("127.0.0.1", 53);
 	struct daemon server;
@@ -426,7 +429,7 @@ START_TEST(a_mute_name_server_costs_a_reload_only)
 	int fd = client_tcp(port);
 	client_talk(fd, "hello");
 	close(fd);
-	/* The look-ups that still wait end by themselves. */
+	/* With these answers the look-ups that still wait end. */
 	do
 		answer_questions(mute);
 	while (daemon_status(&server, "Threads:") != threads);
@@ -448,9 +451,10 @@ network_suite(void)
 	tcase_add_test(tests, a_loop_with_an_echo_ends_by_growth);
 	tcase_add_test(tests, a_loop_with_a_constant_answerer_ends_by_the_rate);
 	tcase_add_test(tests, two_addresses_answer_for_themselves);
-	tcase_add_loop_test(tests, what_is_for_many_is_not_answered, 0, 2);
+	tcase_add_loop_test(tests, multicast_and_broadcast_are_not_answered, 0,
+	    2);
 	tcase_add_test(tests, a_host_without_ipv6_is_served);
-	tcase_add_test(tests, a_mute_name_server_costs_a_reload_only);
+	tcase_add_test(tests, a_mute_name_server_fails_a_reload_only);
 	suite_add_tcase(suite, tests);
 	return suite;
 }

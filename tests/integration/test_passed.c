@@ -93,7 +93,7 @@ START_TEST(each_kind_is_served)
 	client_expect_datagram(fd, "d", 1);
 	close(fd);
 
-	/* A reload keeps them. */
+	/* A reload keeps the passed sockets. */
 	daemon_reload(&server, "workers = 1;", "reloaded");
 	expect_chunk_framing(fd = client_tcp(tcp));
 	close(fd);
@@ -104,7 +104,7 @@ START_TEST(each_kind_is_served)
 }
 END_TEST
 
-START_TEST(they_wait_for_the_next_process)
+START_TEST(clients_wait_for_the_next_process)
 {
 	manager_open(0);
 	int tcp = pass_inet(SOCK_STREAM, "s");
@@ -138,7 +138,7 @@ START_TEST(records_that_wait_are_answered_like_all_others)
 		client_send_descriptor(fd, "another");
 		client_expect_datagram(fd, "another", 7);
 	}
-	/* Other descriptors may come and go. */
+	/* The server may have opened a few others. */
 	ck_assert_int_lt(daemon_open_files(&server), files + DESCRIPTORS);
 	close(fd);
 	daemon_stop(&server);
@@ -155,7 +155,10 @@ local_port(int fd)
 	return ntohs(address.sin_port);
 }
 
-/* Of the connection between two ports of this host; see proc_net_tcp. */
+/*
+ * Returns the kind of the kernel's timer for the connection between two ports
+ * of this host, as /proc/net/tcp has it.
+ */
 static unsigned
 timer(int port, int peer_port)
 {
@@ -219,7 +222,7 @@ START_TEST(settings_come_by_address)
 	client_expect_datagram(fd, "ok", 2);
 	close(fd);
 
-	/* The settings may go, the sockets stay. */
+	/* A reload may remove the settings; the sockets stay. */
 	daemon_reload(&server, "workers = 1;", "reloaded");
 	expect_chunk_framing(fd = client_tcp(configured));
 	close(fd);
@@ -227,7 +230,7 @@ START_TEST(settings_come_by_address)
 }
 END_TEST
 
-/* Not even where it is open: the next start may have to open it. */
+/* Not even if it is open already: the next start may have to open it. */
 START_TEST(an_address_is_not_wanted_twice)
 {
 	static const char one[] =
@@ -253,7 +256,7 @@ START_TEST(an_address_is_not_wanted_twice)
 }
 END_TEST
 
-START_TEST(what_is_configured_besides_is_served_too)
+START_TEST(configured_listeners_are_served_too)
 {
 	manager_open(0);
 	int tcp = pass_inet(SOCK_STREAM, "s");
@@ -270,7 +273,7 @@ START_TEST(what_is_configured_besides_is_served_too)
 }
 END_TEST
 
-START_TEST(what_is_no_listener_is_named_and_closed)
+START_TEST(what_is_not_a_listener_is_named_and_closed)
 {
 	int ends[2];
 
@@ -293,7 +296,7 @@ START_TEST(what_is_no_listener_is_named_and_closed)
 }
 END_TEST
 
-START_TEST(one_in_the_way_is_named)
+START_TEST(a_socket_in_the_way_is_named)
 {
 	char config[256];
 	const char *const arguments[] = { "-c", "conf", NULL };
@@ -313,8 +316,8 @@ END_TEST
 #define MAX_ONE "limits: { max_connections = 1; };\n"
 
 /*
- * Starts a process that stores a listener at port 0 of address; then lets two
- * clients connect that no process accepts.  Returns the port.
+ * Starts a process that stores a listener at port 0 of address; after its end
+ * two clients connect, which no process accepts.  Returns the port.
  */
 static int
 store_with_clients(const char *address, int clients[2])
@@ -347,7 +350,7 @@ expect_in_order(const int clients[2])
 	}
 }
 
-START_TEST(clients_at_a_stored_listener_that_goes_are_served)
+START_TEST(clients_of_a_stored_listener_that_drains_are_served)
 {
 	int clients[2];
 
@@ -362,8 +365,8 @@ START_TEST(clients_at_a_stored_listener_that_goes_are_served)
 }
 END_TEST
 
-/* The stored listener is in the way of the configured one, in both senses. */
-START_TEST(clients_at_a_stored_listener_in_the_way_are_served)
+/* The stored listener is wider or narrower than the configured one. */
+START_TEST(clients_of_a_stored_listener_in_the_way_are_served)
 {
 	static const char *const stored[] = { "*", "127.0.0.1" };
 	static const char *const wanted[] = { "127.0.0.1", "*" };
@@ -397,18 +400,18 @@ passed_suite(void)
 	tcase_set_timeout(tests, 120);
 	tcase_add_checked_fixture(tests, scratch_enter, scratch_leave);
 	tcase_add_test(tests, each_kind_is_served);
-	tcase_add_test(tests, they_wait_for_the_next_process);
+	tcase_add_test(tests, clients_wait_for_the_next_process);
 	tcase_add_test(tests, records_that_wait_are_answered_like_all_others);
 	tcase_add_test(tests, connections_that_wait_are_set_up_like_all_others);
 	tcase_add_test(tests, settings_come_by_address);
 	tcase_add_test(tests, an_address_is_not_wanted_twice);
-	tcase_add_test(tests, what_is_configured_besides_is_served_too);
-	tcase_add_test(tests, what_is_no_listener_is_named_and_closed);
-	tcase_add_test(tests, one_in_the_way_is_named);
+	tcase_add_test(tests, configured_listeners_are_served_too);
+	tcase_add_test(tests, what_is_not_a_listener_is_named_and_closed);
+	tcase_add_test(tests, a_socket_in_the_way_is_named);
 	tcase_add_test(tests,
-	    clients_at_a_stored_listener_that_goes_are_served);
+	    clients_of_a_stored_listener_that_drains_are_served);
 	tcase_add_loop_test(tests,
-	    clients_at_a_stored_listener_in_the_way_are_served, 0, 2);
+	    clients_of_a_stored_listener_in_the_way_are_served, 0, 2);
 	suite_add_tcase(suite, tests);
 	return suite;
 }

@@ -116,7 +116,7 @@ START_TEST(listeners_come_and_go)
 	daemon_reload(&server, config, "no longer listening on udp");
 	daemon_await(&server, "reloaded");
 
-	/* The one that stays keeps its socket, its port and its clients. */
+	/* The remaining listener keeps its socket, its port and its clients. */
 	client_talk(old, "after");
 	int fd = client_tcp(tcp_port);
 	client_talk(fd, "new");
@@ -197,7 +197,7 @@ START_TEST(a_broken_file_under_load)
 }
 END_TEST
 
-/* A listener that serves clients is not closed for another one. */
+/* A listener that serves clients is not closed to make room for another. */
 START_TEST(a_narrower_address_needs_a_restart)
 {
 	char config[256];
@@ -217,7 +217,7 @@ START_TEST(a_narrower_address_needs_a_restart)
 }
 END_TEST
 
-/* The lowest number that is not a file descriptor of the process. */
+/* Returns the lowest number that is not an open descriptor of the process. */
 static rlim_t
 first_free_fd(pid_t pid)
 {
@@ -231,8 +231,8 @@ first_free_fd(pid_t pid)
 }
 
 /*
- * With one file descriptor left there is a socket for the new listener, but
- * none for its thread.
+ * Only one more file descriptor is allowed: enough for the socket of the new
+ * listener, but not for its thread.
  */
 START_TEST(a_reload_that_fails_half_way_changes_nothing)
 {
@@ -257,8 +257,8 @@ START_TEST(a_reload_that_fails_half_way_changes_nothing)
 END_TEST
 
 /*
- * A Unix listener that drains while max_connections are open: its clients wait,
- * and that uses no CPU.
+ * While max_connections are open the clients of a draining Unix listener wait,
+ * which uses no CPU time.
  */
 START_TEST(a_draining_listener_uses_no_cpu)
 {
@@ -292,7 +292,7 @@ START_TEST(a_draining_listener_uses_no_cpu)
 }
 END_TEST
 
-START_TEST(clients_at_a_listener_that_goes_are_served)
+START_TEST(clients_of_a_listener_that_drains_are_served)
 {
 	daemon_start_config(&server,
 	    "limits: { max_connections = 1; };\n" LISTENERS(
@@ -318,7 +318,7 @@ START_TEST(clients_at_a_listener_that_goes_are_served)
 }
 END_TEST
 
-/* Listeners of the command line stay over a reload. */
+/* A reload keeps the listeners of the command line. */
 START_TEST(the_command_line_stays_in_force)
 {
 	const char *const arguments[] = { "-c", "conf", "-l", "tcp:127.0.0.1:0",
@@ -335,7 +335,7 @@ START_TEST(the_command_line_stays_in_force)
 }
 END_TEST
 
-START_TEST(a_new_maximum_lets_clients_in)
+START_TEST(a_higher_maximum_admits_clients_that_wait)
 {
 	daemon_start_config(&server,
 	    "limits: { max_connections = 1; };\n" LISTENERS(TCP()));
@@ -370,9 +370,9 @@ reload_suite(void)
 	tcase_add_test(tests, a_narrower_address_needs_a_restart);
 	tcase_add_test(tests, a_reload_that_fails_half_way_changes_nothing);
 	tcase_add_test(tests, a_draining_listener_uses_no_cpu);
-	tcase_add_test(tests, clients_at_a_listener_that_goes_are_served);
+	tcase_add_test(tests, clients_of_a_listener_that_drains_are_served);
 	tcase_add_test(tests, the_command_line_stays_in_force);
-	tcase_add_test(tests, a_new_maximum_lets_clients_in);
+	tcase_add_test(tests, a_higher_maximum_admits_clients_that_wait);
 	suite_add_tcase(suite, tests);
 	return suite;
 }

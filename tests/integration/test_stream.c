@@ -18,7 +18,7 @@
 static struct daemon server;
 static int chunk_port, line_port;
 
-/* Chunk and line listeners of each kind; one worker, so that all share it. */
+/* Chunk and line listeners of each kind; one worker serves all of them. */
 static void
 start(void)
 {
@@ -57,7 +57,7 @@ START_TEST(tcp_over_ipv4_and_ipv6)
 }
 END_TEST
 
-/* One that lingers would hold up whoever closes it. */
+/* To close a descriptor whose socket lingers would block the worker. */
 START_TEST(descriptors_are_refused)
 {
 	int stream = client_unix("chunk", SOCK_STREAM);
@@ -145,7 +145,7 @@ send_urgent(int fd, const char *text)
 	ck_assert_int_eq(send(fd, text, len, MSG_OOB), (ssize_t)len);
 }
 
-/* The kernel ends a receive before the last byte of what is urgent. */
+/* The kernel ends a receive before the last urgent byte. */
 START_TEST(urgent_bytes_are_answered_in_their_place)
 {
 	int fds[] = {
@@ -244,7 +244,7 @@ START_TEST(a_hundred_megabytes_without_newline_are_one_line)
 }
 END_TEST
 
-/* The client after it is served: the reset cost its own connection only. */
+/* The next client is served. */
 START_TEST(a_reset_costs_one_connection)
 {
 	struct linger reset = { .l_onoff = 1, .l_linger = 0 };
@@ -272,7 +272,7 @@ START_TEST(a_silent_client_is_closed_when_idle)
 	client_expect_end(talker);
 	close(talker);
 	ck_assert_uint_eq(daemon_counter(&server, "closed_idle"), 2);
-	/* And the worker, with none left, takes the next. */
+	/* The worker has no connection now, and still serves the next one. */
 	fd = client_tcp(chunk_port);
 	client_talk(fd, "x");
 	client_expect_end(fd);
@@ -280,7 +280,7 @@ START_TEST(a_silent_client_is_closed_when_idle)
 }
 END_TEST
 
-/* More than all buffers on the way hold. */
+/* Sends until all buffers on the path are full; returns how many bytes. */
 static size_t
 fill(int fd, const char *piece, size_t len)
 {
@@ -358,7 +358,7 @@ drain(void *arg)
 	return NULL;
 }
 
-/* Both on the one worker: it must not stay with the first until its end. */
+/* One worker serves both and must not stay with the first until its end. */
 START_TEST(a_busy_client_does_not_starve_another)
 {
 	struct stream busy = { client_tcp(line_port), 0 };

@@ -34,7 +34,10 @@ start(const char *config)
 	port = daemon_port(&server, "udp 127.0.0.1");
 }
 
-/* How often the thread task has waited; -1 when it serves no datagrams. */
+/*
+ * Returns how often the thread task has waited; -1 if it is not a datagram
+ * thread.
+ */
 static long
 count_waits(const char *task)
 {
@@ -57,7 +60,7 @@ count_waits(const char *task)
 	return is_udp ? count : -1;
 }
 
-/* The number of threads that serve datagrams, and count_waits of each. */
+/* Returns the number of datagram threads, and count_waits of each. */
 static int
 list_threads(long waits[THREADS_MAX])
 {
@@ -115,7 +118,7 @@ expect_all(void)
 		client_expect_datagram(clients[i], message, message_len);
 }
 
-/* Sends until each of the threads has answered something. */
+/* Sends until each of the threads has answered a datagram. */
 static void
 keep_all_busy(int count)
 {
@@ -134,7 +137,7 @@ keep_all_busy(int count)
 	} while (busy < count);
 }
 
-/* 0 if another socket can share the server's port, else errno. */
+/* Returns 0 if another socket can share the server's port, else errno. */
 static int
 try_to_share(void)
 {
@@ -157,7 +160,7 @@ START_TEST(threads_share_the_clients)
 	start(LISTENERS(UDP("3")));
 	await_threads(3);
 	ck_assert_ptr_nonnull(strstr(server.log, ", 3 threads\n"));
-	/* One line for all threads. */
+	/* The log has one line for all threads. */
 	const char *line = strstr(server.log, "listening on");
 	ck_assert_ptr_null(strstr(line + 1, "listening on"));
 	open_clients();
@@ -201,7 +204,7 @@ START_TEST(threads_do_not_share_the_port_of_others)
 	    ntohs(address.sin_port));
 	scratch_write("conf", config);
 	ck_assert_int_eq(daemon_run(&server, arguments), 69);
-	/* One line for all three. */
+	/* The log has one line for all three. */
 	const char *line = strstr(server.log, "Address already in use");
 	ck_assert_ptr_nonnull(line);
 	ck_assert_ptr_null(strstr(line + 1, "Address already in use"));
@@ -224,7 +227,7 @@ START_TEST(a_reload_keeps_the_number_of_threads)
 		": threads = 4 takes effect after a restart",
 	};
 
-	/* More than is allowed before the reload. */
+	/* More bytes than are allowed before the reload. */
 	message_len = sizeof(message);
 	start("listeners = ( { protocol = \"udp\"; address = \"127.0.0.1\"; "
 	      "port = 0; threads = 3; } );");
@@ -270,7 +273,7 @@ START_TEST(a_removed_listener_ends_all_its_threads)
 }
 END_TEST
 
-/* The new configuration may ask for fewer or more. */
+/* The new configuration may have fewer or more threads. */
 START_TEST(threads_continue_after_a_restart)
 {
 	static const char *const later[] = {
@@ -282,7 +285,7 @@ START_TEST(threads_continue_after_a_restart)
 
 	if (daemon_is_wrapped())
 		return;
-	/* More than the default max_datagram. */
+	/* More bytes than the default max_datagram. */
 	message_len = sizeof(message);
 	manager_open(20);
 	manager_start(&server, LISTENERS(UDP("3")));

@@ -13,7 +13,7 @@
 #include "harness/scratch.h"
 #include "suites.h"
 
-#define STRANGER 4711 /* a user */
+#define STRANGER 4711 /* the number of another user */
 
 static struct daemon server;
 static char folder[64];
@@ -37,7 +37,7 @@ stop(void)
 	daemon_stop(&server);
 }
 
-/* The address of a socket in the scratch folder. */
+/* Returns the address of a socket in the scratch folder. */
 static struct sockaddr_un
 path_of(const char *name)
 {
@@ -81,7 +81,7 @@ assert_not_answered(int victim)
 	ck_assert_int_eq(recv(victim, &byte, 1, MSG_DONTWAIT), -1);
 }
 
-/* Several datagrams that the server receives by one call. */
+/* The server receives their datagrams as one batch. */
 START_TEST(clients_with_a_path_are_answered)
 {
 	char longest[sizeof(((struct sockaddr_un *)0)->sun_path)];
@@ -101,7 +101,7 @@ START_TEST(clients_with_a_path_are_answered)
 	for (int i = 0; i < 8; i++)
 		client_expect_datagram(fds[i / 2 % 2], "hello", 5);
 	daemon_await_counter(&server, "unix-dgram_messages_out", 8);
-	/* The server closes them after it has sent the replies. */
+	/* The server closes the clients' folders after it has sent the replies. */
 	while (daemon_open_files(&server) != before)
 		;
 	close(fds[0]);
@@ -109,7 +109,7 @@ START_TEST(clients_with_a_path_are_answered)
 }
 END_TEST
 
-/* The server would look it up in its own working directory. */
+/* The server would look the name up in its own working directory. */
 START_TEST(a_relative_name_is_not_answered)
 {
 	struct sockaddr_un address = { AF_UNIX, "client" };
@@ -135,7 +135,7 @@ START_TEST(a_link_is_not_followed)
 }
 END_TEST
 
-/* Binds a socket, then replaces its folder by a link to the victim's. */
+/* Binds a socket, then replaces its folder by a link to the victim's folder. */
 static void
 attack(void)
 {
