@@ -1,8 +1,8 @@
 #!/usr/bin/env -S python3 -B
 """Measures timestampd beside other servers; see README.md.
 
-Each server is started in turn on one CPU, the load on another, round by round:
-what disturbs the machine for a while disturbs all alike.
+In each round every server runs on one CPU, one after the other, and the load on
+another: what disturbs the machine for a while disturbs all servers alike.
 """
 
 import argparse
@@ -79,7 +79,7 @@ class Bench:
         self.deadline = time.monotonic() + options.budget
 
     def load(self, workload, candidate, server):
-        """One run; the load's line."""
+        """Runs the load once; returns what it prints."""
         seconds = workload.seconds or self.options.seconds
         command = ["taskset", "-c", self.options.load_cpu,
                    os.path.join(self.place.programs, "load"),
@@ -112,7 +112,7 @@ class Bench:
             self.results.note(*key, f"failed: {failure}")
 
     def round(self, number):
-        """False when the time is over."""
+        """Returns False if the time is over."""
         for workload in self.workloads:
             if workload.rounds and number >= workload.rounds:
                 continue
@@ -143,7 +143,7 @@ class Bench:
         self.tell("")
 
     def tell(self, text):
-        """Progress, on one line of a terminal."""
+        """Shows the progress on one line of a terminal."""
         if sys.stderr.isatty():
             print(f"\r{text}\033[K", end="", file=sys.stderr, flush=True)
 

@@ -19,7 +19,7 @@ def bars(results, workloads):
 
 
 def draw(results, workloads, folder):
-    """One chart a group; returns their paths."""
+    """Draws a chart for each group of workloads; returns the paths."""
     gnuplot = server.installed("gnuplot")
     paths = []
     for group in dict.fromkeys(workload.group for workload in workloads):

@@ -5,8 +5,8 @@
 #include "plan.h"
 
 /*
- * Connections that live for one message: connect, send, receive, close.  As
- * many as the window says are open at once, the oldest served first.
+ * Connections for one message each: connect, send, receive, close.  As many as
+ * plan->window are open at once; the oldest is received from first.
  */
 void churn_run(const struct plan *plan, struct meter *meter);
 

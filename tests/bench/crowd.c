@@ -13,7 +13,7 @@
 
 #define SECOND_NS 1000000000U
 #define PIECE_BYTES (32 * 1024)
-#define PIECES 8 /* together more than the buffers on the way hold */
+#define PIECES 8 /* together more than the buffers on the path hold */
 
 struct slow {
 	int fd;
@@ -30,8 +30,8 @@ by_due(const void *a, const void *b)
 }
 
 /*
- * They know nothing of each other, so now and then some are due at once; and
- * not in the order in which the server met them.
+ * The times are random, so sometimes several are due at once, and the order is
+ * not that in which they connected.
  */
 static void
 open_slow(struct crowd *crowd, const struct plan *plan)
@@ -39,7 +39,7 @@ open_slow(struct crowd *crowd, const struct plan *plan)
 	struct plan one_byte = *plan;
 
 	one_byte.size = 1;
-	/* A line has a stamp in any framing. */
+	/* With each framing a line gets a stamp. */
 	dialogue_init_line(&crowd->dialogue, &one_byte);
 	crowd->next = 0;
 	crowd->count = (size_t)plan->connections;
@@ -60,7 +60,7 @@ open_deaf(const struct plan *plan)
 	int least = 1;
 	int *fds = calloc((size_t)plan->deaf + 1, sizeof(*fds));
 
-	/* Of empty lines the server makes the most: it has the most to keep. */
+	/* Empty lines make the longest replies, so the server keeps the most. */
 	memset(piece, '\n', sizeof(piece));
 	if (fds == NULL)
 		err(71, "deaf connections");
@@ -70,7 +70,7 @@ open_deaf(const struct plan *plan)
 			sizeof(least)) == -1)
 			err(71, "setsockopt");
 	}
-	/* All in turn: meanwhile the server has time to answer. */
+	/* One piece to each client per round, so the server has time to answer. */
 	for (int round = 0; round < PIECES; round++)
 		for (int i = 0; i < plan->deaf; i++)
 			if (send(fds[i], piece, sizeof(piece),
@@ -115,7 +115,7 @@ crowd_step(struct crowd *crowd)
 	if (send(slow->fd, crowd->dialogue.request, 1, MSG_NOSIGNAL) != 1)
 		err(1, "send of a slow client");
 	slow->spoken = true;
-	/* Not before that, however late the load is: so the order stays. */
+	/* Counted from now, not from due_ns: a late load keeps the order. */
 	slow->due_ns = now_ns + SECOND_NS;
 	crowd->next = (crowd->next + 1) % crowd->count;
 }

@@ -9,22 +9,22 @@
 struct slow;
 
 /*
- * Clients that are a nuisance: plan->connections of them say one line of one
- * byte a second each, and plan->deaf never read, having sent more than all the
- * buffers on the way back hold.
+ * Clients that make work: plan->connections of them send an empty line once a
+ * second each; plan->deaf never read, and have sent so much that the replies
+ * exceed all buffers on the path.
  */
 struct crowd {
 	struct dialogue dialogue; /* of a slow one */
-	struct slow *slow;        /* count, as they are due */
+	struct slow *slow;        /* count of them, in the order they are due */
 	size_t count, next;
 };
 
-/* Opens all; what fails ends the program. */
+/* Opens all connections; a failure ends the program. */
 void crowd_open(struct crowd *crowd, const struct plan *plan);
 
 /*
- * Lets the next slow one speak if it is due, having checked the reply to what
- * it said a second ago.  No more than one: a step takes two system calls.
+ * If the next slow client is due, checks the reply to its last line and sends
+ * another one.  Serves one client at most: a step takes two system calls.
  */
 void crowd_step(struct crowd *crowd);
 

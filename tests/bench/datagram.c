@@ -80,7 +80,7 @@ post_receive(struct post *post, struct meter *meter)
 		meter->bytes += post->in[i].msg_len;
 	}
 	meter->messages += (unsigned)n;
-	/* One that was given up may come late. */
+	/* A reply that counted as lost may come late. */
 	post->out = post->out > (unsigned)n ? post->out - (unsigned)n : 0;
 }
 
@@ -95,7 +95,7 @@ datagram_run(const struct plan *plan, struct meter *meter)
 	while (meter_goes_on(meter)) {
 		post_send(&post, window - post.out);
 		post_receive(&post, meter);
-		/* Of more than one at once no one knows which it was. */
+		/* With more than one on their way the reply can't be matched. */
 		if (window == 1 && post.out == 0)
 			histogram_add(&meter->latency,
 			    meter_now_ns() - post.sent_ns);

@@ -5,12 +5,13 @@
 #include "plan.h"
 
 /*
- * Datagrams from one socket, as many on their way at once as the window says.
- * One that is lost is missed after a while, counted, and sent anew.
+ * Datagrams from one socket, plan->window of them on their way at once.  If no
+ * reply comes for DATAGRAM_PATIENCE_US those on their way count as lost, and
+ * others are sent.
  */
 void datagram_run(const struct plan *plan, struct meter *meter);
 
-/* How long a receive waits before it takes what it waits for as lost. */
+/* How long a receive waits for a reply. */
 #define DATAGRAM_PATIENCE_US 50000
 
 #endif

@@ -5,9 +5,9 @@
 #include <string.h>
 #include <time.h>
 
-#define CLOCK_SLACK_S 2 /* the server may be that late in answering */
+#define CLOCK_SLACK_S 2 /* a reply may be so late */
 
-/* letters, so that a misplaced byte is seen. */
+/* The letters repeat, so a misplaced byte makes a difference. */
 static char *
 make_text(size_t len)
 {
@@ -69,7 +69,7 @@ dialogue_len(const struct dialogue *dialogue)
 	return dialogue->prefix_len + dialogue->reply_len;
 }
 
-/* Whether data begins with a prefix that tells about the present time. */
+/* Whether data begins with a prefix of about the present time. */
 static bool
 tells_time(const struct dialogue *dialogue, const char *data)
 {
@@ -78,7 +78,7 @@ tells_time(const struct dialogue *dialogue, const char *data)
 	struct tm tm;
 
 	memcpy(text, data, dialogue->prefix_len);
-	/* What the format leaves out is as of now. */
+	/* Fields that the format lacks have the present value. */
 	localtime_r(&now, &tm);
 	const char *end = strptime(text, dialogue->prefix_format, &tm);
 	if (end != text + dialogue->prefix_len)
@@ -90,7 +90,7 @@ tells_time(const struct dialogue *dialogue, const char *data)
 static void
 check_prefix(struct dialogue *dialogue, const char *data)
 {
-	/* It changes once a second. */
+	/* The prefix changes once a second, so most replies need no more. */
 	if (memcmp(dialogue->prefix, data, dialogue->prefix_len) == 0)
 		return;
 	if (!tells_time(dialogue, data))
@@ -125,7 +125,7 @@ dialogue_check_part(struct dialogue *dialogue, size_t at, const char *data,
 	if (at + len > dialogue_len(dialogue))
 		errx(1, "a reply is longer than %zu bytes",
 		    dialogue_len(dialogue));
-	/* The stamp of a reply in pieces is left to the other replies. */
+	/* A stamp in pieces is not checked; those of other replies are. */
 	if (at < dialogue->prefix_len) {
 		size_t skip = dialogue->prefix_len - at;
 		if (skip > len)

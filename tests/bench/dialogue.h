@@ -7,18 +7,18 @@
 #include "plan.h"
 
 /*
- * What is said and what is to come back: the same each time, but for a prefix
- * that tells the time.  A reply that differs ends the program.
+ * The request, and the reply that must come: the same each time, except for a
+ * prefix with the time.  A reply that differs ends the program.
  */
 struct dialogue {
 	const char *request, *reply; /* the reply without its prefix */
 	size_t request_len, reply_len, prefix_len;
-	bool any; /* the reply may be whatever comes */
+	bool any; /* accept any reply */
 	const char *prefix_format;
-	char prefix[64]; /* the last one that was right */
+	char prefix[64]; /* the last correct one */
 };
 
-/* The text belongs to the dialogue, which lives as long as the program. */
+/* The dialogue owns its texts and lives as long as the program. */
 void dialogue_init(struct dialogue *dialogue, const struct plan *plan);
 
 /* The same for one line of plan->size bytes. */
@@ -30,7 +30,7 @@ size_t dialogue_len(const struct dialogue *dialogue);
 /* Checks one whole reply. */
 void dialogue_check(struct dialogue *dialogue, const char *data, size_t len);
 
-/* Checks the len bytes of a reply that follow its first at. */
+/* Checks the len bytes at offset at of a reply. */
 void dialogue_check_part(struct dialogue *dialogue, size_t at, const char *data,
     size_t len);
 

@@ -34,7 +34,7 @@ connect_from(int type, int port, in_addr_t source)
 
 	if (fd == -1)
 		err(71, "socket");
-	/* The port is chosen when both ends are known, so many share it. */
+	/* Choose the port in connect(2), so that connections can share it. */
 	set(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
 	if (bind(fd, (struct sockaddr *)&from, sizeof(from)) == -1)
 		err(71, "bind");

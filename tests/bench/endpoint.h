@@ -2,10 +2,10 @@
 #define ENDPOINT_H
 
 /*
- * Sockets connected to a port of 127.0.0.1; what fails ends the program.
+ * Sockets connected to a port of 127.0.0.1; a failure ends the program.
  *
- * Stream connections come from some hundred loopback addresses in turn, by their
- * number: so no port is ever scarce, whatever waits in TIME_WAIT.
+ * The number of a stream connection selects one of 256 loopback addresses, so
+ * TIME_WAIT never uses up the ports.
  */
 int endpoint_stream(int port, unsigned number);
 int endpoint_datagram(int port);

@@ -1,4 +1,4 @@
-"""What timestampd is to reach, and whether it did."""
+"""The goals of timestampd, and whether it meets them."""
 
 from dataclasses import dataclass
 
@@ -14,12 +14,12 @@ PLAIN = ("udp-256", OURS)
 @dataclass
 class Goal:
     text: str
-    most: bool  # the bound is the most allowed, else the least
+    most: bool  # the bound is the maximum; False: the minimum
     bound: float
     metric: str
     key: tuple
-    base: tuple  # (); the figure itself
-    aside: tuple = ()  # (text, metric, key, base) to show beside it
+    base: tuple  # key to divide by; (): no division
+    aside: tuple = ()  # (text, metric, key, base): another figure to show
 
 
 def versus(server, bound):
@@ -54,9 +54,9 @@ GOALS = [
           ("udp-16", "bare datagram"))),
     Goal("UDP, CPU / bare echo from the address asked", True, 1.05,
          "cost_ns", PLAIN, ("udp-256", "bare addressed")),
-    Goal("UDP bursts, datagrams a second / plain UDP", False, 20,
-         "rate", ("burst-64", OURS), PLAIN,
-         ("CPU each", "cost_ns", ("burst-64", OURS), PLAIN)),
+    Goal("UDP segments, datagrams a second / plain UDP", False, 20,
+         "rate", ("segments-64", OURS), PLAIN,
+         ("CPU each", "cost_ns", ("segments-64", OURS), PLAIN)),
     Goal("private bytes for each idle connection", True, 128,
          "private_bytes", (f"idle-{IDLE}", OURS), ()),
     Goal("p99 of a client beside a full-speed stream / alone", True, 3,

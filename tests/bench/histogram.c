@@ -4,7 +4,7 @@
 
 #define BUCKETS (HISTOGRAM_POWERS * HISTOGRAM_CUTS)
 
-/* The first two powers' worth of values have a bucket each. */
+/* Each value below 2 * HISTOGRAM_CUTS has its own bucket. */
 static unsigned
 bucket_of(uint64_t ns)
 {
@@ -15,7 +15,7 @@ bucket_of(uint64_t ns)
 	return bucket < BUCKETS ? bucket : BUCKETS - 1;
 }
 
-/* The largest value of a bucket. */
+/* Returns the largest value of a bucket. */
 static uint64_t
 top_of(unsigned bucket)
 {

@@ -4,8 +4,8 @@
 #include <stdint.h>
 
 /*
- * Counts of durations in buckets whose width grows with the value: each power
- * of two is cut into HISTOGRAM_CUTS, so a percentile is off by 3 % at most.
+ * Counts durations in buckets whose width grows with the value: each power of
+ * two has HISTOGRAM_CUTS buckets, so a percentile is wrong by 3 % at most.
  */
 #define HISTOGRAM_CUTS 32
 #define HISTOGRAM_POWERS 40 /* up to 2^40 ns, a quarter of an hour */
@@ -18,7 +18,7 @@ struct histogram {
 void histogram_clear(struct histogram *histogram);
 void histogram_add(struct histogram *histogram, uint64_t ns);
 
-/* The duration that a share of all, 0 to 1, do not exceed; 0 of none. */
+/* The duration that a share, 0 to 1, of all do not exceed; 0 without any. */
 uint64_t histogram_at(const struct histogram *histogram, double share);
 
 #endif

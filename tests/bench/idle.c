@@ -9,7 +9,7 @@
 #include "endpoint.h"
 #include "usage.h"
 
-#define FIRST_FEW 64 /* they pay for what is needed but once */
+#define FIRST_FEW 64 /* not measured: they include what is allocated once */
 
 static void
 open_one(struct dialogue *dialogue, int port, int number)

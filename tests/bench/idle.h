@@ -5,8 +5,8 @@
 #include "plan.h"
 
 /*
- * Connections that have had one message answered and say no more: the server's
- * private memory for each, and the CPU time that it takes meanwhile.
+ * Connections that had one message answered and are silent: measures the
+ * server's private memory for each, and the CPU time that it uses.
  */
 void idle_run(const struct plan *plan, struct meter *meter);
 

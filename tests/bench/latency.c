@@ -13,7 +13,7 @@
 
 /* A step of the neighbour takes no longer than a few round trips. */
 #define STREAM_STEP (32 * 1024)
-#define LAP_NS 1000000000U /* in which each slow one of a crowd speaks once */
+#define LAP_NS 1000000000U /* each slow client of a crowd sends once */
 
 struct probe {
 	int fd;
@@ -38,13 +38,13 @@ static void
 probe_open(struct probe *probe, const struct plan *plan)
 {
 	memset(probe, 0, sizeof(*probe));
-	/* A line has a stamp in any framing. */
+	/* With each framing a line gets a stamp. */
 	dialogue_init_line(&probe->dialogue, plan);
 	probe->fd = endpoint_stream(plan->port, 0);
 	probe_send(probe);
 }
 
-/* Adds the round trip if it is over, and begins the next. */
+/* If the reply is complete, adds the round trip and begins the next. */
 static void
 probe_poll(struct probe *probe, struct meter *meter)
 {
@@ -94,7 +94,7 @@ latency_stream_run(const struct plan *plan, struct meter *meter)
 	}
 }
 
-/* The CPU time that the server takes for the crowd alone. */
+/* Returns the CPU time that the server uses for the crowd alone in LAP_NS. */
 static uint64_t
 lap(struct crowd *crowd, pid_t server)
 {

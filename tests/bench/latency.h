@@ -8,8 +8,8 @@
  * The round trips of one client: alone, beside streams of lines at full speed,
  * or beside a crowd of slow senders and of clients that never read.
  *
- * All is one thread, so that no scheduler comes between the client and the
- * clock: it looks for the reply between any two steps of its neighbour.
+ * One thread runs the client and its neighbour and polls for the reply after
+ * each step of the neighbour, so the scheduler does not distort the latency.
  */
 void latency_alone_run(const struct plan *plan, struct meter *meter);
 void latency_stream_run(const struct plan *plan, struct meter *meter);

@@ -1,15 +1,14 @@
 /*
  * load --port N --server PID [...] WORKLOAD
  *
- * Puts load on the server at a port of 127.0.0.1, checks its replies, and tells
- * in one line of JSON what it did and took.
+ * Puts load on the server at a port of 127.0.0.1, checks its replies, and prints
+ * the results as one line of JSON.
  */
 
 #include <err.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "burst.h"
 #include "churn.h"
 #include "datagram.h"
 #include "idle.h"
@@ -17,9 +16,10 @@
 #include "meter.h"
 #include "pingpong.h"
 #include "plan.h"
+#include "segments.h"
 #include "stream.h"
 
-/* A server that answers no more must not hold up the benchmark. */
+/* The time limit of a run, for a server that has stopped answering. */
 #define PATIENCE_S 30
 
 static const struct {
@@ -30,7 +30,7 @@ static const struct {
 	{ "churn", churn_run },
 	{ "stream", stream_run },
 	{ "datagram", datagram_run },
-	{ "burst", burst_run },
+	{ "segments", segments_run },
 	{ "idle", idle_run },
 	{ "latency-alone", latency_alone_run },
 	{ "latency-stream", latency_stream_run },

@@ -1,8 +1,8 @@
-"""A network of the benchmark's own, where this user may make one.
+"""A network namespace for the benchmark, if this user may make one.
 
-In it there is nothing but loopback: no packet filter, no traffic of others, no
-TIME_WAIT of the run before, and plain congestion control,
-whatever this one is set to (bbr paces loopback too, by guesses that vary).
+It has only loopback: no packet filter, no other traffic, no TIME_WAIT of an
+earlier run.  Its congestion control is cubic or reno: bbr, which the host may
+use, paces loopback too, by estimates that vary.
 """
 
 import os
@@ -32,7 +32,7 @@ def prepare():
 
 
 def enter():
-    """Goes on in such a network; in the host's where there can be none."""
+    """Continues in a new namespace, or in the host's network without one."""
     if INSIDE in os.environ:
         prepare()
     elif can_have_own():

@@ -5,8 +5,8 @@
 #include "plan.h"
 
 /*
- * Many connections, each with one message on its way at any time.  Of that many
- * the percentiles tell how evenly the server serves them.
+ * Many connections, each with one message on its way at any time.  With many
+ * connections the percentiles show how evenly the server serves them.
  */
 void pingpong_run(const struct plan *plan, struct meter *meter);
 

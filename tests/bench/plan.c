@@ -27,7 +27,7 @@ number(const char *text)
 	long value = strtol(text, &end, 10);
 
 	if (end == text || *end != '\0' || value < 0 || value > 100000000)
-		errx(64, "%s is no number that makes sense here", text);
+		errx(64, "%s is not a number from 0 to 100000000", text);
 	return (int)value;
 }
 

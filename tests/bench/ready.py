@@ -14,7 +14,7 @@ TIMEOUT = 5
 
 
 def measure(candidate, place):
-    """In milliseconds; None when READY=1 never comes."""
+    """Returns milliseconds; None if READY=1 does not come."""
     argv, _ = candidate.command(place)
     with contextlib.closing(Manager(place.scratch)) as manager:
         manager.socket.settimeout(TIMEOUT)

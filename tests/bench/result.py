@@ -1,10 +1,10 @@
-"""What the runs gave: samples by workload, server and round."""
+"""The results of the runs: samples by workload, server and round."""
 
 from statistics import median
 
 
 def figures(sample):
-    """Derives from one line of the load what is compared."""
+    """Derives the figures to compare from one line of the load."""
     wall_s = sample["wall_ns"] / 1e9
     messages = sample["messages"]
     derived = dict(
@@ -48,8 +48,8 @@ class Results:
 
     def ratio(self, metric, key, base):
         """
-        The spread of the quotients of runs of the same round: what disturbed
-        the machine for a while disturbed both.
+        The spread of the quotients, each of two runs of the same round: what
+        disturbs the machine for a while disturbs both.
         """
         above = self.values(key, metric)
         below = self.values(base, metric)

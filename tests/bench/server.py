@@ -1,7 +1,7 @@
-"""The servers that are measured: how each is started, and what it says.
+"""The servers that are measured, and how each is started.
 
-A server is a function that takes a Place and returns the command, and the port
-or None where the server chooses one and tells it in a line "listening on".
+A server is a function that takes a Place and returns the command and the port;
+the port is None if the server chooses it and prints a line "listening on".
 """
 
 import getpass
@@ -24,7 +24,7 @@ class Missing(Exception):
 
 
 class Failed(Exception):
-    """The server or the load did something wrong."""
+    """The server or the load failed."""
 
 
 class Place:
@@ -44,7 +44,7 @@ class Place:
 
 
 def installed(program):
-    """The path of a program, also of one that only root has in the PATH."""
+    """The path of a program, also if only root has its folder in PATH."""
     path = shutil.which(program, path=os.environ.get("PATH", "") +
                         ":/usr/sbin:/sbin")
     if path is None:
@@ -94,7 +94,7 @@ def redis(place):
     return [installed("redis-server"), "--bind", "127.0.0.1",
             "--port", str(port), "--save", "", "--appendonly", "no",
             "--maxclients", "16000", "--tcp-backlog", "4096",
-            # Else it refuses who comes from 127.1.0.1.
+            # Otherwise it refuses clients from 127.1.0.1.
             "--protected-mode", "no",
             "--dir", place.scratch, "--loglevel", "warning"], port
 
@@ -143,13 +143,13 @@ def ncat(_place):
 
 
 class Server:
-    """A server that runs; a context manager that ends it."""
+    """A running server; as a context manager it ends at the exit."""
 
     def __init__(self, command, place, datagrams=False):
         argv, self.port = command(place)
         self.log_path = os.path.join(place.scratch, "server.log")
         with open(self.log_path, "wb") as log:
-            # A session of its own: its children end with it.
+            # A session of its own, so that stop() ends its children too.
             self.process = subprocess.Popen(
                 ["taskset", "-c", str(place.cpu), *argv], stdout=log,
                 stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
@@ -205,8 +205,8 @@ class Server:
             time.sleep(0.005)
 
     def stop(self):
-        # Only this server's own session, and only while its leader is not
-        # waited for: no other process can have the number meanwhile.
+        # Until its leader is waited for, no other process group can have the
+        # number.
         if self.process.returncode is None:
             try:
                 os.killpg(self.process.pid, signal.SIGKILL)

@@ -11,12 +11,12 @@
 
 #define FLOWS_MAX 64
 #define WAIT_MS 100
-#define SAMPLE 16 /* one receive in so many is looked at */
+#define SAMPLE 16 /* one receive in so many is checked */
 
 struct flow {
 	int fd;
-	size_t out_at;        /* in the lines that repeat */
-	uint64_t in_at;       /* bytes received */
+	size_t out_at;  /* offset in stream->out, which is sent repeatedly */
+	uint64_t in_at; /* bytes received */
 	unsigned long visits; /* receives */
 };
 
@@ -36,7 +36,7 @@ flow_send(struct stream *stream, struct flow *flow)
 	flow->out_at = (flow->out_at + (size_t)n) % stream->out_len;
 }
 
-/* Checks the whole lines of what was received at in_at. */
+/* Checks the complete lines of the len bytes received at offset in_at. */
 static void
 check(struct stream *stream, uint64_t in_at, size_t len)
 {

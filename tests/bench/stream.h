@@ -13,14 +13,13 @@ struct flow;
 #define STREAM_BUFFER (256 * 1024)
 
 /*
- * Connections that send lines as fast as they can and receive what comes back.
- * The kernel drops most of it unseen, so that the load keeps pace; a sample is
- * checked.
+ * Connections that send lines at full speed and receive the replies.  A sample
+ * is checked; the kernel drops the rest, so that the load keeps pace.
  */
 struct stream {
 	int epoll_fd;
 	struct flow *flows;
-	size_t step_bytes; /* sent or received at once, at most */
+	size_t step_bytes; /* maximum of one send or receive */
 	struct dialogue line;
 	struct meter *meter;
 	char out[STREAM_BUFFER]; /* lines, a whole number of them */
@@ -31,10 +30,10 @@ struct stream {
 void stream_open(struct stream *stream, const struct plan *plan,
     struct meter *meter, size_t step_bytes);
 
-/* Sends and receives once on those connections that can. */
+/* Sends and receives once on each connection that is ready. */
 void stream_step(struct stream *stream, int timeout_ms);
 
-/* The whole workload. */
+/* Runs the whole workload. */
 void stream_run(const struct plan *plan, struct meter *meter);
 
 #endif

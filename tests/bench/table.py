@@ -1,6 +1,6 @@
 """The results as a table for a terminal."""
 
-LOAD_BOUND = 0.9  # of a server that is busy for less the load is the limit
+LOAD_BOUND = 0.9  # for a server that is less busy the load is the limit
 
 COLUMNS = ("workload", "server", "per second", "(min..max)", "CPU ns each",
            "(min..max)", "to limit", "(min..max)", "busy", "MB/s out",
@@ -8,7 +8,7 @@ COLUMNS = ("workload", "server", "per second", "(min..max)", "CPU ns each",
 
 
 def short(value):
-    """Three digits or so."""
+    """Formats with about three digits."""
     if value >= 1e6:
         return f"{value / 1e6:.2f}M"
     if value >= 1e4:
@@ -50,7 +50,7 @@ def remarks(results, key):
 
 def row(results, workload, server):
     key = (workload.name, server)
-    # Idle connections have neither a rate nor a cost.
+    # Idle connections have neither a rate nor a CPU time per message.
     served = not results.values(key, "private_bytes")
     rate = results.spread(key, "rate") if served else None
     cost = results.spread(key, "cost_ns") if served else None

@@ -22,7 +22,7 @@ add_children(struct family *family, const char *path)
 	FILE *file = fopen(path, "re");
 	int pid;
 
-	/* It may have ended meanwhile. */
+	/* The process may have ended meanwhile. */
 	if (file == NULL)
 		return;
 	while (family->count < FAMILY_MAX && fscanf(file, "%d", &pid) == 1)
@@ -63,8 +63,8 @@ family_of(pid_t pid)
 }
 
 /*
- * The process's clock: to the nanosecond, with the threads that have ended and
- * the slices that run at this moment.
+ * Reads the CPU clock of the process: in nanoseconds, including threads that
+ * have ended and running time slices.
  */
 static uint64_t
 own_cpu_ns(pid_t pid)
@@ -78,7 +78,7 @@ own_cpu_ns(pid_t pid)
 	return (uint64_t)used.tv_sec * 1000000000U + (uint64_t)used.tv_nsec;
 }
 
-/* Of children that have ended and been waited for. */
+/* CPU time of children that have ended and been waited for. */
 static uint64_t
 ended_cpu_ns(pid_t pid)
 {
@@ -89,7 +89,7 @@ ended_cpu_ns(pid_t pid)
 	FILE *file = fopen(path, "re");
 	if (file == NULL)
 		return 0;
-	/* The second field is a name in brackets, of any characters. */
+	/* The second field is a name in brackets; it may contain any character. */
 	const char *rest = NULL;
 	if (fgets(line, sizeof(line), file) != NULL)
 		rest = strrchr(line, ')');

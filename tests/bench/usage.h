@@ -5,12 +5,12 @@
 #include <sys/types.h>
 
 /*
- * CPU time that a process has used with all its threads and descendants, in
- * nanoseconds; of descendants that have ended in steps of a clock tick.
+ * CPU time of a process with all its threads and descendants, in nanoseconds.
+ * That of descendants that have ended is rounded to clock ticks.
  */
 uint64_t usage_cpu_ns(pid_t pid);
 
-/* Memory that it shares with no one, descendants included. */
+/* Private memory of a process and its descendants. */
 uint64_t usage_private_bytes(pid_t pid);
 
 #endif

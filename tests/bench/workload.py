@@ -1,4 +1,4 @@
-"""What is measured: workloads, and the servers that each is put on."""
+"""What is measured: workloads, and the servers for each."""
 
 import os
 from dataclasses import dataclass, field, replace
@@ -28,14 +28,14 @@ class Candidate:
 class Workload:
     name: str
     group: str
-    load: str  # as the load program calls it
+    load: str  # its name in the load program
     options: list
     candidates: list
     limit: str = ""  # the candidate that others are compared with
-    cost: str = "cost_ns"  # by which they are compared; see result.py
-    seconds: float = 0  # 0: as long as all
-    rounds: int = 0  # 0: as many as all
-    files: int = 0  # that the server, and the load, have open at once
+    cost: str = "cost_ns"  # the figure to compare; see result.py
+    seconds: float = 0  # 0: the general setting
+    rounds: int = 0  # 0: the general setting
+    files: int = 0  # that the server and the load each have open at once
 
 
 @dataclass
@@ -50,7 +50,7 @@ def ours(protocol, settings="", name="timestampd", program=""):
 
 
 def with_base(workload, program):
-    """The same with another timestampd, next to the one that is measured."""
+    """The same workload with another timestampd beside the measured one."""
     first, *others = workload.candidates
     base = ours(first.protocol, first.settings, "its base",
                 os.path.abspath(program))
@@ -124,7 +124,7 @@ def lines(size, streams):
         f"lines-{size}-{streams}", "line streams", "stream",
         ["--connections", streams, "--size", size],
         [tcp(LINES), limit("stream"), *peers], "bare stream",
-        # Stamps make more bytes of a line.
+        # The bare echo sends fewer bytes for a line: it adds no stamp.
         "byte_cost_ns")
 
 
@@ -140,9 +140,9 @@ def datagrams(window):
         [udp(), limit("datagram"), *peers], "bare datagram")
 
 
-def bursts():
+def segments():
     return Workload(
-        "burst-64", "UDP bursts", "burst", ["--window", 8],
+        "segments-64", "UDP segments", "segments", ["--window", 8],
         [udp(), limit("group"), limit("datagram")], "bare group")
 
 
@@ -172,7 +172,7 @@ WORKLOADS = [
     churn(32),
     *(lines(size, streams) for streams in (1, 16) for size in (16, 64, 256)),
     *(datagrams(window) for window in (1, 16, 256)),
-    bursts(),
+    segments(),
     latency("stream"),
     latency("alone", limit("echo")),
     crowd(),

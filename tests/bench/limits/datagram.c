@@ -1,8 +1,8 @@
 /*
  * datagram [addressed]
  *
- * The least that answers datagrams, many at a call; "addressed" from the very
- * address that was asked.
+ * The least code that answers datagrams, many per call; "addressed": from the
+ * very address that the request was sent to.
  */
 
 #include <err.h>
@@ -52,7 +52,7 @@ main(int argc, char **argv)
 			err(71, "receive");
 		for (int i = 0; i < n; i++)
 			pieces[i].iov_len = messages[i].msg_len;
-		/* What told the address asked names the one to answer from. */
+		/* The control message with the address also sets the source. */
 		sendmmsg(fd, messages, (unsigned)n, 0);
 		for (int i = 0; i < n; i++)
 			prepare(i, on);

@@ -1,4 +1,7 @@
-/* The least that answers bursts: a group of datagrams comes and goes as one. */
+/*
+ * The least code that answers segments: receives and sends all segments of a
+ * buffer with one call.
+ */
 
 #include <err.h>
 #include <netinet/in.h>
@@ -9,7 +12,7 @@
 
 #include "loopback.h"
 
-/* What UDP_GRO tells is an int, what UDP_SEGMENT wants 16 bits. */
+/* The length in UDP_GRO is an int, the one in UDP_SEGMENT has 16 bits. */
 static void
 answer(int fd, struct msghdr *message)
 {

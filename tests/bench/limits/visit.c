@@ -1,8 +1,8 @@
 /*
  * visit [hang-up]
  *
- * The least that answers one message of each client, all of it blocking.  Waits
- * for the client to close first, unless told to hang up.
+ * The least code that answers one message of each client, with blocking calls.
+ * Waits for the client to close first; "hang-up": closes first.
  */
 
 #include <err.h>

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The timestamp server as one would write it in Python: a thread a client."""
+"""The usual timestamp server in Python: a thread for each client."""
 
 import socket
 import sys
