@@ -1,7 +1,7 @@
 /*
  * Preloaded into the server: makes allocations fail, sends and receives short,
- * and closes complain, as the test driver says in the file FAULT_CONTROL, which
- * both map.  Without that file it changes nothing.
+ * and close(2) return an error, as the test driver says in the file
+ * FAULT_CONTROL, which both map.  Without that file it changes nothing.
  */
 #include "shim.h"
 
@@ -16,7 +16,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* What glibc calls its own allocator. */
+/* glibc's own names for its allocator. */
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t count, size_t size);
 extern void *__libc_realloc(void *old, size_t size);
@@ -26,8 +26,8 @@ static struct shim_control nothing;
 static struct shim_control *control = &nothing;
 
 /*
- * Where libconfig's code is: it doesn't look at what malloc returns, in version
- * 1.5, and no one who calls it can help that.
+ * Where libconfig's code is: version 1.5 does not check what malloc returns, and
+ * its caller can't do anything about it.
  */
 static uintptr_t careless_begin, careless_end;
 
@@ -63,7 +63,7 @@ begin(void)
 	syscall(SYS_close, fd);
 }
 
-/* Whether the allocation that caller asks for is the one to fail. */
+/* Whether this allocation of caller must fail. */
 static bool
 fails(const void *caller)
 {
@@ -122,14 +122,14 @@ copy_for(const char *text, const void *caller)
 	return copy == NULL ? NULL : memcpy(copy, text, size);
 }
 
-/* In libc it would be libc that asks for libconfig's copies. */
+/* With libc's strdup the caller of malloc would be libc, not libconfig. */
 char *
 strdup(const char *s)
 {
 	return copy_for(s, CALLER);
 }
 
-/* What strdup is to objects built with an older C library. */
+/* Objects built with an older C library call strdup by this name. */
 char *__strdup(const char *s);
 
 char *
@@ -139,16 +139,16 @@ __strdup(const char *s)
 }
 
 /*
- * Whether a call is to be interrupted this time, or has nothing to do; -1 with
- * errno.  Else it is to do as little as it can.
+ * Returns -1 with errno if this call is interrupted or finds nothing to do;
+ * 0 if it does as little as it can.
  */
 static int
 meddle(void)
 {
-	static _Thread_local unsigned turn;
+	static _Thread_local unsigned calls;
 
 	control->meddled++;
-	switch (turn++ % 4) {
+	switch (calls++ % 4) {
 	case 1:
 		errno = EINTR;
 		return -1;
@@ -160,7 +160,7 @@ meddle(void)
 	}
 }
 
-/* A record or datagram is never cut by the kernel. */
+/* The kernel does not cut records and datagrams. */
 static bool
 may_be_cut(int fd)
 {
@@ -191,7 +191,7 @@ recv(int fd, void *buf, size_t n, int flags)
 	return syscall(SYS_recvfrom, fd, buf, n, flags, NULL, NULL);
 }
 
-/* What recv becomes where the compiler knows the size of the buffer. */
+/* If the compiler knows the size of the buffer, recv becomes this function. */
 ssize_t __recv_chk(int fd, void *data, size_t len, size_t room, int flags);
 
 ssize_t
@@ -220,7 +220,7 @@ recvmmsg(int fd, struct mmsghdr *vmessages, unsigned vlen, int flags,
 	    control->meddling ? 1 : vlen, flags, tmo);
 }
 
-/* No EAGAIN: a reply that finds no room is lost, and that is no fault. */
+/* No EAGAIN: the server rightly drops a reply for which there is no room. */
 int
 sendmmsg(int fd, struct mmsghdr *vmessages, unsigned vlen, int flags)
 {
@@ -230,7 +230,7 @@ sendmmsg(int fd, struct mmsghdr *vmessages, unsigned vlen, int flags)
 	    control->meddling ? 1 : vlen, flags);
 }
 
-/* Linux frees the descriptor whatever close(2) says. */
+/* Linux frees the descriptor also if close(2) returns an error. */
 int
 close(int fd)
 {

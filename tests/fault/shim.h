@@ -5,16 +5,16 @@
 #include <stdint.h>
 
 /*
- * What the driver tells the shim, and what the shim tells it.  Shared by both
- * processes; shim.py knows the layout.
+ * Shared memory of the test driver, which sets what must fail, and the shim,
+ * which counts.  shim.py has the same layout.
  */
 struct shim_control {
-	_Atomic uint64_t allocations; /* asked for so far */
-	_Atomic uint64_t fail_at;     /* number of the one to fail; 0: none */
-	_Atomic uint64_t failed;      /* so many did */
-	_Atomic uint64_t meddled;     /* calls that were meddled with */
-	_Atomic uint32_t meddling;    /* short and interrupted calls, or not */
-	_Atomic int32_t close_errno;  /* what close says; 0: what is true */
+	_Atomic uint64_t allocations; /* calls so far */
+	_Atomic uint64_t fail_at;  /* the number of the one to fail; 0: none */
+	_Atomic uint64_t failed;   /* allocations that failed */
+	_Atomic uint64_t meddled;  /* calls that the shim changed */
+	_Atomic uint32_t meddling; /* 1: calls are short and interrupted */
+	_Atomic int32_t close_errno; /* the error of close(2); 0: none */
 };
 
 #endif

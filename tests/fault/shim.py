@@ -1,4 +1,4 @@
-"""The library that is preloaded into the server, seen from the tests."""
+"""Controls the library that is preloaded into the server."""
 
 import mmap
 import os

@@ -1,4 +1,4 @@
-"""strace, attached to a server that runs."""
+"""strace, attached to a running server."""
 
 import os
 import signal

@@ -1,11 +1,11 @@
-"""What each system call may fail with, and what that is to do.
+"""The errors with which each system call may fail, and their effect.
 
-For each call a dictionary: the errnos of its page in section 2 (and 7) of the
-manual, by the counter that goes up by one for each failure while clients are
-served; NOTHING: no counter does and no client sees anything.  At the start, in
-a reload and in a stop other rules hold, see test_syscalls.py.
+Each call has a dictionary: its errnos from section 2 (and 7) of the manual, by
+the counter that each failure increments while the server serves clients;
+NOTHING: no counter changes and no client notices it.  For starts, reloads and
+stops other rules hold; see test_syscalls.py.
 
-read and write are told apart by what the descriptor is.
+The keys of read and write say what the descriptor is.
 """
 
 NOTHING = ""
@@ -49,7 +49,7 @@ CALLS = {
     "epoll_wait": {NOTHING: "EBADF EFAULT EINTR EINVAL"},
     "eventfd2": {NOTHING: "EINVAL EMFILE ENFILE ENODEV ENOMEM"},
     "fcntl": {NOTHING: "EACCES EAGAIN EBADF EINTR EINVAL EMFILE"},
-    # newfstatat, with another C library.
+    # Another C library calls it instead of newfstatat.
     "fstat": {"dropped_send": "EBADF EFAULT ENOMEM EOVERFLOW"},
     "ftruncate": {NOTHING: "EBADF EINVAL EIO EPERM"},
     "getpeername": {NOTHING: SOCKET + " ENOTCONN"},
@@ -95,13 +95,13 @@ CALLS = {
     "write of the log": {NOTHING: WRITE},
 }
 
-# Calls that are not made to fail, and why.
+# Calls that the tests do not make fail, and why.
 UNTOUCHED = {
     "brk": "returns the old address when it fails; an errno looks like success",
     "close": "strace would leave it open; see test_shim.py",
     "exit": "does not return",
     "exit_group": "does not return",
-    "futex": "the C library's own: it aborts on what can't be",
+    "futex": "the C library's own: it aborts on impossible errors",
     "getegid": "never fails",
     "geteuid": "never fails",
     "getgid": "never fails",
@@ -109,15 +109,15 @@ UNTOUCHED = {
     "getuid": "never fails",
     "restart_syscall": "the kernel's own",
     "rseq": "the C library's own, in a new thread",
-    "rt_sigaction": "fails of bad arguments only",
-    "rt_sigprocmask": "fails of bad arguments only",
+    "rt_sigaction": "fails for bad arguments only",
+    "rt_sigprocmask": "fails for bad arguments only",
     "rt_sigreturn": "does not return",
     "set_robust_list": "the C library's own, in a new thread",
     "umask": "never fails",
-    "write of events": "eventfd(2): a full counter only, 2^64 events",
+    "write of events": "eventfd(2) fails only after 2^64 events",
 }
 
-# Failures that mean that something is done already: pretending is not enough.
+# These errors mean that the work is done already, so an injected one is a lie.
 HARMLESS_IF_TRUE = {("epoll_ctl", "EEXIST")}
 
 # What a descriptor is, as "strace -y" shows it, and how strace selects it.

@@ -1,6 +1,6 @@
-"""Memory that runs out, sends and receives that do little, closes that
-complain: what strace can't do, since it takes the effect away with the result.
-The shim preloaded into the server does it.
+"""Faults that need the shim preloaded into the server: memory that runs out,
+short sends and receives, and a close(2) that closes but returns an error.
+strace can't do this: a call whose result it replaces has no effect.
 """
 
 import errno
@@ -24,7 +24,7 @@ EXTRA = """,
 
 
 def begin(folder, *arguments):
-    """A server with the shim, up."""
+    """Returns a server with the shim that is ready, and the shim's control."""
     configure(folder)
     control = Control(os.path.join(folder, "control"))
     server = Server(folder, control, arguments=arguments)
@@ -33,7 +33,7 @@ def begin(folder, *arguments):
 
 
 def start_without(folder, n):
-    """A start whose n-th allocation fails; False when it has fewer."""
+    """A start whose n-th allocation fails; False if it makes fewer."""
     configure(folder)
     control = Control(os.path.join(folder, "control"))
     control.set("fail_at", n)
@@ -53,14 +53,14 @@ def start_without(folder, n):
         check(64 <= status <= 78, "without allocation", n, "it ended with",
               status, server.log.decode())
         check(server.log.strip(), "without allocation", n, "it ended with",
-              status, "and said nothing")
+              status, "and logged nothing")
         return True
     finally:
         server.kill()
 
 
 def without(name, attempt, parts):
-    """Cases: attempt with every allocation failing once, part by part."""
+    """Cases: attempt, with every allocation failing once, in parts."""
     def case_of(part):
         def case(folder):
             n = part + 1
@@ -72,7 +72,7 @@ def without(name, attempt, parts):
 
 
 def connections(folder, *arguments):
-    """Each of many connections with an allocation that fails."""
+    """Many connections, for each of which an allocation fails."""
     server, control = begin(folder, *arguments)
     try:
         bystanders = Clients(server)
@@ -105,7 +105,7 @@ def connections(folder, *arguments):
 
 
 def deaf_client(folder):
-    """No memory for what a client does not read costs that client alone."""
+    """If there is no memory for unread replies, only that client is closed."""
     server, control = begin(folder)
     try:
         bystanders = Clients(server)
@@ -133,8 +133,8 @@ def deaf_client(folder):
 
 
 def reload_without(server, control, extra, n):
-    """A reload that adds the extra listeners, or takes them away, with its n-th
-    allocation failing, and then without; False when it has fewer."""
+    """A reload that adds or removes the extra listeners, whose n-th allocation
+    fails; then the same without a fault.  False if it makes fewer."""
     since, before = len(server.log), control.get("failed")
     control.fail_next(n)
     verdict = reload(server, extra)
@@ -145,14 +145,14 @@ def reload_without(server, control, extra, n):
     if verdict == "reload refused":
         there = os.path.exists(os.path.join(server.folder, "extra"))
         check(there == (not extra), "without allocation", n,
-              "it was refused, but done:", server.log[since:].decode())
+              "it was refused, but took effect:", server.log[since:].decode())
         check(reload(server, extra) == "reloaded",
               server.log[since:].decode())
     return failed
 
 
 def reloads(folder):
-    """Each allocation of a reload fails once; all who talk go on talking."""
+    """Each allocation of a reload fails once; all clients stay connected."""
     server, control = begin(folder)
     try:
         bystanders = Clients(server)
@@ -193,7 +193,7 @@ def stops(folder):
 
 
 def chunks(data):
-    """What a reply in any number of chunks holds without its stamps."""
+    """The data of a reply in any number of chunks, without the stamps."""
     text = b""
     while data:
         check_stamp(data)
@@ -203,8 +203,8 @@ def chunks(data):
 
 
 def short_calls(folder):
-    """A byte at a time, interrupted, with nothing to do: nothing is lost.
-    Chunks are what was received at once, lines stay lines."""
+    """Calls that move one byte, are interrupted or find nothing to do lose no
+    data.  A chunk is what was received at once; lines stay lines."""
     server, control = begin(folder)
     try:
         clients = Clients(server)
@@ -230,7 +230,7 @@ def short_calls(folder):
         clients.close()
         after = await_silence(server)
         check(clients.lost() == 0, clients.lost(), "datagrams lost")
-        check(meddled > 0, "nothing was meddled with")
+        check(meddled > 0, "the shim changed no call")
         check(after["closed_error"] == before["closed_error"], after)
         server.stop()
     finally:
@@ -238,7 +238,7 @@ def short_calls(folder):
 
 
 def complaining_close(folder):
-    """close(2) closes, whatever it says; no descriptor stays."""
+    """close(2) returns an error but closes; no descriptor stays open."""
     server, control = begin(folder)
     try:
         before = len(server.descriptors())
@@ -251,7 +251,7 @@ def complaining_close(folder):
             check(after["closed_error"] == 0, after)
         check(reload(server) == "reloaded", server.log.decode())
         control.set("close_errno", 0)
-        check(control.get("meddled") > 0, "nothing was meddled with")
+        check(control.get("meddled") > 0, "the shim changed no call")
         server.check_descriptors(before)
         server.stop()
     finally:

@@ -1,7 +1,7 @@
-"""Makes each system call of the server fail in each way that it may.
+"""Makes each system call of the server fail with each of its errors.
 
-What is called is found out by tracing a run without faults; a call that
-table.py doesn't know fails the test.
+A trace of a run without faults tells which calls the server makes.  A call that
+is missing in table.py is a failure.
 """
 
 import collections
@@ -24,9 +24,9 @@ COUNTERS = ("closed_idle", "closed_send_timeout", "closed_error",
             "closed_stop", "accept_pauses", "accept_errors", "dropped_port",
             "dropped_unnamed", "dropped_rate", "dropped_oversize",
             "dropped_send", "receive_errors")
-# What the allocator calls: it may find a way round a failure.
+# The allocator makes these calls, and may work around a failure.
 ALLOCATOR = {"brk", "madvise", "mmap", "mprotect", "munmap"}
-# Calls that a run like that of the discovery need not make in its time.
+# Calls that happen to be made in some runs only.
 SELDOM = ALLOCATOR | {"ioctl", "prctl", "read of events"}
 LINE = re.compile(r"^(\d+) +(\w+)\((?:\d+<(.*?)>)?", re.M)
 
@@ -52,11 +52,11 @@ def key_of(call, path, log_path):
 
 
 def calls_of(trace, log_path):
-    """(thread, call, key) of each line, after a look into the table."""
+    """(thread, call, key) of each line; fails if table.py lacks a call."""
     calls = [(thread, call, key_of(call, path, log_path))
              for thread, call, path in LINE.findall(trace)]
     unknown = {key for _, _, key in calls} - set(CALLS) - set(UNTOUCHED)
-    check(not unknown, "table.py doesn't know:", *sorted(unknown))
+    check(not unknown, "table.py lacks:", *sorted(unknown))
     return calls
 
 
@@ -65,7 +65,7 @@ def times_called(trace):
 
 
 def selection(key, server):
-    """Options of strace that select key alone."""
+    """Options of strace that select only key."""
     call = key.split(" ")[0]
     paths = {"read of events": EVENTS, "write of events": EVENTS,
              "read of signals": SIGNALS,
@@ -96,7 +96,7 @@ def keys_of(calls):
 
 
 class Serving:
-    """A server that is tried again and again, and stopped at the end."""
+    """A server for many cases, stopped after the last."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -110,7 +110,7 @@ class Serving:
         self.descriptors = len(self.server.descriptors())
 
     def run(self, case):
-        """A case that fails costs this server; the next gets a new one."""
+        """Runs a case.  If it fails, the next case gets a new server."""
         try:
             if self.server is None:
                 self.begin()
@@ -128,7 +128,7 @@ class Serving:
         self.server.stop()
 
     def talk(self):
-        """The load.  Asks for the counters, though they may get lost."""
+        """The load.  Also asks for the counters; their log line may be lost."""
         clients = Clients(self.server)
         for _ in range(ROUNDS):
             clients.grow()
@@ -148,7 +148,7 @@ def discover_serving(serving):
 
 
 def check_counters(serving, clients, key, counter, faults):
-    """Each fault is counted, and costs its own client alone."""
+    """Checks that each fault is counted and affects its own client only."""
     after = await_silence(serving.server)
     delta = {name: after[name] - serving.before[name] for name in COUNTERS}
     serving.before = after
@@ -165,11 +165,11 @@ def check_counters(serving, clients, key, counter, faults):
 
 
 def serve(key, counter, errno):
-    """A case: key fails with errno now and then while clients talk."""
+    """A case: key fails with errno sometimes while clients talk."""
     def case(serving):
         server, options = serving.server, []
         since = len(server.log)
-        if key == "epoll_ctl":  # workers call it for those who don't read
+        if key == "epoll_ctl":  # workers call it for clients that don't read
             options = ["-e", "trace=epoll_ctl,sendto",
                        *injection("sendto", "EAGAIN", "1..9+4")]
         tracer = Strace(server, *selection(key, server), *options,
@@ -188,7 +188,7 @@ def serve(key, counter, errno):
 
 
 def fail_every_accept(serving):
-    """A case: what seems to be one client's problem is everyone's."""
+    """A case: every accept fails, with an error that is one client's fault."""
     server, before = serving.server, serving.before
     tracer = Strace(server, *selection("accept4", server),
                     *injection("accept4", "EPERM", "1+"))
@@ -215,8 +215,8 @@ def serve_cases(calls):
 
 
 def once_each(calls, main, full):
-    """(key, errno, when): each call of the thread main fails once, and each
-    first one in every way; full: every one in every way."""
+    """(key, errno, when): each call of the thread main fails once, the first of
+    each key in every way; full: each call in every way."""
     seen, cases = {}, []
     for thread, _, key in calls:
         if key in UNTOUCHED or thread != main:
@@ -236,7 +236,7 @@ def once_each(calls, main, full):
 
 
 def reload_once(serving, extra):
-    """Reloads, come what may."""
+    """Reloads; the reload may fail."""
     server = serving.server
     configure(serving.folder, extra)
     server.drain()
@@ -246,7 +246,7 @@ def reload_once(serving, extra):
 
 
 def await_reload(server, since):
-    """Waits for one of the two signs that a reload is over."""
+    """Waits until a reload is over: the log or READY=1 says so."""
     begun = False
     while not any(text in server.log[since:]
                   for text in (b"reloaded", b"reload refused")):
@@ -258,7 +258,7 @@ def await_reload(server, since):
 
 
 def reload_both(serving, *options):
-    """Listeners come and go; returns the trace."""
+    """Reloads to add listeners and to remove them; returns the trace."""
     tracer = Strace(serving.server, *options)
     reload_once(serving, EXTRA)
     reload_once(serving, "")
@@ -301,7 +301,7 @@ def reload_cases(calls, main, full):
 
 
 def stop_traced(folder, *options):
-    """A stop with clients that still have replies to come."""
+    """A stop while clients wait for replies; (trace, clients lost, server)."""
     configure(folder)
     server = Server(folder)
     check(server.await_ready(), server.log.decode())
@@ -378,8 +378,8 @@ def start_traced(folder, choose):
 
 
 def discover_start(folder):
-    """The calls from the begin of main, whose first is fcntl, to the wait for
-    events; and how often each was made before."""
+    """The calls from the beginning of main, the first of which is fcntl, to the
+    wait for events; and how often each was made before."""
     trace, status, server = start_traced(folder, lambda server: [])
     check(status is None, "a start without a fault failed")
     main = trace.split(" ", 1)[0]
@@ -392,7 +392,7 @@ def discover_start(folder):
 
 
 def start(key, errno, when):
-    """A case: the start fails with a word and a code, or the server serves."""
+    """A case: the start fails with a message and a status, or succeeds."""
     def case(folder):
         trace, status, server = start_traced(folder, lambda server: [
             *selection(key, server), *injection(key, errno, when)])
@@ -402,7 +402,7 @@ def start(key, errno, when):
         check(64 <= status <= 78, "it ended with", status,
               server.log.decode())
         check(server.log != b"" or key == "write of the log",
-              "it ended with", status, "and said nothing")
+              "it ended with", status, "and logged nothing")
     return f"start: {key}: {errno} at {when}", case
 
 

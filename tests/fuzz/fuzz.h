@@ -5,8 +5,8 @@
 #include <stdint.h>
 
 /*
- * What each target is: one try with size bytes of data, from libFuzzer or from
- * a file that replay.c reads.  Always 0; a fault ends the process.
+ * Each target defines it: runs once with size bytes of data, from libFuzzer or
+ * from a file that replay.c reads.  Returns 0; a fault ends the process.
  */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

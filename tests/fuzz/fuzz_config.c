@@ -1,6 +1,6 @@
 /*
- * The configuration reader: any bytes are a configuration, or are refused with
- * a reason.
+ * The configuration reader: any bytes are either a valid configuration or an
+ * error with a reason.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,7 +14,7 @@
 
 #define FILE_FD 100
 
-/* libconfig leaks a string that does not become part of a setting. */
+/* libconfig leaks a string that its parser rejects. */
 const char *__lsan_default_suppressions(void);
 
 const char *

@@ -1,8 +1,8 @@
 /*
- * A connection under a script of arrivals, turns of the server, reads of the
- * client, half-closes and stops, through a socket pair with small buffers.
- * What the client gets is compared with what a slow version says it is to get.
- * The first byte chooses the kind of connection; then come pairs of bytes, an
+ * A script for a connection over a socket pair with small buffers: the client
+ * sends, the server is called, the client reads, half-closes, the server stops.
+ * What the client gets is compared with the result of a slow version.  The first
+ * byte of the input is the kind of connection; each further pair of bytes is an
  * action and its size.
  */
 #include <fcntl.h>
@@ -21,9 +21,12 @@
 #define INPUT_MAX (128 << 10)
 #define OUT_MAX (INPUT_MAX * (STAMP_LEN + 1) + 65536)
 #define RECORDS_MAX 4096
-#define BUFFER 4096 /* of the sockets: soon full */
+#define BUFFER 4096 /* of the sockets: small, so that it fills up */
 
-/* What the client sent, is to get and got; a record's length goes in front. */
+/*
+ * What the client sent (input), must get (wanted) and got.  Records have their
+ * length in front.
+ */
 static struct {
 	struct conn *conn; /* NULL: closed */
 	struct conn_io io;
@@ -51,7 +54,7 @@ put(char *to, size_t *len, const void *data, size_t size)
 	*len += size;
 }
 
-/* The slow version of what the server does with the next len bytes. */
+/* The slow version: adds the reply to the next len bytes of input. */
 static void
 want(size_t len)
 {
@@ -137,7 +140,7 @@ serve(void)
 	follow(next);
 }
 
-/* As a worker does with a connection that was quiet in a stop. */
+/* In a stop a worker treats a connection without new input this way. */
 static void
 finish(void)
 {
@@ -208,7 +211,7 @@ begin(uint8_t kind)
 	world.record_count = world.record_taken = 0;
 }
 
-/* The client says that it is done, reads to the end, and has got all. */
+/* The client half-closes, reads to the end, and must have got everything. */
 static void
 end(void)
 {
@@ -223,7 +226,7 @@ end(void)
 	while (client_read(1 << 16))
 		;
 	ensure(world.got_len == world.wanted_len);
-	/* What comes after the server's end is not answered. */
+	/* Input after the server has shut down its side is not answered. */
 	ensure(stopped || counters_get(&world.counters, COUNTER_CLOSED_STOP) ||
 	       world.taken == world.input_len);
 	close(world.client);

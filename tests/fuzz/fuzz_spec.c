@@ -1,6 +1,6 @@
 /*
- * The SPECs of -l, one a line: each is refused with a reason, or means what a
- * slow reader makes of it.
+ * The SPECs of -l, one per line: each is an error with a reason, or its listener
+ * written as a SPEC is the same text.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -19,7 +19,7 @@ ensure(int condition)
 		abort();
 }
 
-/* That the listener, put together to a SPEC again, is spec. */
+/* Ensures that the listener, written as a SPEC again, equals spec. */
 static void
 ensure_meant(const struct listener_config *listener, const char *spec)
 {

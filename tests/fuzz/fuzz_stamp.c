@@ -1,7 +1,7 @@
 /*
- * Stamps and framing against a slow version that is right at a glance.  The
- * first bytes choose a time and how the data is cut, the first line after them
- * is the format, the rest is the data.
+ * Compares stamps and framing with a slow version that is obviously correct.
+ * The first bytes choose a time and how the data is cut, the first line after
+ * them is the format, the rest is the data.
  */
 #include <stdbool.h>
 #include <stdio.h>
@@ -26,7 +26,7 @@ ensure(int condition)
 		abort();
 }
 
-/* One piece of a pattern at *at, rendered; the pattern is a good one. */
+/* Renders the piece of a valid pattern at *at and moves *at past it. */
 static size_t
 slow_piece(const char **at, const struct timespec *now, char *to, size_t room)
 {
@@ -70,7 +70,7 @@ slow_stamp(const char *pattern, const struct timespec *now, char *to)
 	return len;
 }
 
-/* Whether the slow version can tell what this format makes. */
+/* Returns the pattern of a named format, else the format, which is one. */
 static const char *
 pattern_of(const char *format)
 {
@@ -94,7 +94,7 @@ pattern_of(const char *format)
 	return format;
 }
 
-/* A flag more than a piece has room for is no one's. */
+/* Whether a piece has more flags than slow_piece has room for. */
 static bool
 has_long_piece(const char *pattern)
 {
@@ -120,7 +120,7 @@ slow_lines(bool *line_start, const char *data, size_t len, const char *stamp,
 	return to;
 }
 
-/* The data in pieces of at most cut bytes, each in runs of at most max stamps. */
+/* Passes data in pieces of at most cut bytes, with at most max stamps a call. */
 static void
 try_lines(const char *data, size_t len, const char *stamp, size_t stamp_len,
     size_t cut, size_t max)
@@ -181,7 +181,7 @@ try_format(const char *format, const uint8_t *head, const char *data,
 		const char *text = stamp_at(&stamp, &now, &stamp_len);
 		ensure(slow_stamp(pattern_of(format), &now, slow) == stamp_len);
 		ensure(memcmp(text, slow, stamp_len) == 0);
-		/* The same second again, then another one. */
+		/* First the same second again, then another one. */
 		now.tv_nsec = (now.tv_nsec + 123456789) % 1000000000;
 		now.tv_sec += (i == 1 ? head[8] : 0) * 100000;
 	}

@@ -1,6 +1,6 @@
 /*
- * Runs a target on each of the files and folders named, without any fuzzer:
- * what was found once stays found.
+ * Runs a target on each of the named files and folders without a fuzzer, so that
+ * a fixed fault does not return.
  */
 #include <dirent.h>
 #include <stdio.h>
