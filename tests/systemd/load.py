@@ -2,8 +2,8 @@
 """load.py CONNECTIONS
 
 Talks to the server at port 21567 of this host until standard input ends: over
-CONNECTIONS that stay open, over new ones, and by datagrams.  Prints "ready"
-when all are open, and at the end one line with what it counted.
+CONNECTIONS that stay open, over new ones, and with datagrams.  Prints "ready"
+when all are open, and at the end one line with its counts.
 """
 import errno
 import os
@@ -24,14 +24,14 @@ RESEND_S = 0.2
 
 
 class Tally:
-    """What one thread counted."""
+    """The counts of one thread."""
 
     def __init__(self):
         self.replies = self.connects = self.refused = self.reset = 0
         self.wrong = self.ended = 0
 
     def note(self, problem):
-        """Counts a failure by what it says of the server."""
+        """Counts a failure of a connection; None: the server closed it."""
         if problem is None:
             self.ended += 1
         elif problem.errno == errno.ECONNREFUSED:
@@ -41,14 +41,14 @@ class Tally:
 
 
 class Visitor(Client):
-    """A client that counts what goes wrong, and goes on."""
+    """A client that counts failures and continues."""
 
     def __init__(self, tally, kind=socket.SOCK_STREAM):
         self.tally = tally
         super().__init__(socket.AF_INET, kind, ADDRESS)
 
     def check_stamp(self, data):
-        """The form only: the service stamps in the time zone of its host."""
+        """Checks the form only: the service may have another time zone."""
         check(STAMP.match(data), "no stamp:", data[:60])
 
     def lose(self, problem=None):
@@ -66,8 +66,8 @@ class Visitor(Client):
 
 
 def talk_over_new_ones(tally, over):
-    """A new connection and one message; one more over the oldest, and its end,
-    when OPEN_MAX others are open."""
+    """Repeats: opens a connection and sends one message; if more than OPEN_MAX
+    are open, sends one more over the oldest and closes it."""
     visitors = []
     while not over.is_set():
         try:
@@ -83,7 +83,7 @@ def talk_over_new_ones(tally, over):
 
 
 def talk_over_kept_ones(over, kept):
-    """A message over each connection in turn, and its reply."""
+    """Talks over one connection after the other."""
     while not over.is_set():
         for visitor in kept:
             if not visitor.broken:
@@ -91,8 +91,7 @@ def talk_over_kept_ones(over, kept):
 
 
 def talk_by_datagrams(tally, over):
-    """One datagram at a time; without a reply the next one is sent, as clients
-    do."""
+    """Sends one datagram at a time; after RESEND_S without a reply, the next."""
     visitor = Visitor(tally, socket.SOCK_DGRAM)
     visitor.socket.settimeout(RESEND_S)
     while not over.is_set():

@@ -1,7 +1,7 @@
 /*
- * Runs in the place of the server, as root but with every other restriction of
- * the unit, and names each forbidden thing that succeeds.  The last line is
- * printed only if no other program can be executed.
+ * Runs instead of the server, as root but with every other restriction of the
+ * unit, and prints each forbidden action that succeeds.  It prints the last line
+ * only if it can't execute another program.
  */
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -76,7 +76,7 @@ try_calls(void)
 	expect_failure(ptrace(PTRACE_TRACEME, 0, NULL, NULL) == -1, "ptrace");
 	expect_failure(mount("none", "/mnt", "tmpfs", 0, NULL) == -1, "mount");
 	expect_failure(unshare(CLONE_NEWUSER) == -1, "unshare");
-	expect_failure(setuid(65534) == -1, "to be someone else");
+	expect_failure(setuid(65534) == -1, "setuid");
 	expect_failure(chroot("/") == -1, "chroot");
 	expect_failure(setpriority(PRIO_PROCESS, 0, -5) == -1, "priority");
 }
