@@ -1,6 +1,6 @@
-# make deps run     install what is missing, build, serve in the foreground
-# make deps check   install what is missing, build, test
-# Everything that is made goes to build/.
+# make deps run     install missing packages, build, serve in the foreground
+# make deps check   install missing packages, build, test
+# All output goes to build/.
 
 VERSION = 1.0
 
@@ -18,7 +18,7 @@ CC = gcc
 VARIANT ?= none
 BUILD = build/$(VARIANT)-$(notdir $(CC))
 
-# Debian's names.
+# Names of Debian packages.
 DEPS_BUILD = gcc make pkg-config libc6-dev libconfig-dev libsystemd-dev
 DEPS_CHECK = check netcat-openbsd ncat socat telnet busybox python3 \
 	iproute2 tzdata util-linux systemd strace
@@ -93,7 +93,7 @@ all: $(PROGRAM)
 $(PROGRAM): $(OBJECTS)
 	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
-# The configuration of the build is a prerequisite: other flags build anew.
+# build/VARIANT-CC/flags changes with the flags: then everything is built again.
 $(BUILD)/%.o: src/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
@@ -102,7 +102,7 @@ $(BUILD)/%.o: tests/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP -c -o $@ $<
 
-# "make deps check" in parallel: nothing is compiled before all is installed.
+# For a parallel "make deps check": install the packages before compiling.
 ifneq ($(filter deps deps-ci deps-bench,$(MAKECMDGOALS)),)
 $(BUILD)/flags: | deps
 endif
@@ -141,7 +141,7 @@ build/fuzz/%: tests/fuzz/fuzz_%.c \
 		-fsanitize=fuzzer,address,undefined \
 		-fno-sanitize-recover=all -o $@ $(filter %.c,$^) $(LIBS)
 
-# What is found stays in the corpus, where "make check" tries it for ever.
+# A failing input goes to the corpus, which "make check" replays.
 fuzz: $(FUZZ_TARGETS:%=build/fuzz/%)
 	for target in $(FUZZ_TARGETS); do \
 		mkdir -p build/fuzz/corpus/$$target && \
@@ -152,7 +152,7 @@ fuzz: $(FUZZ_TARGETS:%=build/fuzz/%)
 			|| exit 1; \
 	done
 
-# Preloaded into the server, so the variant's flags are not its own.
+# It is preloaded into the server, so it is built without the variant's flags.
 $(SHIM): tests/fault/shim.c tests/fault/shim.h $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS_ALL) -std=gnu17 $(WARNINGS) $(CFLAGS) -fPIC -shared \
@@ -162,7 +162,7 @@ run: all
 	$(PROGRAM) -d -c conf/timestampd.conf
 
 # WRAPPER is a program to run the server and the unit tests under; SUITES=unit
-# leaves the integration tests out.
+# skips the integration tests.
 SUITES ?= unit integration
 check: all $(UNIT) $(INTEGRATION) $(REPLAYS)
 	TIMESTAMPD_WRAPPER="$(WRAPPER)" $(WRAPPER) $(UNIT)
@@ -177,41 +177,41 @@ ifeq ($(VARIANT)$(WRAPPER),none)
 	$(MAKE) check-hardening check-calls check-fault check-systemd
 endif
 
-# The system calls of the integration run against the unit's filter.
+# Compares the system calls of the integration tests with the unit's filter.
 check-calls: all $(INTEGRATION)
 	PROGRAM=$(PROGRAM) TESTS=$(INTEGRATION) tests/build/calls
 
-# The hardening flags have done what they are there for.
+# Checks that the hardening flags have taken effect.
 check-hardening: all
 	CC="$(CC)" tests/build/hardening $(PROGRAM) $(OBJECTS)
 
-# The server with system calls that fail, and without memory.  FAULT=-f makes
-# every call fail in every way.
+# Runs the server with system calls that fail, and without memory.  FAULT=-f
+# makes every call fail in every way.
 check-fault: all $(SHIM)
 	TIMESTAMPD=$(PROGRAM) FAULT_SHIM=$(SHIM) PYTHONDONTWRITEBYTECODE=1 \
 		tests/fault/run $(FAULT)
 
-# All kinds of clients and reloads for SOAK seconds; nothing may grow.
+# Clients of all kinds and reloads for SOAK seconds; memory must not grow.
 SOAK ?= 600
 soak: all
 	TIMESTAMPD=$(PROGRAM) PYTHONDONTWRITEBYTECODE=1 tests/soak/run $(SOAK)
 
-# The real service under a real systemd, in namespaces of its own, where no make
-# can reach the named pipe of this one's job server (make 4.4) and one would wait.
+# The real service under a real systemd, in namespaces of its own.  From there a
+# make cannot reach the named pipe of this job server (make 4.4): so MAKEFLAGS=.
 check-systemd: all $(BUILD)/systemd/probe
 	MAKEFLAGS= PROBE=$(BUILD)/systemd/probe tests/systemd/run
 
 $(BUILD)/systemd/probe: $(BUILD)/systemd/probe.o
 	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^
 
-# Files, functions and folders of src/ are no longer than they may be.
+# Checks the sizes of files, functions and folders of src/ against their limits.
 check-sizes:
 	tests/build/sizes
 
 check-asan:
 	$(MAKE) VARIANT=asan check
 
-# Without address randomisation: ThreadSanitizer's memory map needs it so.
+# ThreadSanitizer's memory map needs address randomisation to be off.
 check-tsan:
 	TSAN_OPTIONS=halt_on_error=1 setarch -R $(MAKE) VARIANT=tsan check
 
@@ -221,12 +221,12 @@ VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full \
 check-valgrind:
 	$(MAKE) WRAPPER="$(VALGRIND)" check
 
-# "make deps check" in fresh roots of Debian's releases; as root.
+# Runs "make deps check" in new root folders of Debian releases; needs root.
 DISTROS ?= bookworm trixie
 check-distros: | $(filter deps-distros,$(MAKECMDGOALS))
 	tests/build/distros $(DISTROS)
 
-# Two builds in two folders are the same bytes.
+# Checks that builds in two folders give the same bytes.
 check-reproducible:
 	rm -rf build/one build/two
 	mkdir -p build/one build/two
@@ -270,7 +270,7 @@ check-analyzer:
 		gcc $(CPPFLAGS_ALL) -std=gnu17 -O2 -Werror -fanalyzer \
 			-c -o /dev/null src/$(room).c;)
 
-# cppcheck doesn't know sys/queue.h and takes its loops for reads of nothing.
+# cppcheck does not know sys/queue.h and would report reads in its loops.
 lint: check-analyzer
 	clang-format --dry-run -Werror $(SOURCES)
 	cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr \
@@ -291,7 +291,7 @@ lint: check-analyzer
 format:
 	clang-format -i $(SOURCES)
 
-# To run it takes less than to test it.
+# "make deps run" needs fewer packages than "make deps check".
 deps:
 	@tests/install-packages $(DEPS_BUILD) \
 		$(if $(filter run,$(MAKECMDGOALS)),,$(DEPS_CHECK))
@@ -305,7 +305,7 @@ deps-bench: deps
 deps-distros:
 	@tests/install-packages $(DEPS_DISTROS)
 
-# An existing configuration is the administrator's.
+# An existing configuration belongs to the administrator: do not overwrite it.
 install: all
 	$(INSTALL) -D -m 755 $(PROGRAM) "$(DESTDIR)$(sbindir)/timestampd"
 	$(INSTALL) -D -m 644 man/timestampd.8 "$(DESTDIR)$(mandir)/man8/timestampd.8"
@@ -321,7 +321,7 @@ install: all
 		$(INSTALL) -D -m 644 conf/timestampd.conf \
 			"$(DESTDIR)$(sysconfdir)/timestampd.conf"
 
-# A changed configuration stays.
+# Keeps a configuration that was changed.
 uninstall:
 	rm -f "$(DESTDIR)$(sbindir)/timestampd" \
 		"$(DESTDIR)$(mandir)/man8/timestampd.8" \
