@@ -196,8 +196,8 @@ SOAK ?= 600
 soak: all
 	TIMESTAMPD=$(PROGRAM) PYTHONDONTWRITEBYTECODE=1 tests/soak/run $(SOAK)
 
-# The real service under a real systemd, in namespaces of its own.  From there a
-# make cannot reach the named pipe of this job server (make 4.4): so MAKEFLAGS=.
+# The real service under a real systemd, in namespaces of its own: a make in them
+# cannot reach the named pipe of this job server (make 4.4), and would wait.
 check-systemd: all $(BUILD)/systemd/probe
 	MAKEFLAGS= PROBE=$(BUILD)/systemd/probe tests/systemd/run
 
