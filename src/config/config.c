@@ -9,104 +9,69 @@
 #define DAY (24 * 60 * 60)
 
 static void
-read_format(struct setting_reader *reader, const config_setting_t *setting,
-    const char *text, void *value)
+read_format(const struct setting *setting, const char *text, void *base)
 {
+	struct stamp_format *format = &((struct config *)base)->stamp;
 	char error[256];
 
-	if (stamp_format_compile(value, text, error, sizeof(error)) == -1)
-		setting_complain(reader, setting, "\"%s\": %s", text, error);
+	if (stamp_format_compile(format, text, error, sizeof(error)) == -1)
+		setting_complain(setting, "\"%s\": %s", text, error);
 }
 
-static void
-read_timezone(struct setting_reader *reader, const config_setting_t *setting,
-    const char *text, void *value)
+static int
+parse_source(const char *text)
 {
-	if (strlen(text) >= sizeof(((struct config *)value)->timezone) ||
-	    !stamp_zone_exists(text))
-		setting_complain(reader, setting,
-		    "\"%s\" is neither \"local\" nor \"UTC\" nor a time zone "
-		    "of this system",
-		    text);
-	else
-		strcpy(value, text);
-}
-
-static void
-read_source(struct setting_reader *reader, const config_setting_t *setting,
-    const char *text, void *value)
-{
-	if (strcmp(text, "clock") != 0 && strcmp(text, "arrival") != 0)
-		setting_complain(reader, setting,
-		    "\"%s\" is none of \"clock\" and \"arrival\"", text);
-	else
-		*(bool *)value = strcmp(text, "arrival") == 0;
+	if (strcmp(text, "clock") == 0)
+		return false;
+	return strcmp(text, "arrival") == 0 ? true : -1;
 }
 
 /* "" switches the control socket off. */
-static void
-read_control(struct setting_reader *reader, const config_setting_t *setting,
-    const char *text, void *value)
+static bool
+is_path_or_empty(const char *text)
 {
-	if (text[0] == '\0')
-		*(char *)value = '\0';
-	else
-		setting_read_path(reader, setting, text, value);
+	return text[0] == '/' || text[0] == '\0';
 }
 
-#define IN(field) offsetof(struct config, field)
+#define IN(field)                                                              \
+	.offset = offsetof(struct config, field),                              \
+	.size = sizeof(((struct config *)0)->field)
 
 static const struct setting_rule limits_rules[] = {
-	{ "max_connections", .offset = IN(max_connections), .min = 1,
-	    .max = 1000000 },
-	{ "idle_timeout", .offset = IN(idle_timeout), .max = 365 * DAY },
-	{ "send_timeout", .offset = IN(send_timeout), .max = 365 * DAY },
-	{ "drain_timeout", .offset = IN(drain_timeout), .max = DAY },
+	{ "max_connections", IN(max_connections), .min = 1, .max = 1000000 },
+	{ "idle_timeout", IN(idle_timeout), .max = 365 * DAY },
+	{ "send_timeout", IN(send_timeout), .max = 365 * DAY },
+	{ "drain_timeout", IN(drain_timeout), .max = DAY },
 	{ .name = NULL },
 };
 
 static const struct setting_rule stamp_rules[] = {
-	{ "format", .read_text = read_format, .offset = IN(stamp) },
-	{ "timezone", .read_text = read_timezone, .offset = IN(timezone) },
-	{ "source", .read_text = read_source, .offset = IN(arrival) },
+	{ "format", .read_text = read_format },
+	{ "timezone", IN(timezone), .is_valid = stamp_zone_exists,
+	    .needs = "\"local\", \"UTC\" or a time zone of this system" },
+	{ "source", IN(arrival), .parse = parse_source,
+	    .choices = "\"clock\" and \"arrival\"" },
 	{ .name = NULL },
 };
 
 static const struct setting_rule udp_rules[] = {
-	{ "rate_limit", .offset = IN(rate_limit), .max = 1000000 },
-	{ "rate_burst", .offset = IN(rate_burst), .min = 1, .max = 1000000 },
+	{ "rate_limit", IN(rate_limit), .max = 1000000 },
+	{ "rate_burst", IN(rate_burst), .min = 1, .max = 1000000 },
 	{ .name = NULL },
 };
 
 static const struct setting_rule root_rules[] = {
-	{ "log_level", .parse = log_level_parse, .offset = IN(log_level),
+	{ "log_level", IN(log_level), .parse = log_level_parse,
 	    .choices = "\"error\", \"warning\", \"info\" and \"debug\"" },
-	{ "workers", .offset = IN(workers), .max = 1024 },
-	{ "control", .read_text = read_control, .offset = IN(control) },
+	{ "workers", IN(workers), .max = 1024 },
+	{ "control", IN(control), .is_valid = is_path_or_empty,
+	    .needs = "an absolute path of at most 107 bytes, or \"\"" },
 	{ "limits", .members = limits_rules },
 	{ "stamp", .members = stamp_rules },
 	{ "udp", .members = udp_rules },
 	{ .name = "listeners" }, /* see read_listeners */
 	{ .name = NULL },
 };
-
-static void
-read_group(struct setting_reader *reader, const config_setting_t *group,
-    const struct setting_rule *members, struct config *config)
-{
-	if (!config_setting_is_group(group)) {
-		setting_complain(reader, group, "needs a group: { ... }");
-		return;
-	}
-	for (int i = 0; i < config_setting_length(group); i++) {
-		const config_setting_t *setting = config_setting_get_elem(group,
-		    (unsigned)i);
-		const struct setting_rule *rule = setting_find_rule(reader,
-		    setting, members);
-		if (rule != NULL)
-			setting_read(reader, setting, rule, config);
-	}
-}
 
 /* Room for count listeners in place of those before.  -1: out of memory. */
 static int
@@ -124,59 +89,58 @@ replace_listeners(struct config *config, size_t count)
 }
 
 static void
-read_listeners(struct setting_reader *reader, const config_setting_t *list,
-    struct config *config)
+read_listeners(const struct setting *list, struct config *config)
 {
-	size_t count = (size_t)config_setting_length(list);
+	int count = config_setting_length(list->node);
 
-	if (!config_setting_is_list(list) || count == 0) {
-		setting_complain(reader, list,
+	if (!config_setting_is_list(list->node) || count == 0) {
+		setting_complain(list,
 		    "needs a list of at least one listener: ( { ... } )");
 		return;
 	}
-	if (replace_listeners(config, count) == -1) {
-		setting_complain(reader, list, "out of memory");
+	if (replace_listeners(config, (size_t)count) == -1) {
+		setting_complain(list, "out of memory");
 		return;
 	}
-	for (size_t i = 0; i < count; i++)
-		listener_config_read(reader,
-		    config_setting_get_elem(list, (unsigned)i),
-		    config->listeners, i);
+	for (int i = 0; i < count; i++) {
+		struct setting group = setting_member(list, i);
+		listener_config_read(&group, config->listeners, (size_t)i);
+	}
 }
 
 static void
-read_root(struct setting_reader *reader, const config_setting_t *setting,
-    struct config *config)
+read_root(const struct setting *setting, struct config *config)
 {
-	const struct setting_rule *rule = setting_find_rule(reader, setting,
+	const struct setting_rule *rule = setting_find_rule(setting,
 	    root_rules);
 
 	if (rule == NULL)
 		return;
 	if (rule->members != NULL)
-		read_group(reader, setting, rule->members, config);
+		setting_read_group(setting, rule->members, PROTOCOL_TCP,
+		    config);
 	else if (strcmp(rule->name, "listeners") == 0)
-		read_listeners(reader, setting, config);
+		read_listeners(setting, config);
 	else
-		setting_read(reader, setting, rule, config);
+		setting_read(setting, rule, config);
 }
 
 static void
-read_text(struct setting_reader *reader, const char *text,
-    struct config *config)
+read_text(struct setting_file *file, const char *text, struct config *config)
 {
 	config_t parsed;
 
 	config_init(&parsed);
 	if (config_read_string(&parsed, text) == CONFIG_FALSE) {
-		fprintf(reader->errors, "%s:%d: %s\n", reader->path,
+		fprintf(file->errors, "%s:%d: %s\n", file->path,
 		    config_error_line(&parsed), config_error_text(&parsed));
-		reader->error_count++;
+		file->error_count++;
 	} else {
-		config_setting_t *root = config_root_setting(&parsed);
-		for (int i = 0; i < config_setting_length(root); i++)
-			read_root(reader,
-			    config_setting_get_elem(root, (unsigned)i), config);
+		struct setting root = { file, config_root_setting(&parsed) };
+		for (int i = 0; i < config_setting_length(root.node); i++) {
+			struct setting setting = setting_member(&root, i);
+			read_root(&setting, config);
+		}
 	}
 	config_destroy(&parsed);
 }
@@ -219,11 +183,11 @@ config_load(const char *path, FILE *errors)
 	}
 	if (path == NULL)
 		return config;
-	struct setting_reader reader = { .path = path, .errors = errors };
+	struct setting_file file = { path, errors, 0 };
 	char *text = config_file_read(path, errors);
 	if (text != NULL)
-		read_text(&reader, text, config);
-	if (text == NULL || reader.error_count > 0) {
+		read_text(&file, text, config);
+	if (text == NULL || file.error_count > 0) {
 		config_free(config);
 		config = NULL;
 	}
@@ -234,9 +198,8 @@ config_load(const char *path, FILE *errors)
 void
 config_free(struct config *config)
 {
-	if (config == NULL)
-		return;
-	free(config->listeners);
+	if (config != NULL)
+		free(config->listeners);
 	free(config);
 }
 

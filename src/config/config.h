@@ -26,7 +26,7 @@ struct config {
 	int drain_timeout;              /* seconds; 0: at once */
 	struct stamp_format stamp;
 	char timezone[64];
-	bool arrival; /* stamps tell when the kernel received the data */
+	int arrival; /* bool: stamps tell when the kernel received the data */
 	int rate_limit, rate_burst; /* replies; limit 0: none */
 	struct listener_config *listeners;
 	size_t listener_count;

@@ -53,8 +53,8 @@ skip_comment(const char *at)
 static const char *
 skip_word(const char *at)
 {
-	while (isalnum((unsigned char)*at) ||
-	       (*at != '\0' && strchr("_-*.", *at) != NULL))
+	while (*at != '\0' &&
+	       (isalnum((unsigned char)*at) || strchr("_-*.", *at) != NULL))
 		at++;
 	return at;
 }
@@ -76,16 +76,6 @@ check_number(struct scan *scan, const char *at)
 	return skip_word(end);
 }
 
-static const char *
-check_include(struct scan *scan, const char *at)
-{
-	if (strncmp(at, "@include", 8) == 0)
-		fprintf(complain(scan, at),
-		    "@include is not supported: put the settings into this "
-		    "file\n");
-	return at + 1;
-}
-
 static void
 check_text(struct scan *scan)
 {
@@ -103,65 +93,52 @@ check_text(struct scan *scan)
 		else if (isalpha((unsigned char)*at) || *at == '*' ||
 			 *at == '.')
 			at = skip_word(at);
-		else
-			at = check_include(scan, at);
+		else if (strncmp(at++, "@include", 8) == 0)
+			fprintf(complain(scan, at),
+			    "@include is not supported: put the settings into "
+			    "this file\n");
 }
 
-/* O_NONBLOCK: a FIFO would wait for a writer.  NULL with the reason in *why. */
-static FILE *
-open_regular(const char *path, const char **why)
+/* All of a regular file.  NULL with errno, which is 0 for any other file. */
+static char *
+read_regular(int fd, size_t *len)
 {
-	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	FILE *stream = NULL;
 	struct stat status;
+	ssize_t n;
 
 	if (fd == -1 || fstat(fd, &status) == -1)
-		*why = strerror(errno);
-	else if (!S_ISREG(status.st_mode))
-		*why = "not a regular file";
-	else if ((stream = fdopen(fd, "r")) == NULL)
-		*why = strerror(errno);
-	if (stream == NULL && fd != -1)
-		close(fd);
-	return stream;
-}
-
-/* Up to the first NUL byte, if any.  NULL with errno. */
-static char *
-read_text(FILE *stream)
-{
-	char *text = NULL;
-	size_t room = 0;
-	ssize_t len = getdelim(&text, &room, '\0', stream);
-
-	if (len >= 0 && !ferror(stream))
+		return NULL;
+	errno = 0;
+	size_t size = (size_t)status.st_size;
+	char *text = S_ISREG(status.st_mode) ? calloc(1, size + 1) : NULL;
+	if (text == NULL)
+		return NULL;
+	for (*len = 0; (n = read(fd, text + *len, size - *len)) > 0;)
+		*len += (size_t)n;
+	if (n == 0)
 		return text;
 	free(text);
-	return feof(stream) ? strdup("") : NULL;
+	return NULL;
 }
 
 char *
 config_file_read(const char *path, FILE *errors)
 {
-	struct scan scan = { .path = path, .errors = errors };
-	char *text = NULL;
-	const char *why;
-	bool has_nul = false;
+	/* O_NONBLOCK: a FIFO would wait for a writer. */
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	size_t len;
+	char *text = read_regular(fd, &len);
+	struct scan scan = { path, text, errors, 0 };
 
-	FILE *stream = open_regular(path, &why);
-	if (stream != NULL) {
-		text = read_text(stream);
-		why = strerror(errno);
-		has_nul = !feof(stream);
-		fclose(stream);
-	}
-	if (text == NULL) {
-		fprintf(errors, "cannot read %s: %s\n", path, why);
+	if (text == NULL)
+		fprintf(errors, "cannot read %s: %s\n", path,
+		    errno != 0 ? strerror(errno) : "not a regular file");
+	if (fd != -1)
+		close(fd);
+	if (text == NULL)
 		return NULL;
-	}
-	scan.text = text;
 	check_text(&scan);
-	if (has_nul)
+	if (strlen(text) < len)
 		fprintf(complain(&scan, strchr(text, '\0')),
 		    "a NUL byte: this is not a text file\n");
 	if (scan.error_count == 0)

@@ -9,8 +9,8 @@
 #include "base/protocol.h"
 #include "stamp/framing.h"
 
-#define LISTENER_CONFIG_DATAGRAM_MAX                                           \
-	65480 /* with a ctime stamp UDP carries no more */
+/* With a ctime stamp UDP carries no more. */
+#define LISTENER_CONFIG_DATAGRAM_MAX 65480
 
 /* One listener as configured; its name or "*" may stand for many addresses. */
 struct listener_config {
@@ -30,21 +30,18 @@ struct listener_config {
 void listener_config_default(struct listener_config *listener,
     enum protocol protocol);
 
-struct setting_reader;
-struct config_setting_t;
+struct setting;
 
 /*
- * Reads listeners[i] from a group of the file; complains to reader of what is
- * wrong, also when one of the listeners before is the same.  The main thread.
+ * Reads listeners[i] from a group of the file; complains of what is wrong, also
+ * when one of the listeners before is the same.  The main thread.
  */
-void listener_config_read(struct setting_reader *reader,
-    const struct config_setting_t *group, struct listener_config *listeners,
-    size_t i);
+void listener_config_read(const struct setting *group,
+    struct listener_config *listeners, size_t i);
 
 /*
- * Sets listeners[i] by a SPEC of the command line: "tcp:PORT",
- * "udp:ADDRESS:PORT", "tcp:[::1]:PORT", "unix:/path" and so on.  -1 with a line
- * in errors when it is none, or when one of the listeners before is the same.
+ * Sets listeners[i] by a SPEC of the command line, as "tcp:[::1]:PORT".  -1 with
+ * a line in errors when it is wrong or the same as one of those before.
  */
 int listener_config_parse(struct listener_config *listeners, size_t i,
     const char *spec, FILE *errors);

@@ -2,53 +2,54 @@
 
 #include <stdarg.h>
 #include <string.h>
-#include <sys/un.h>
+
+struct setting
+setting_member(const struct setting *parent, int i)
+{
+	return (struct setting){ parent->file,
+		config_setting_get_elem(parent->node, (unsigned)i) };
+}
 
 /* "listeners[1].port", "limits.idle_timeout", "workers" */
 static void
-print_name(FILE *out, const config_setting_t *setting)
+print_name(FILE *out, const config_setting_t *node)
 {
-	const config_setting_t *parent = config_setting_parent(setting);
-	const config_setting_t *list;
+	const config_setting_t *path[4];
+	int depth = 0;
 
-	if (parent != NULL && !config_setting_is_root(parent)) {
-		list = config_setting_parent(parent);
-		if (config_setting_name(parent) != NULL)
-			fprintf(out, "%s", config_setting_name(parent));
-		else if (list != NULL)
-			fprintf(out, "%s[%d]", config_setting_name(list),
-			    config_setting_index(parent));
-		if (config_setting_name(setting) == NULL) {
-			fprintf(out, "[%d]", config_setting_index(setting));
-			return;
-		}
-		fputc('.', out);
-	}
-	fprintf(out, "%s", config_setting_name(setting));
+	for (; depth < 4 && !config_setting_is_root(node);
+	     node = config_setting_parent(node))
+		path[depth++] = node;
+	for (int i = depth - 1; i >= 0; i--)
+		if (config_setting_name(path[i]) == NULL)
+			fprintf(out, "[%d]", config_setting_index(path[i]));
+		else
+			fprintf(out, "%s%s", i == depth - 1 ? "" : ".",
+			    config_setting_name(path[i]));
 }
 
 void
-setting_complain(struct setting_reader *reader, const config_setting_t *setting,
-    const char *format, ...)
+setting_complain(const struct setting *setting, const char *format, ...)
 {
+	FILE *errors = setting->file->errors;
 	va_list args;
 
-	fprintf(reader->errors, "%s:%d: ", reader->path,
-	    (int)config_setting_source_line(setting));
-	print_name(reader->errors, setting);
-	fprintf(reader->errors, ": ");
+	fprintf(errors, "%s:%d: ", setting->file->path,
+	    (int)config_setting_source_line(setting->node));
+	print_name(errors, setting->node);
+	fputs(": ", errors);
 	va_start(args, format);
-	vfprintf(reader->errors, format, args);
+	vfprintf(errors, format, args);
 	va_end(args);
-	fputc('\n', reader->errors);
-	reader->error_count++;
+	fputc('\n', errors);
+	setting->file->error_count++;
 }
 
 const struct setting_rule *
-setting_find_rule(struct setting_reader *reader,
-    const config_setting_t *setting, const struct setting_rule *rules)
+setting_find_rule(const struct setting *setting,
+    const struct setting_rule *rules)
 {
-	const char *name = config_setting_name(setting);
+	const char *name = config_setting_name(setting->node);
 	char known[256] = "";
 
 	for (; rules->name != NULL; rules++) {
@@ -57,25 +58,22 @@ setting_find_rule(struct setting_reader *reader,
 		strncat(known, " ", sizeof(known) - strlen(known) - 1);
 		strncat(known, rules->name, sizeof(known) - strlen(known) - 1);
 	}
-	setting_complain(reader, setting, "no such setting; there are:%s",
-	    known);
+	setting_complain(setting, "no such setting; there are:%s", known);
 	return NULL;
 }
 
 static void
-read_number(struct setting_reader *reader, const config_setting_t *setting,
-    const struct setting_rule *rule, int *value)
+read_number(const struct setting *setting, const struct setting_rule *rule,
+    int *value)
 {
-	int type = config_setting_type(setting);
+	int type = config_setting_type(setting->node);
+	long long number = config_setting_get_int64(setting->node);
 
-	if (type != CONFIG_TYPE_INT && type != CONFIG_TYPE_INT64) {
-		setting_complain(reader, setting,
-		    "needs a whole number from %d to %d", rule->min, rule->max);
-		return;
-	}
-	long long number = config_setting_get_int64(setting);
-	if (number < rule->min || number > rule->max)
-		setting_complain(reader, setting,
+	if (type != CONFIG_TYPE_INT && type != CONFIG_TYPE_INT64)
+		setting_complain(setting, "needs a whole number from %d to %d",
+		    rule->min, rule->max);
+	else if (number < rule->min || number > rule->max)
+		setting_complain(setting,
 		    "%lld is out of range: %d to %d are allowed", number,
 		    rule->min, rule->max);
 	else
@@ -83,49 +81,61 @@ read_number(struct setting_reader *reader, const config_setting_t *setting,
 }
 
 static void
-read_choice(struct setting_reader *reader, const config_setting_t *setting,
-    const struct setting_rule *rule, int *value)
+read_text(const struct setting *setting, const struct setting_rule *rule,
+    const char *text, char *value)
 {
-	const char *text = config_setting_get_string(setting);
-	int choice = rule->parse(text);
+	int choice = rule->parse != NULL ? rule->parse(text) : -1;
 
-	if (choice == -1)
-		setting_complain(reader, setting, "\"%s\" is none of %s", text,
+	if (choice != -1)
+		*(int *)(void *)value = choice;
+	else if (rule->is_valid != NULL && strlen(text) < rule->size &&
+		 rule->is_valid(text))
+		strcpy(value, text);
+	else if (rule->choices != NULL)
+		setting_complain(setting, "\"%s\" is none of %s", text,
 		    rule->choices);
 	else
-		*value = choice;
+		setting_complain(setting, "needs %s", rule->needs);
 }
 
 void
-setting_read_path(struct setting_reader *reader,
-    const config_setting_t *setting, const char *text, void *value)
+setting_read(const struct setting *setting, const struct setting_rule *rule,
+    void *base)
 {
-	size_t room = sizeof(((struct sockaddr_un *)0)->sun_path);
-
-	if (text[0] != '/')
-		setting_complain(reader, setting,
-		    "\"%s\" is not an absolute path", text);
-	else if (strlen(text) >= room)
-		setting_complain(reader, setting,
-		    "the path has %zu bytes, but a socket's has at most %zu",
-		    strlen(text), room - 1);
-	else
-		strcpy(value, text);
-}
-
-void
-setting_read(struct setting_reader *reader, const config_setting_t *setting,
-    const struct setting_rule *rule, void *base)
-{
-	const char *text = config_setting_get_string(setting);
-	void *value = (char *)base + rule->offset;
+	const char *text = config_setting_get_string(setting->node);
+	char *value = (char *)base + rule->offset;
 
 	if (text != NULL && rule->read_text != NULL)
-		rule->read_text(reader, setting, text, value);
-	else if (text != NULL && rule->parse != NULL)
-		read_choice(reader, setting, rule, value);
+		rule->read_text(setting, text, base);
 	else if (rule->max > 0)
-		read_number(reader, setting, rule, value);
+		read_number(setting, rule, (int *)(void *)value);
+	else if (text != NULL)
+		read_text(setting, rule, text, value);
 	else
-		setting_complain(reader, setting, "needs text in \"quotes\"");
+		setting_complain(setting, "needs text in \"quotes\"");
+}
+
+void
+setting_read_group(const struct setting *group,
+    const struct setting_rule *rules, enum protocol protocol, void *base)
+{
+	if (!config_setting_is_group(group->node)) {
+		setting_complain(group, "needs a group: { ... }");
+		return;
+	}
+	for (int i = 0; i < config_setting_length(group->node); i++) {
+		struct setting setting = setting_member(group, i);
+		const struct setting_rule *rule = setting_find_rule(&setting,
+		    rules);
+
+		if (rule == NULL)
+			continue;
+		if (rule->protocols != 0 &&
+		    (rule->protocols & 1U << protocol) == 0)
+			setting_complain(&setting,
+			    "does not apply to a %s listener",
+			    protocol_name(protocol));
+		else
+			setting_read(&setting, rule, base);
+	}
 }

@@ -6,52 +6,56 @@
 #include <stddef.h>
 #include <stdio.h>
 
-/*
- * One setting of the configuration file and the rule for its value.  The main
- * thread.
- */
+#include "base/protocol.h"
 
-/* The state of reading one file; belongs to config_load. */
-struct setting_reader {
-	const char *path; /* of the file, for messages */
-	FILE *errors;     /* a line for each fault */
+/* The file that is read, its errors and their number; of config_load. */
+struct setting_file {
+	const char *path;
+	FILE *errors;
 	int error_count;
 };
 
+/* A setting, group or list of the file.  The main thread. */
+struct setting {
+	struct setting_file *file;
+	const config_setting_t *node;
+};
+
 /*
- * A setting that is allowed in a group, and where its value goes.  One with max
- * takes a whole number, one with parse or read_text takes text, one with both
- * takes either.
+ * A setting that is allowed in a group, and where its value goes: an int or
+ * char[size].  One with max takes a whole number, any other text; one with
+ * read_text too takes either.
  */
 struct setting_rule {
 	const char *name;   /* NULL ends a table */
-	unsigned protocols; /* of the listeners that have it; 0: all */
-	int (*parse)(const char *text); /* one of choices; -1: none */
-	const char *choices;            /* for the message */
-	void (*read_text)(struct setting_reader *reader,
-	    const config_setting_t *setting, const char *text, void *value);
-	size_t
-	    offset; /* of the value in its struct; an int but for read_text */
+	unsigned protocols; /* bits, of the listeners that have it; 0: all */
+	size_t offset, size;
 	int min, max;
+	int (*parse)(const char *text); /* -1: wrong */
+	bool (*is_valid)(const char *text);
+	const char *choices, *needs; /* one of them, for the message */
+	void (*read_text)(const struct setting *setting, const char *text,
+	    void *base);                    /* for all other text */
 	const struct setting_rule *members; /* of a group */
 };
 
-/* "file:line: name: " and the formatted text, as a line in reader->errors. */
-void setting_complain(struct setting_reader *reader,
-    const config_setting_t *setting, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+/* Member number i of a group or list. */
+struct setting setting_member(const struct setting *parent, int i);
+
+/* Writes "file:line: name: " and the formatted text as a line of errors. */
+void setting_complain(const struct setting *setting, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 /* The rule for setting; NULL, after a complaint, when rules has none. */
-const struct setting_rule *setting_find_rule(struct setting_reader *reader,
-    const config_setting_t *setting, const struct setting_rule *rules);
-
-/* A read_text: an absolute path that fits into the address of a Unix socket. */
-void setting_read_path(struct setting_reader *reader,
-    const config_setting_t *setting, const char *text, void *value);
+const struct setting_rule *setting_find_rule(const struct setting *setting,
+    const struct setting_rule *rules);
 
 /* Puts the value of setting into the struct at base, or complains. */
-void setting_read(struct setting_reader *reader,
-    const config_setting_t *setting, const struct setting_rule *rule,
-    void *base);
+void setting_read(const struct setting *setting,
+    const struct setting_rule *rule, void *base);
+
+/* The same for each setting of a group; protocol is that of a listener. */
+void setting_read_group(const struct setting *group,
+    const struct setting_rule *rules, enum protocol protocol, void *base);
 
 #endif
