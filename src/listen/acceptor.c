@@ -147,7 +147,7 @@ dispatch(struct acceptor *acceptor, const struct listener *listener, int fd)
 {
 	/* A client is served even where the kernel refuses an option. */
 	if (listener->early || listener->protocol == PROTOCOL_UNIX)
-		sockopt_set_up_conn(fd, listener->protocol);
+		sockopt_set_up(fd, listener->protocol, AF_UNSPEC);
 	struct conn *conn = conn_new(fd, listener->protocol, listener->framing,
 	    clock_ms());
 

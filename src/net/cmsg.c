@@ -24,41 +24,30 @@ is_pktinfo(const struct cmsghdr *control)
 	       is_of_type(control, IPPROTO_IPV6, IPV6_PKTINFO);
 }
 
-/* Whether that address is a multicast or broadcast address. */
-static bool
-is_to_many(const struct cmsghdr *pktinfo)
-{
-	if (pktinfo->cmsg_level == IPPROTO_IPV6) {
-		const struct in6_pktinfo *info = (void *)CMSG_DATA(pktinfo);
-		return IN6_IS_ADDR_MULTICAST(&info->ipi6_addr);
-	}
-	const struct in_pktinfo *info = (void *)CMSG_DATA(pktinfo);
-	uint32_t to = ntohl(info->ipi_addr.s_addr);
-	if (IN_MULTICAST(to) || to == INADDR_BROADCAST)
-		return true;
-	/* For a broadcast ipi_spec_dst is another address, one of this host.
-	 * It is 0 if the datagram arrived before IP_PKTINFO was set. */
-	return info->ipi_spec_dst.s_addr != INADDR_ANY &&
-	       info->ipi_spec_dst.s_addr != info->ipi_addr.s_addr;
-}
-
 /*
  * Makes the address that a datagram was sent to the source address of its
- * reply.  The route chooses the interface, except for a link-local address,
- * which means nothing without its interface.
+ * reply, and returns whether it is a multicast or broadcast address.  The route
+ * chooses the interface, except for a link-local address, which means nothing
+ * without its interface.
  */
-static void
+static bool
 set_reply_source(struct cmsghdr *pktinfo)
 {
-	if (pktinfo->cmsg_level == IPPROTO_IP) {
-		struct in_pktinfo *info = (void *)CMSG_DATA(pktinfo);
-		info->ipi_ifindex = 0;
-		info->ipi_spec_dst = info->ipi_addr;
-	} else {
+	if (pktinfo->cmsg_level == IPPROTO_IPV6) {
 		struct in6_pktinfo *info = (void *)CMSG_DATA(pktinfo);
 		if (!IN6_IS_ADDR_LINKLOCAL(&info->ipi6_addr))
 			info->ipi6_ifindex = 0;
+		return IN6_IS_ADDR_MULTICAST(&info->ipi6_addr);
 	}
+	struct in_pktinfo *info = (void *)CMSG_DATA(pktinfo);
+	uint32_t to = ntohl(info->ipi_addr.s_addr);
+	/* For a broadcast this is another address, one of this host.  It is 0
+	 * if the datagram arrived before IP_PKTINFO was set. */
+	uint32_t local = ntohl(info->ipi_spec_dst.s_addr);
+	info->ipi_ifindex = 0;
+	info->ipi_spec_dst = info->ipi_addr;
+	return IN_MULTICAST(to) || to == INADDR_BROADCAST ||
+	       (local != INADDR_ANY && local != to);
 }
 
 bool
@@ -117,8 +106,7 @@ cmsg_read_request(struct msghdr *header, struct cmsg_request *request)
 			read_other(at, request);
 			continue;
 		}
-		request->is_to_many |= is_to_many(at);
-		set_reply_source(at);
+		request->is_to_many |= set_reply_source(at);
 		size_t len = CMSG_ALIGN(at->cmsg_len);
 		memmove(reply_end, at, len);
 		reply_end += len;
@@ -199,11 +187,9 @@ cmsg_receive_fds(int socket, int fds[CMSG_FDS_MAX])
 		.msg_control = control,
 		.msg_controllen = sizeof(control),
 	};
-	ssize_t n;
+	ssize_t n = TEMP_FAILURE_RETRY(
+	    recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC));
 
-	do
-		n = recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	while (n == -1 && errno == EINTR);
 	int count = n == -1 ? -1 : take_fds(&message, fds);
 	if (n <= 0 || count > 0)
 		return count;

@@ -13,23 +13,27 @@
 #include "base/clock.h"
 
 /*
- * A look-up in a thread of its own, for getaddrinfo(3) takes no deadline.
+ * A look-up in a thread of its own, because getaddrinfo(3) takes no deadline.
  * getaddrinfo_a(3) does, but the stack of its threads is 64 KiB, too small for
  * some name service modules, and ThreadSanitizer crashes on such a thread.
  */
 struct request {
 	char port[sizeof("65535")];
 	struct addrinfo hints;
-	struct addrinfo *found; /* this and the problem: after answered */
-	int problem, problem_errno;
+	struct addrinfo *found;
+	/* 0, EAI_* (< 0) or an errno; written last and read first, because
+	 * ThreadSanitizer does not know sem_clockwait. */
+	_Atomic int outcome;
 	sem_t answered;
-	atomic_flag released; /* by one of the two threads: the other frees */
+	_Atomic int owners; /* threads: the last one frees */
 	char host[];
 };
 
 static void
-request_free(struct request *request)
+release(struct request *request)
 {
+	if (atomic_fetch_sub(&request->owners, 1) > 1)
+		return;
 	if (request->found != NULL)
 		freeaddrinfo(request->found);
 	sem_destroy(&request->answered);
@@ -41,13 +45,13 @@ look_up(void *arg)
 {
 	struct request *request = arg;
 
+	pthread_detach(pthread_self());
 	pthread_setname_np(pthread_self(), "resolver");
-	request->problem = getaddrinfo(request->host, request->port,
-	    &request->hints, &request->found);
-	request->problem_errno = errno;
+	int problem = getaddrinfo(request->host, request->port, &request->hints,
+	    &request->found);
+	request->outcome = problem == EAI_SYSTEM ? errno : problem;
 	sem_post(&request->answered);
-	if (atomic_flag_test_and_set(&request->released))
-		request_free(request);
+	release(request);
 	return NULL;
 }
 
@@ -58,54 +62,48 @@ find_name(struct request *request, uint64_t deadline_ms,
 {
 	struct timespec deadline = { (time_t)(deadline_ms / 1000),
 		(long)(deadline_ms % 1000) * 1000000 };
-	int problem = EAI_SYSTEM, problem_errno = ETIMEDOUT;
 	pthread_t thread;
-	int rc = pthread_create(&thread, NULL, look_up, request);
+	int outcome = pthread_create(&thread, NULL, look_up, request);
 
-	if (rc != 0) {
-		request_free(request);
-		errno = rc;
-		return EAI_SYSTEM;
-	}
-	if (TEMP_FAILURE_RETRY(sem_clockwait(&request->answered,
-		CLOCK_MONOTONIC, &deadline)) == 0) {
-		pthread_join(thread, NULL);
-		problem = request->problem;
-		problem_errno = request->problem_errno;
+	if (outcome != 0) {
+		request->owners = 1;
+	} else if (TEMP_FAILURE_RETRY(sem_clockwait(&request->answered,
+		       CLOCK_MONOTONIC, &deadline)) == -1) {
+		outcome = ETIMEDOUT;
+	} else {
+		outcome = request->outcome;
 		*found = request->found;
 		request->found = NULL;
-	} else {
-		pthread_detach(thread);
 	}
-	if (atomic_flag_test_and_set(&request->released))
-		request_free(request);
-	errno = problem_errno;
-	return problem;
+	release(request);
+	if (outcome > 0)
+		errno = outcome;
+	return outcome > 0 ? EAI_SYSTEM : outcome;
 }
 
 int
 resolver_find(const char *host, int port, int type, uint64_t deadline_ms,
     struct addrinfo **found)
 {
-	struct addrinfo hints = { .ai_socktype = type,
-		.ai_flags = AI_NUMERICSERV | AI_NUMERICHOST };
-	size_t size = sizeof(struct request) + strlen(host) + 1;
-	char port_text[sizeof("65535")];
+	struct request *request = calloc(1,
+	    sizeof(*request) + strlen(host) + 1);
 
-	snprintf(port_text, sizeof(port_text), "%hu", (uint16_t)port);
-	int problem = getaddrinfo(host, port_text, &hints, found);
-	if (problem != EAI_NONAME)
-		return problem;
-	errno = ETIMEDOUT;
-	if (clock_ms() >= deadline_ms)
-		return EAI_SYSTEM;
-	struct request *request = calloc(1, size);
 	if (request == NULL)
 		return EAI_MEMORY;
 	strcpy(request->host, host);
-	strcpy(request->port, port_text);
-	request->hints = hints;
-	request->hints.ai_flags = AI_NUMERICSERV;
-	sem_init(&request->answered, 0, 0);
-	return find_name(request, deadline_ms, found);
+	snprintf(request->port, sizeof(request->port), "%hu", (uint16_t)port);
+	request->hints = (struct addrinfo){ .ai_socktype = type,
+		.ai_flags = AI_NUMERICSERV | AI_NUMERICHOST };
+	int problem = getaddrinfo(host, request->port, &request->hints, found);
+	if (problem == EAI_NONAME && clock_ms() < deadline_ms) {
+		request->hints.ai_flags = AI_NUMERICSERV;
+		request->owners = 2;
+		sem_init(&request->answered, 0, 0);
+		return find_name(request, deadline_ms, found);
+	}
+	free(request);
+	if (problem != EAI_NONAME)
+		return problem;
+	errno = ETIMEDOUT;
+	return EAI_SYSTEM;
 }

@@ -3,17 +3,20 @@
 #include <arpa/inet.h>
 #include <endian.h>
 #include <net/if.h>
+#include <netdb.h>
 #include <stdio.h>
 #include <string.h>
 
+/* Whether it is an IPv4 address, mapped to IPv6 or not. */
 static bool
-is_mapped(const struct sockaddr_any *address)
+is_ipv4(const struct sockaddr_any *address)
 {
-	return address->any.sa_family == AF_INET6 &&
-	       IN6_IS_ADDR_V4MAPPED(&address->in6.sin6_addr);
+	return address->any.sa_family == AF_INET ||
+	       (address->any.sa_family == AF_INET6 &&
+		   IN6_IS_ADDR_V4MAPPED(&address->in6.sin6_addr));
 }
 
-/* In host byte order.  Only for an IPv4 address, mapped to IPv6 or not. */
+/* In host byte order.  Only for an IPv4 address. */
 static uint32_t
 ipv4_of(const struct sockaddr_any *address)
 {
@@ -24,19 +27,21 @@ ipv4_of(const struct sockaddr_any *address)
 	return ntohl(ip);
 }
 
-static bool
-is_ipv4(const struct sockaddr_any *address)
-{
-	return address->any.sa_family == AF_INET || is_mapped(address);
-}
-
 /* A client chooses its name: escape each byte that could look like another. */
 static void
-put_printable(const char *name, size_t len, char *text, size_t size)
+unix_text(const struct sockaddr_any *address, char *text, size_t size)
 {
-	size_t at = 0;
+	const char *name = address->un.sun_path;
+	size_t path = offsetof(struct sockaddr_un, sun_path), at = 0;
+	size_t len = address->len > path ? address->len - path : 0;
 
-	for (size_t i = 0; i < len && size - at > sizeof("\\xff"); i++) {
+	if (len == 0)
+		at = (size_t)snprintf(text, size, "unnamed");
+	else if (name[0] != '\0')
+		len = strnlen(name, len);
+	else
+		text[at++] = '@';
+	for (size_t i = at; i < len && size - at > sizeof("\\xff"); i++) {
 		unsigned char c = (unsigned char)name[i];
 
 		if (c >= ' ' && c <= '~' && c != '\\')
@@ -48,58 +53,26 @@ put_printable(const char *name, size_t len, char *text, size_t size)
 	text[at] = '\0';
 }
 
-static void
-unix_text(const struct sockaddr_any *address, char *text, size_t size)
-{
-	size_t path = offsetof(struct sockaddr_un, sun_path);
-	size_t len = address->len > path ? address->len - path : 0;
-
-	if (len == 0) {
-		snprintf(text, size, "unnamed");
-	} else if (address->un.sun_path[0] == '\0') {
-		text[0] = '@';
-		put_printable(address->un.sun_path + 1, len - 1, text + 1,
-		    size - 1);
-	} else {
-		put_printable(address->un.sun_path,
-		    strnlen(address->un.sun_path, len), text, size);
-	}
-}
-
-static void
-ipv6_text(const struct sockaddr_any *address, char *text, size_t size)
-{
-	char ip[INET6_ADDRSTRLEN], interface[IF_NAMESIZE + 1] = "";
-	unsigned scope = address->in6.sin6_scope_id;
-
-	inet_ntop(AF_INET6, &address->in6.sin6_addr, ip, sizeof(ip));
-	if (scope != 0) {
-		interface[0] = '%';
-		if (if_indextoname(scope, interface + 1) == NULL)
-			snprintf(interface + 1, IF_NAMESIZE, "%u", scope);
-	}
-	snprintf(text, size, "[%s%s]:%u", ip, interface,
-	    sockaddr_port(address));
-}
-
 const char *
 sockaddr_text(const struct sockaddr_any *address, bool dual_stack, char *text,
     size_t size)
 {
-	char ip[INET_ADDRSTRLEN];
-	uint32_t ipv4;
+	char ip[INET6_ADDRSTRLEN + 1 + IF_NAMESIZE] = "";
+	unsigned port = sockaddr_port(address);
 
 	if (address->any.sa_family == AF_UNIX) {
 		unix_text(address, text, size);
-	} else if (dual_stack && address->any.sa_family == AF_INET6 &&
-		   IN6_IS_ADDR_UNSPECIFIED(&address->in6.sin6_addr)) {
-		snprintf(text, size, "*:%u", sockaddr_port(address));
 	} else if (is_ipv4(address)) {
-		ipv4 = htonl(ipv4_of(address));
+		struct in_addr ipv4 = { htonl(ipv4_of(address)) };
 		inet_ntop(AF_INET, &ipv4, ip, sizeof(ip));
-		snprintf(text, size, "%s:%u", ip, sockaddr_port(address));
+		snprintf(text, size, "%s:%u", ip, port);
+	} else if (dual_stack && sockaddr_is_any(address)) {
+		snprintf(text, size, "*:%u", port);
 	} else {
-		ipv6_text(address, text, size);
+		/* inet_ntop(3) would leave out the interface. */
+		getnameinfo(&address->any, sizeof(address->in6), ip, sizeof(ip),
+		    NULL, 0, NI_NUMERICHOST);
+		snprintf(text, size, "[%s]:%u", ip, port);
 	}
 	return text;
 }
@@ -142,33 +115,24 @@ sockaddr_is_multicast(const struct sockaddr_any *address)
 	       IN6_IS_ADDR_MULTICAST(&address->in6.sin6_addr);
 }
 
-/*
- * The high half is the same for all link-local addresses, and another link may
- * have the same low half: mix the low half with the number of the interface.
- */
-static uint64_t
-link_local_network(const struct sockaddr_in6 *in6)
-{
-	uint64_t interface;
-
-	memcpy(&interface, &in6->sin6_addr.s6_addr[8], sizeof(interface));
-	return be64toh(interface) ^ in6->sin6_scope_id * 0x9e3779b97f4a7c15;
-}
-
 uint64_t
 sockaddr_network(const struct sockaddr_any *address)
 {
-	uint64_t network = 0;
+	const struct in6_addr *ip = &address->in6.sin6_addr;
+	uint64_t halves[2] = { 0 };
 
 	/* No IPv6 unicast network is below 2^32: the numbers don't collide. */
 	if (is_ipv4(address))
 		return ipv4_of(address);
-	if (address->any.sa_family == AF_INET6 &&
-	    IN6_IS_ADDR_LINKLOCAL(&address->in6.sin6_addr))
-		return link_local_network(&address->in6);
-	if (address->any.sa_family == AF_INET6)
-		memcpy(&network, &address->in6.sin6_addr, sizeof(network));
-	return be64toh(network);
+	if (address->any.sa_family != AF_INET6)
+		return 0;
+	memcpy(halves, ip, sizeof(halves));
+	if (!IN6_IS_ADDR_LINKLOCAL(ip))
+		return be64toh(halves[0]);
+	/* The high half is the same for all link-local addresses, and another
+	 * link may have the same low half: mix this with the interface. */
+	return be64toh(halves[1]) ^
+	       address->in6.sin6_scope_id * 0x9e3779b97f4a7c15;
 }
 
 bool

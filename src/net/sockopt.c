@@ -5,7 +5,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
-#include <string.h>
 
 /* Newer than the C library's headers; of Linux 6.16. */
 #ifndef SO_PASSRIGHTS
@@ -29,69 +28,51 @@ get(int fd, int level, int name)
 	return getsockopt(fd, level, name, &value, &len) == -1 ? -1 : value;
 }
 
-static int
-set_up_tcp(int fd)
-{
-	if (set(fd, SOL_SOCKET, SO_REUSEADDR, 1) == -1 ||
-	    set(fd, SOL_SOCKET, SO_KEEPALIVE, 1) == -1 ||
-	    set(fd, SOL_SOCKET, SO_OOBINLINE, 1) == -1)
-		return -1;
+#define TCP (1U << PROTOCOL_TCP)
+#define UDP (1U << PROTOCOL_UDP)
+#define STREAM (1U << PROTOCOL_UNIX)
+#define RECORDS (1U << PROTOCOL_UNIX_DGRAM | 1U << PROTOCOL_UNIX_SEQPACKET)
+
+/* What a socket of these protocols needs in order to be served. */
+static const struct {
+	unsigned protocols;
+	int level, name, value;
+	bool is_optional;
+} options[] = {
+	{ TCP, SOL_SOCKET, SO_REUSEADDR, 1, false },
+	{ TCP, SOL_SOCKET, SO_KEEPALIVE, 1, false },
+	{ TCP | STREAM, SOL_SOCKET, SO_OOBINLINE, 1, false },
 	/* Replies that a client does not read must not fill kernel memory. */
-	if (set(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT_MAX) == -1)
-		return -1;
-	return set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-}
-
-/*
- * A client could send the last descriptor of a file whose close(2) takes long.
- * Where the kernel can, it refuses descriptors and tells the client so.
- */
-static void
-refuse_descriptors(int fd)
-{
-	set(fd, SOL_SOCKET, SO_PASSRIGHTS, 0);
-}
-
-static int
-set_up_udp(int fd, sa_family_t family)
-{
-	/* Ignore an error: a kernel without it delivers datagrams singly. */
-	set(fd, IPPROTO_UDP, UDP_GRO, 1);
+	{ TCP, IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT_MAX, false },
+	{ TCP, IPPROTO_TCP, TCP_NODELAY, 1, false },
+	/* A client could send the last descriptor of a file whose close(2)
+	 * takes long.  Where the kernel can, it rejects descriptors. */
+	{ STREAM | RECORDS, SOL_SOCKET, SO_PASSRIGHTS, 0, true },
+	/* Credentials tell an empty record from the end of a connection, and
+	 * the sender's user decides where a datagram may be answered. */
+	{ RECORDS, SOL_SOCKET, SO_PASSCRED, 1, false },
+	/* A kernel without it delivers datagrams singly. */
+	{ UDP, IPPROTO_UDP, UDP_GRO, 1, true },
 	/* poll(2) would return at once while errors wait that nobody reads. */
-	set(fd, IPPROTO_IP, IP_RECVERR, 0);
-	set(fd, IPPROTO_IPV6, IPV6_RECVERR, 0);
-	/* A reply is sent from the address that the request was sent to. */
-	if (family == AF_INET6 &&
-	    set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) == -1)
-		return -1;
-	/* For IPv4, also on a dual-stack socket: tells broadcasts apart. */
-	return set(fd, IPPROTO_IP, IP_PKTINFO, 1);
-}
-
-int
-sockopt_set_up_conn(int fd, enum protocol protocol)
-{
-	if (protocol == PROTOCOL_TCP)
-		return set_up_tcp(fd);
-	refuse_descriptors(fd);
-	/* Credentials tell an empty record from the end of a connection. */
-	if (protocol == PROTOCOL_UNIX_SEQPACKET)
-		return set(fd, SOL_SOCKET, SO_PASSCRED, 1);
-	return set(fd, SOL_SOCKET, SO_OOBINLINE, 1);
-}
+	{ UDP, IPPROTO_IP, IP_RECVERR, 0, true },
+	{ UDP, IPPROTO_IPV6, IPV6_RECVERR, 0, true },
+	/* A reply is sent from the address that the request was sent to; for
+	 * IPv4 also on a dual-stack socket, and this tells broadcasts apart. */
+	{ UDP, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1, false },
+	{ UDP, IPPROTO_IP, IP_PKTINFO, 1, false },
+};
 
 int
 sockopt_set_up(int fd, enum protocol protocol, sa_family_t family)
 {
-	if (protocol == PROTOCOL_UDP)
-		return set_up_udp(fd, family);
-	if (protocol == PROTOCOL_UNIX_DGRAM) {
-		refuse_descriptors(fd);
-		/* The sender's user decides where a datagram may be answered. */
-		return set(fd, SOL_SOCKET, SO_PASSCRED, 1);
-	}
-	/* Connections inherit the options: no system call for each of them. */
-	return sockopt_set_up_conn(fd, protocol);
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+		if ((options[i].protocols & 1U << protocol) != 0 &&
+		    (options[i].level != IPPROTO_IPV6 || family == AF_INET6) &&
+		    set(fd, options[i].level, options[i].name,
+			options[i].value) == -1 &&
+		    !options[i].is_optional)
+			return -1;
+	return 0;
 }
 
 int
@@ -121,19 +102,14 @@ sockopt_protocol(int fd)
 	int type = get(fd, SOL_SOCKET, SO_TYPE);
 	int transport = get(fd, SOL_SOCKET, SO_PROTOCOL);
 	bool listens = get(fd, SOL_SOCKET, SO_ACCEPTCONN) == 1;
-	bool is_inet = domain == AF_INET || domain == AF_INET6;
+	bool is_inet = (domain == AF_INET || domain == AF_INET6) &&
+	               (transport == IPPROTO_TCP || transport == IPPROTO_UDP);
 
-	if (is_inet && transport != IPPROTO_TCP && transport != IPPROTO_UDP)
-		return -1;
-	for (int i = 0; i < PROTOCOL_COUNT; i++) {
-		enum protocol protocol = (enum protocol)i;
-		bool is_of_domain = protocol_is_unix(protocol)
-		                      ? domain == AF_UNIX
-		                      : is_inet;
-		if (is_of_domain && type == protocol_socket_type(protocol))
-			return listens != protocol_is_datagram(protocol) ? i
-			                                                 : -1;
-	}
+	for (enum protocol i = 0; i < PROTOCOL_COUNT; i++)
+		if ((protocol_is_unix(i) ? domain == AF_UNIX : is_inet) &&
+		    type == protocol_socket_type(i) &&
+		    listens != protocol_is_datagram(i))
+			return (int)i;
 	return -1;
 }
 
@@ -167,10 +143,7 @@ sockopt_drop_syn(int fd)
 		BPF_STMT(BPF_RET | BPF_K, 0),
 		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
 	};
-	struct sock_fprog filter;
+	struct sock_fprog filter = { sizeof(code) / sizeof(code[0]), code };
 
-	memset(&filter, 0, sizeof(filter));
-	filter.len = sizeof(code) / sizeof(code[0]);
-	filter.filter = code;
 	setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter));
 }

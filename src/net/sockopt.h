@@ -13,14 +13,11 @@
  * an error and are for the main thread, if not said otherwise.
  */
 
-/* Sets what every socket of protocol needs in order to be served. */
-int sockopt_set_up(int fd, enum protocol protocol, sa_family_t family);
-
 /*
- * The same for a connection that did not inherit the options of its listener: a
- * Unix one, or one that was made before the listener was set up.
+ * Sets what a socket needs in order to be served.  Connections inherit it, except
+ * Unix ones and those that are older.  family matters for UDP only.
  */
-int sockopt_set_up_conn(int fd, enum protocol protocol);
+int sockopt_set_up(int fd, enum protocol protocol, sa_family_t family);
 
 /* Before bind(2): whether an IPv6 socket is for IPv6 alone. */
 int sockopt_set_v6_only(int fd, bool v6_only);
