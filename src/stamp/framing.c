@@ -2,10 +2,8 @@
 
 #include <string.h>
 
-static const char *const names[] = {
-	[FRAMING_CHUNK] = "chunk",
-	[FRAMING_LINE] = "line",
-};
+static const char
+    *const names[] = { [FRAMING_CHUNK] = "chunk", [FRAMING_LINE] = "line" };
 
 const char *
 framing_name(enum framing framing)
@@ -66,9 +64,7 @@ framing_lines(bool *line_start, struct framing_text data,
 		in += len;
 		*line_start = newline != NULL;
 	}
-	return (struct framing_run){
-		.consumed = (size_t)(in - data.bytes),
+	return (struct framing_run){ .consumed = (size_t)(in - data.bytes),
 		.len = (size_t)(to - out),
-		.stamps = stamps,
-	};
+		.stamps = stamps };
 }

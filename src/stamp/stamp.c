@@ -8,28 +8,16 @@
 #include <string.h>
 
 #define ZONE_DIRECTORY "/usr/share/zoneinfo/"
-#define TZ_OFFSET 3 /* of the value in "TZ=value" */
 
 /*
- * The C library's time zone belongs to the process, and both strftime(3) and
- * tzset(3) read TZ from the environment: the lock keeps a rendering thread and
- * the thread that sets the zone apart.  Taken once a second by each thread.
- *
- * Other threads search the environment without this lock, as getaddrinfo(3)
- * does.  They compare names only: so the entry of TZ is put there before they
- * exist, and from then on only its value changes, in place.
+ * The time zone belongs to the process: strftime(3) and tzset(3) read TZ.  The
+ * lock, taken once a second by each thread, keeps rendering and setting apart.
+ * Other threads search the environment without it, as getaddrinfo(3) does, but
+ * compare names only: so the entry of TZ is put there before they exist, and
+ * from then on only its value changes, in place.
  */
 static pthread_mutex_t zone_lock = PTHREAD_MUTEX_INITIALIZER;
 static char zone_entry[PATH_MAX] = "TZ=";
-
-/* A byte that stands for one digit of a fraction of 3, 6 or 9 digits. */
-enum placeholder { MILLI = 1, MICRO, NANO };
-
-static size_t
-placeholder_digits(char c)
-{
-	return c >= MILLI && c <= NANO ? 3 * (size_t)c : 0;
-}
 
 static const struct {
 	const char *name;
@@ -61,39 +49,34 @@ conversion_length(const char *at)
 	return len + 1;
 }
 
-/* Copies pattern with each fraction replaced by its placeholders. */
+/* Copies pattern with each fraction replaced by its run of bytes. */
 static int
 compile_pattern(char *out, const char *pattern, char *error, size_t error_size)
 {
 	for (const char *at = pattern; *at != '\0';) {
-		size_t len = 1;
+		size_t len = *at == '%' ? conversion_length(at) : 1;
 
 		if ((unsigned char)*at < ' ') {
 			snprintf(error, error_size,
 			    "no control characters in a stamp");
 			return -1;
 		}
-		if (*at == '%') {
-			if (at[1] != '\0' && strchr("369", at[1]) != NULL &&
-			    at[2] == 'N') {
-				int digits = at[1] - '0';
-				memset(out, digits / 3, (size_t)digits);
-				out += digits;
-				at += 3;
-				continue;
-			}
-			len = conversion_length(at);
-			if (len == 0) {
-				snprintf(error, error_size,
-				    "'%.3s' is neither a conversion of "
-				    "strftime(3) that fits in a line nor "
-				    "%%3N, %%6N or %%9N",
-				    at);
-				return -1;
-			}
+		if (len > 0) {
+			out = mempcpy(out, at, len);
+			at += len;
+		} else if (at[1] != '\0' && strchr("369", at[1]) != NULL &&
+			   at[2] == 'N') {
+			int digits = at[1] - '0';
+			memset(out, digits / 3, (size_t)digits);
+			out += digits;
+			at += 3;
+		} else {
+			snprintf(error, error_size,
+			    "'%.3s' is neither a conversion of strftime(3) "
+			    "that fits in a line nor %%3N, %%6N or %%9N",
+			    at);
+			return -1;
 		}
-		out = mempcpy(out, at, len);
-		at += len;
 	}
 	*out = '\0';
 	return 0;
@@ -103,23 +86,22 @@ int
 stamp_format_compile(struct stamp_format *format, const char *text, char *error,
     size_t error_size)
 {
+	size_t i = 0, count = sizeof(named_formats) / sizeof(named_formats[0]);
+
 	memset(format, 0, sizeof(*format));
-	for (size_t i = 0; i < sizeof(named_formats) / sizeof(named_formats[0]);
-	     i++)
-		if (strcmp(text, named_formats[i].name) == 0) {
-			format->epoch = named_formats[i].epoch;
-			format->zone_colon = named_formats[i].zone_colon;
-			return compile_pattern(format->pattern,
-			    named_formats[i].pattern, error, error_size);
-		}
-	if (strchr(text, '%') == NULL) {
+	while (i < count && strcmp(text, named_formats[i].name) != 0)
+		i++;
+	if (i < count) {
+		format->epoch = named_formats[i].epoch;
+		format->zone_colon = named_formats[i].zone_colon;
+		text = named_formats[i].pattern;
+	} else if (strchr(text, '%') == NULL) {
 		snprintf(error, error_size,
 		    "no such format: \"ctime\", \"rfc3339\" or \"epoch\", the "
 		    "latter two also with -ms, -us or -ns, or a strftime(3) "
 		    "pattern");
 		return -1;
-	}
-	if (strlen(text) > STAMP_PATTERN_MAX) {
+	} else if (strlen(text) > STAMP_PATTERN_MAX) {
 		snprintf(error, error_size, "a pattern has at most %d bytes",
 		    STAMP_PATTERN_MAX);
 		return -1;
@@ -134,10 +116,9 @@ stamp_zone_exists(const char *zone)
 
 	if (strcmp(zone, "local") == 0 || strcmp(zone, "UTC") == 0)
 		return true;
-	if (zone[0] == '\0' || zone[0] == '/' || strstr(zone, "..") != NULL)
-		return false;
-	int n = snprintf(path, sizeof(path), ZONE_DIRECTORY "%s", zone);
-	if (n < 0 || (size_t)n >= sizeof(path))
+	if (zone[0] == '\0' || zone[0] == '/' || strstr(zone, "..") != NULL ||
+	    snprintf(path, sizeof(path), ZONE_DIRECTORY "%s", zone) >=
+		(int)sizeof(path))
 		return false;
 	FILE *file = fopen(path, "re");
 	if (file == NULL)
@@ -152,14 +133,14 @@ int
 stamp_set_zone(const char *zone, const char *local_tz)
 {
 	const char *tz = zone;
-	char *value = zone_entry + TZ_OFFSET;
+	char *value = zone_entry + strlen("TZ=");
 	int rc = 0;
 
 	if (strcmp(zone, "local") == 0)
 		tz = local_tz != NULL ? local_tz : ":/etc/localtime";
 	else if (strcmp(zone, "UTC") == 0)
 		tz = "UTC0";
-	if (strlen(tz) >= sizeof(zone_entry) - TZ_OFFSET) {
+	if (strlen(tz) >= sizeof(zone_entry) - strlen("TZ=")) {
 		errno = ENAMETOOLONG;
 		return -1;
 	}
@@ -178,24 +159,21 @@ stamp_set_zone(const char *zone, const char *local_tz)
 void
 stamp_init(struct stamp *stamp, const struct stamp_format *format)
 {
-	stamp->format = *format;
-	stamp->len = 0;
-	stamp->digit_runs = 0;
+	*stamp = (struct stamp){ .format = *format };
 }
 
 static void
-find_digit_runs(struct stamp *stamp)
+find_fractions(struct stamp *stamp)
 {
-	stamp->digit_runs = 0;
-	for (size_t at = 0; at < stamp->len;) {
-		size_t digits = placeholder_digits(stamp->text[at]);
+	stamp->fractions = 0;
+	for (size_t at = 0; at < stamp->len; at++) {
+		char c = stamp->text[at];
 
-		if (digits > 0) {
-			stamp->digit_run[stamp->digit_runs].at = at;
-			stamp->digit_run[stamp->digit_runs].digits = digits;
-			stamp->digit_runs++;
+		if (c >= 1 && c <= 3) {
+			struct stamp_fraction found = { at, 3 * (size_t)c };
+			stamp->fraction[stamp->fractions++] = found;
+			at += found.digits - 1;
 		}
-		at += digits > 0 ? digits : 1;
 	}
 }
 
@@ -221,22 +199,10 @@ render(struct stamp *stamp, time_t second)
 		text[len - 2] = ':';
 		len++;
 	}
-	text[len++] = ']';
-	text[len++] = ' ';
-	stamp->len = len;
+	strcpy(text + len, "] ");
+	stamp->len = len + 2;
 	stamp->second = second;
-	find_digit_runs(stamp);
-}
-
-static void
-put_digits(char *to, size_t digits, long nanoseconds)
-{
-	long value = nanoseconds;
-
-	for (size_t i = digits; i < 9; i++)
-		value /= 10;
-	for (; digits > 0; digits--, value /= 10)
-		to[digits - 1] = (char)('0' + value % 10);
+	find_fractions(stamp);
 }
 
 const char *
@@ -244,9 +210,16 @@ stamp_at(struct stamp *stamp, const struct timespec *now, size_t *len)
 {
 	if (stamp->len == 0 || stamp->second != now->tv_sec)
 		render(stamp, now->tv_sec);
-	for (size_t i = 0; i < stamp->digit_runs; i++)
-		put_digits(stamp->text + stamp->digit_run[i].at,
-		    stamp->digit_run[i].digits, now->tv_nsec);
+	for (size_t i = 0; i < stamp->fractions; i++) {
+		const struct stamp_fraction *fraction = &stamp->fraction[i];
+		char *to = stamp->text + fraction->at;
+		long value = now->tv_nsec;
+
+		for (size_t n = 9; n > fraction->digits; n--)
+			value /= 10;
+		for (size_t n = fraction->digits; n > 0; n--, value /= 10)
+			to[n - 1] = (char)('0' + value % 10);
+	}
 	*len = stamp->len;
 	return stamp->text;
 }

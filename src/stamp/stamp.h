@@ -7,11 +7,10 @@
 
 #define STAMP_PATTERN_MAX 64 /* bytes of a strftime pattern */
 #define STAMP_TEXT_MAX 1024  /* bytes of a stamp with its brackets */
-#define STAMP_DIGIT_RUNS (STAMP_PATTERN_MAX / 3 + 1)
 
 /*
  * What a stamp looks like: a strftime(3) pattern in which each fraction of a
- * second is a run of placeholders of as many bytes as it has digits.  Immutable
+ * second of 3, 6 or 9 digits is a run of as many bytes \1, \2 or \3.  Immutable
  * once compiled; copied by value.
  */
 struct stamp_format {
@@ -25,34 +24,30 @@ struct stamp {
 	struct stamp_format format;
 	time_t second;
 	size_t len; /* 0: nothing is rendered yet */
-	size_t digit_runs;
-	struct {
+	size_t fractions;
+	struct stamp_fraction {
 		size_t at, digits;
-	} digit_run[STAMP_DIGIT_RUNS];
+	} fraction[STAMP_PATTERN_MAX / 3 + 1];
 	char text[STAMP_TEXT_MAX];
 };
 
 /*
- * Compiles "ctime", "rfc3339", "epoch", the latter two with -ms, -us or -ns, or
- * a strftime(3) pattern with %3N, %6N and %9N.  -1 with the reason in error for
- * any other text.  Any thread.
+ * Compiles "ctime", "rfc3339", "epoch", the latter two also with -ms, -us or
+ * -ns, or a strftime(3) pattern with %3N, %6N and %9N.  -1 with the reason in
+ * error for any other text.  Any thread.
  */
 int stamp_format_compile(struct stamp_format *format, const char *text,
     char *error, size_t error_size);
 
-/*
- * Whether zone is "local", "UTC" or the name of a time zone of this system;
- * changes nothing.  Any thread.
- */
+/* Whether zone is "local", "UTC" or a time zone of this system.  Any thread. */
 bool stamp_zone_exists(const char *zone);
 
 /*
  * Makes zone the time zone of this process, for every stamp initialised from
- * now on.  local_tz is what "local" means: the value of TZ before the first
- * call, or NULL for /etc/localtime.  A call reads the zone's file anew.  The
- * main thread only, and for the first time before there are other threads;
- * later they may be rendering or searching the environment meanwhile.  -1 with
- * errno when local_tz is too long or memory runs out.
+ * now on, and reads its file anew.  local_tz is what "local" means: the value
+ * of TZ before the first call, or NULL for /etc/localtime.  The main thread
+ * only, and for the first time before there are other threads.  -1 with errno
+ * when local_tz is too long or memory runs out.
  */
 int stamp_set_zone(const char *zone, const char *local_tz);
 
