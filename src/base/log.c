@@ -16,7 +16,6 @@
 
 #define JOURNAL_SOCKET "/run/systemd/journal/socket"
 #define MESSAGE_MAX 2048
-#define JOURNAL_LINE_MAX (MESSAGE_MAX + 256)
 #define FIELD_MAX 512
 
 static const char *const names[] = {
@@ -28,7 +27,7 @@ static const char *const names[] = {
 
 static _Atomic int current_level = LOG_INFO;
 static bool to_journal;  /* standard error goes to the journal */
-static bool with_fields; /* and its own socket takes entries */
+static bool with_fields; /* and the journal's own socket takes entries */
 
 void
 log_set_level(int level)
@@ -52,51 +51,38 @@ log_level_parse(const char *name)
 	return -1;
 }
 
-/* strftime(3) would read TZ, whose value a reload may be changing. */
-static int
-put_time(char *line, size_t size)
+void
+log_open(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	char own[64];
+	struct stat status;
+
+	if (stream == NULL || fstat(STDERR_FILENO, &status) == -1)
+		return;
+	snprintf(own, sizeof(own), "%llu:%llu",
+	    (unsigned long long)status.st_dev,
+	    (unsigned long long)status.st_ino);
+	to_journal = strcmp(stream, own) == 0;
+	with_fields = to_journal && access(JOURNAL_SOCKET, W_OK) == 0;
+}
+
+/* The journal adds the time and reads the priority from the start of a line. */
+static size_t
+put_head(char *line, size_t size, int level)
 {
 	struct timespec now;
 	struct tm tm;
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	localtime_r(&now.tv_sec, &tm);
-	return snprintf(line, size, "%04d-%02d-%02d %02d:%02d:%02d.%03ld ",
-	    tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min,
-	    tm.tm_sec, now.tv_nsec / 1000000);
-}
-
-/* Whether standard error goes to the journal, by the rule of sd-daemon(3). */
-static bool
-is_journal(void)
-{
-	const char *stream = getenv("JOURNAL_STREAM");
-	struct stat status;
-	char *end;
-
-	if (stream == NULL || fstat(STDERR_FILENO, &status) == -1)
-		return false;
-	unsigned long long device = strtoull(stream, &end, 10);
-	return *end == ':' && device == status.st_dev &&
-	       strtoull(end + 1, NULL, 10) == status.st_ino;
-}
-
-void
-log_open(void)
-{
-	to_journal = is_journal();
-	with_fields = to_journal && access(JOURNAL_SOCKET, W_OK) == 0;
-}
-
-/* The journal reads the priority from the start of a line of a stream. */
-static size_t
-put_head(char *line, size_t size, int level)
-{
 	if (to_journal)
 		return (size_t)snprintf(line, size, "<%d>", level);
-	size_t len = (size_t)put_time(line, size);
-	return len +
-	       (size_t)snprintf(line + len, size - len, "%s: ", names[level]);
+	clock_gettime(CLOCK_REALTIME, &now);
+	localtime_r(&now.tv_sec, &tm);
+	/* strftime(3) would read TZ, whose value a reload may be changing. */
+	return (size_t)snprintf(line, size,
+	    "%04d-%02d-%02d %02d:%02d:%02d.%03ld %s: ", tm.tm_year + 1900,
+	    tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec,
+	    now.tv_nsec / 1000000, names[level]);
 }
 
 static void
@@ -127,7 +113,7 @@ field(char *buffer, size_t size, const char *name, const char *text)
 static int
 send_entry(int priority, const char *message, const struct log_about *about)
 {
-	char number[4], texts[4][FIELD_MAX], line[JOURNAL_LINE_MAX];
+	char number[4], texts[4][FIELD_MAX], line[MESSAGE_MAX + 16];
 	int count = 0;
 
 	snprintf(number, sizeof(number), "%d", priority);
@@ -145,46 +131,24 @@ send_entry(int priority, const char *message, const struct log_about *about)
 	return sd_journal_sendv(pieces, count) == 0 ? 0 : -1;
 }
 
-static void
-write_log(int level, const struct log_about *about, const char *format,
-    va_list args)
-{
-	char message[MESSAGE_MAX];
-	int saved_errno = errno;
-
-	if (vsnprintf(message, sizeof(message), format, args) < 0)
-		message[0] = '\0';
-	if (!with_fields || send_entry(level, message, about) == -1)
-		write_line(level, message);
-	errno = saved_errno;
-}
-
-#define DEFINE_LOG(name, level, condition)                                     \
-	void name(const char *format, ...)                                     \
-	{                                                                      \
-		static const struct log_about nothing;                         \
-		va_list args;                                                  \
-		if (!(condition))                                              \
-			return;                                                \
-		va_start(args, format);                                        \
-		write_log(level, &nothing, format, args);                      \
-		va_end(args);                                                  \
-	}
-
-DEFINE_LOG(log_error, LOG_ERR, true)
-DEFINE_LOG(log_warning, LOG_WARNING, log_enabled(LOG_WARNING))
-DEFINE_LOG(log_notice, LOG_INFO, true)
-DEFINE_LOG(log_info, LOG_INFO, log_enabled(LOG_INFO))
-DEFINE_LOG(log_debug, LOG_DEBUG, log_enabled(LOG_DEBUG))
-
 void
 log_about(int level, const struct log_about *about, const char *format, ...)
 {
+	static const struct log_about nothing;
+	char message[MESSAGE_MAX];
+	int saved_errno = errno;
 	va_list args;
 
-	if (!log_enabled(level))
+	if (level == LOG_NOTICE)
+		level = LOG_INFO;
+	else if (!log_enabled(level))
 		return;
 	va_start(args, format);
-	write_log(level, about, format, args);
+	if (vsnprintf(message, sizeof(message), format, args) < 0)
+		message[0] = '\0';
 	va_end(args);
+	if (!with_fields ||
+	    send_entry(level, message, about ? about : &nothing) == -1)
+		write_line(level, message);
+	errno = saved_errno;
 }

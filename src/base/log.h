@@ -27,13 +27,6 @@ bool log_enabled(int level);
 /* The level called name; -1 when there is none. */
 int log_level_parse(const char *name);
 
-void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
-void log_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));
-/* The answer to a request: shown at every level, as info. */
-void log_notice(const char *format, ...) __attribute__((format(printf, 1, 2)));
-void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
-void log_debug(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
 /* MESSAGE_ID= of the events that an administrator may search for. */
 #define LOG_ID_START "671ca18f64af4be6ae23368650b6fbb8"
 #define LOG_ID_STOP "a5b2358e22434d8399fbeb761e4c3d03"
@@ -50,7 +43,15 @@ struct log_about {
 	const char *listener, *peer, *message_id;
 };
 
+/* about may be NULL.  Keeps errno. */
 void log_about(int level, const struct log_about *about, const char *format,
     ...) __attribute__((format(printf, 3, 4)));
+
+#define log_error(...) log_about(LOG_ERR, NULL, __VA_ARGS__)
+#define log_warning(...) log_about(LOG_WARNING, NULL, __VA_ARGS__)
+/* The answer to a request: shown at every level, as info. */
+#define log_notice(...) log_about(LOG_NOTICE, NULL, __VA_ARGS__)
+#define log_info(...) log_about(LOG_INFO, NULL, __VA_ARGS__)
+#define log_debug(...) log_about(LOG_DEBUG, NULL, __VA_ARGS__)
 
 #endif
