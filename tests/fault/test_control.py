@@ -218,7 +218,7 @@ def asking_without(folder):
             control.set("fail_at", n)
             check_answer(server, since, Asker(server, control))
             failed = control.get("failed") > 0
-        check(5 < n < ALLOCATIONS_MAX, "the last was", n)
+        check(3 < n < ALLOCATIONS_MAX, "the last was", n)
         check_alive(server)
         server.stop()
     finally:
