@@ -158,28 +158,33 @@ static void
 announce(const struct listener *listener)
 {
 	struct log_about about = { .listener = listener->name };
+	char detail[32] = "";
 
 	if (listener->number > 0)
 		return;
 	if (!is_datagram(listener))
-		log_about(LOG_INFO, &about, "listening on %s, %s framing",
-		    listener->name, framing_name(listener->framing));
+		snprintf(detail, sizeof(detail), ", %s framing",
+		    framing_name(listener->framing));
 	else if (listener->threads > 1)
-		log_about(LOG_INFO, &about, "listening on %s, %d threads",
-		    listener->name, listener->threads);
-	else
-		log_about(LOG_INFO, &about, "listening on %s", listener->name);
+		snprintf(detail, sizeof(detail), ", %d threads",
+		    listener->threads);
+	log_about(LOG_INFO, &about, "listening on %s%s", listener->name,
+	    detail);
 }
 
-static void
+/* Returns the one after it. */
+static struct listener *
 drop(struct listener_set *set, struct listener *listener)
 {
+	struct listener *next = TAILQ_NEXT(listener, link);
+
 	if (listener->datagram != NULL)
 		datagram_stop(listener->datagram, set->counters);
 	else if (!is_datagram(listener))
 		acceptor_remove(&set->acceptor, listener);
 	TAILQ_REMOVE(&set->listeners, listener, link);
 	listener_free(listener);
+	return next;
 }
 
 static void
@@ -190,34 +195,21 @@ drain(struct listener *listener)
 }
 
 static void
-update(const struct plan_step *step)
+update(struct listener *listener, const struct listener *wanted)
 {
-	struct listener *listener = step->listener;
 	struct log_about about = { .listener = listener->name };
+	bool is_fixed = listener->state == LISTENER_SERVING &&
+	                listener->origin != ORIGIN_PASSED;
 
-	if (step->reason == PLAN_THREADS_FIXED && listener->number == 0)
+	if (is_fixed && listener->number == 0 &&
+	    listener->threads != wanted->threads)
 		log_about(LOG_WARNING, &about,
 		    "%s: threads = %d takes effect after a restart",
-		    listener->name, step->other->threads);
-	if (listener_update(listener, step->other) != 0)
+		    listener->name, wanted->threads);
+	if (listener_update(listener, wanted) != 0)
 		log_about(LOG_WARNING, &about,
 		    "%s: some of its new settings have no effect: %s",
 		    listener->name, strerror(errno));
-}
-
-static void
-drain_unwanted(const struct plan_step *step)
-{
-	struct listener *listener = step->listener;
-	struct log_about about = { .listener = listener->name };
-
-	/* What a surplus thread holds is answered as its siblings would. */
-	if (step->reason == PLAN_SURPLUS)
-		update(step);
-	else if (listener->number == 0)
-		log_about(LOG_INFO, &about, "no longer listening on %s",
-		    listener->name);
-	drain(listener);
 }
 
 /*
@@ -227,20 +219,28 @@ drain_unwanted(const struct plan_step *step)
 static bool
 apply(const struct plan *plan, enum listener_state state)
 {
-	bool any = false;
+	bool drains = false;
 
 	for (size_t i = 0; i < plan->count; i++) {
-		const struct plan_step *step = &plan->steps[i];
-		if (step->listener->state != state)
+		enum plan_action action = plan->steps[i].action;
+		struct listener *listener = plan->steps[i].listener;
+		const struct listener *wanted = plan->steps[i].other;
+		struct log_about about = { .listener = listener->name };
+		if (listener->state != state ||
+		    (action != PLAN_KEEP && action != PLAN_DRAIN))
 			continue;
-		if (step->action == PLAN_KEEP)
-			update(step);
-		if (step->action != PLAN_DRAIN)
-			continue;
-		drain_unwanted(step);
-		any = true;
+		/* A surplus thread answers what it has as its siblings do. */
+		if (action == PLAN_KEEP || wanted != NULL)
+			update(listener, wanted);
+		else if (listener->number == 0)
+			log_about(LOG_INFO, &about, "no longer listening on %s",
+			    listener->name);
+		if (action == PLAN_DRAIN) {
+			drain(listener);
+			drains = true;
+		}
 	}
-	return any;
+	return drains;
 }
 
 /* -1 with errno and a line in errors. */
@@ -249,22 +249,26 @@ open_one(const struct plan_step *step, FILE *errors)
 {
 	struct listener *listener = step->listener;
 	const struct listener *other = step->other;
-	bool is_shared = step->reason == PLAN_SIBLING ||
-	                 step->reason == PLAN_BESIDE_DRAINING;
 	char error[LISTENER_ERROR_MAX];
 
-	if (listener_open(listener, is_shared ? other : NULL, error) == 0)
+	errno = EADDRINUSE;
+	if (step->action == PLAN_WANTED_TWICE)
+		listener_fail(listener, error, "is the same as the one at %s",
+		    other->where);
+	else if (listener_open(listener,
+		     step->action == PLAN_OPEN_BESIDE ? other : NULL,
+		     error) == 0)
 		return 0;
-	int problem = errno;
-	if (problem == EADDRINUSE && step->reason == PLAN_NEEDS_RESTART)
+	else if (errno == EADDRINUSE && step->action == PLAN_NEEDS_RESTART)
 		listener_fail(listener, error,
 		    "needs a restart: %s of this server is in the way",
 		    other->name);
-	else if (problem == EADDRINUSE && step->reason == PLAN_PASSED_IN_WAY)
+	else if (errno == EADDRINUSE && step->action == PLAN_PASSED_IN_WAY)
 		listener_fail(listener, error,
 		    "%s, which was passed, is in the way; change the socket "
 		    "unit or this listener",
 		    other->name);
+	int problem = errno;
 	fprintf(errors, "%s\n", error);
 	errno = problem;
 	return -1;
@@ -280,15 +284,8 @@ open_all(struct listener_set *set, const struct plan *plan,
 	for (size_t i = 0; i < plan->count; i++) {
 		const struct plan_step *step = &plan->steps[i];
 		struct listener *listener = step->listener;
-		if (step->action == PLAN_REFUSE) {
-			fprintf(errors,
-			    "%s: %s: is the same as the one at %s\n",
-			    listener->where, listener->name,
-			    step->other->where);
-			problem = EADDRINUSE;
-		}
 		/* The fault of one sibling is that of all: report it once. */
-		if (step->action != PLAN_OPEN ||
+		if (step->action < PLAN_OPEN ||
 		    (problem != 0 && listener->number > 0))
 			continue;
 		if (open_one(step, errors) == 0) {
@@ -300,18 +297,6 @@ open_all(struct listener_set *set, const struct plan *plan,
 	}
 	errno = problem;
 	return problem == 0 ? 0 : -1;
-}
-
-static void
-undo(struct listener_set *set, const struct plan *plan)
-{
-	int saved_errno = errno;
-
-	for (size_t i = 0; i < plan->count; i++)
-		if (plan->steps[i].action == PLAN_OPEN &&
-		    plan->steps[i].listener->state == LISTENER_OPEN)
-			drop(set, plan->steps[i].listener);
-	errno = saved_errno;
 }
 
 static int
@@ -327,14 +312,10 @@ carry_out(struct listener_set *set, const struct plan *plan,
 	 */
 	if (apply(plan, LISTENER_OPEN))
 		fdstore_sync();
-	if (open_all(set, plan, wanted, errors) == -1) {
-		undo(set, plan);
+	if (open_all(set, plan, wanted, errors) == -1)
 		return -1;
-	}
 	if (configure_all(set, config, false) == -1) {
-		fprintf(errors, "serving a new listener: %s\n",
-		    strerror(errno));
-		undo(set, plan);
+		fprintf(errors, "serving a new listener: %m\n");
 		return -1;
 	}
 	apply(plan, LISTENER_SERVING);
@@ -348,6 +329,18 @@ carry_out(struct listener_set *set, const struct plan *plan,
 	return 0;
 }
 
+/* Drops those that a reload opened in vain. */
+static void
+undo(struct listener_set *set)
+{
+	struct listener *at = TAILQ_FIRST(&set->listeners);
+
+	while (at != NULL)
+		at = at->origin == ORIGIN_OWN && at->state == LISTENER_OPEN
+		       ? drop(set, at)
+		       : TAILQ_NEXT(at, link);
+}
+
 int
 listener_set_reload(struct listener_set *set, const struct config *config,
     FILE *errors)
@@ -357,12 +350,14 @@ listener_set_reload(struct listener_set *set, const struct config *config,
 	int rc = resolve_all(set, config, &wanted, errors);
 
 	if (rc == 0 && (plan = plan_make(&set->listeners, &wanted)) == NULL) {
-		fprintf(errors, "listeners: %s\n", strerror(errno));
+		fprintf(errors, "listeners: %m\n");
 		rc = -1;
 	}
 	if (rc == 0)
 		rc = carry_out(set, plan, &wanted, config, errors);
 	int saved_errno = errno;
+	if (rc == -1)
+		undo(set);
 	free(plan);
 	listener_free_all(&wanted);
 	errno = saved_errno;
@@ -372,44 +367,39 @@ listener_set_reload(struct listener_set *set, const struct config *config,
 void
 listener_set_drop_drained(struct listener_set *set)
 {
-	struct listener *listener, *next;
+	struct listener *at = TAILQ_FIRST(&set->listeners);
 
-	for (listener = TAILQ_FIRST(&set->listeners); listener != NULL;
-	     listener = next) {
-		next = TAILQ_NEXT(listener, link);
-		if (listener->state == LISTENER_DRAINING &&
-		    (is_datagram(listener) ||
-			!acceptor_accept(&set->acceptor, listener)))
-			drop(set, listener);
-	}
-}
-
-static void
-end_all(struct listener_set *set, bool hands_over)
-{
-	struct listener *listener, *next;
-
-	for (listener = TAILQ_FIRST(&set->listeners); listener != NULL;
-	     listener = next) {
-		next = TAILQ_NEXT(listener, link);
-		if (listener->origin == ORIGIN_PASSED ||
-		    (hands_over && listener_is_stored(listener)))
-			drop(set, listener);
-		else if (listener->state != LISTENER_DRAINING)
-			drain(listener);
-	}
+	while (at != NULL)
+		at = at->state == LISTENER_DRAINING &&
+		             (is_datagram(at) ||
+				 !acceptor_accept(&set->acceptor, at))
+		       ? drop(set, at)
+		       : TAILQ_NEXT(at, link);
 }
 
 void
 listener_set_drain(struct listener_set *set)
 {
-	end_all(set, false);
+	struct listener *at = TAILQ_FIRST(&set->listeners);
+
+	while (at != NULL) {
+		if (at->origin != ORIGIN_PASSED &&
+		    at->state != LISTENER_DRAINING)
+			drain(at);
+		at = at->origin == ORIGIN_PASSED ? drop(set, at)
+		                                 : TAILQ_NEXT(at, link);
+	}
 }
 
 void
 listener_set_hand_over(struct listener_set *set)
 {
-	end_all(set, true);
+	struct listener *at = TAILQ_FIRST(&set->listeners);
+
+	while (at != NULL)
+		at = listener_is_stored(at) ? drop(set, at)
+		                            : TAILQ_NEXT(at, link);
+	listener_set_drain(set);
 }
 
 size_t

@@ -28,29 +28,20 @@ stands_for(const struct listener *open, const struct listener *wanted)
 static struct plan_step
 judge_open(struct listener *open, const struct listener_list *wanted)
 {
-	bool is_passed = open->origin == ORIGIN_PASSED;
-	bool is_fixed = open->state == LISTENER_SERVING && !is_passed;
-	const struct listener *at, *sibling = NULL;
+	struct plan_step step = { PLAN_KEEP, open, NULL };
+	const struct listener *at;
 
 	TAILQ_FOREACH (at, wanted, link) {
 		if (stands_for(open, at))
-			return (struct plan_step){ PLAN_KEEP,
-				is_fixed && open->threads != at->threads
-				    ? PLAN_THREADS_FIXED
-				    : PLAN_WANTED,
-				open, at };
+			return (struct plan_step){ PLAN_KEEP, open, at };
 		if (is_at_same_address(open, at))
-			sibling = at;
+			step.other = at;
 	}
-	if (is_passed)
-		return (struct plan_step){ PLAN_KEEP, PLAN_PASSED, open, NULL };
-	if (sibling == NULL)
-		return (struct plan_step){ PLAN_DRAIN, PLAN_NOT_WANTED, open,
-			NULL };
-	if (is_fixed)
-		return (struct plan_step){ PLAN_KEEP, PLAN_THREADS_FIXED, open,
-			sibling };
-	return (struct plan_step){ PLAN_DRAIN, PLAN_SURPLUS, open, sibling };
+	/* The number of threads stays while they serve. */
+	if (open->origin != ORIGIN_PASSED &&
+	    (step.other == NULL || open->state != LISTENER_SERVING))
+		step.action = PLAN_DRAIN;
+	return step;
 }
 
 /* Whether wanted can't have its address to itself while open is there. */
@@ -69,43 +60,22 @@ is_in_the_way(const struct listener *open, const struct listener *wanted)
 		   sockaddr_equal(&open->bound, &wanted->wanted));
 }
 
-static bool
-is_kept(const struct plan *plan, const struct listener *open)
+/* How wanted is opened while open, of another address, is there. */
+static enum plan_action
+judge_obstacle(struct listener *open, const struct listener *wanted,
+    const struct listener_list *all)
 {
-	for (size_t i = 0; i < plan->count; i++)
-		if (plan->steps[i].listener == open)
-			return plan->steps[i].action == PLAN_KEEP;
-	return false;
-}
-
-/* What open, which is in the way of a listener, means to it. */
-static enum plan_reason
-judge_obstacle(const struct plan *plan, const struct listener *open)
-{
+	if (!is_in_the_way(open, wanted))
+		return PLAN_OPEN;
 	if (open->origin == ORIGIN_PASSED)
 		return PLAN_PASSED_IN_WAY;
-	if (is_kept(plan, open))
-		return PLAN_NEW;
+	if (open->state == LISTENER_DRAINING)
+		return PLAN_OPEN_BESIDE;
+	/* One that stays is in the way for good: bind(2) will say so. */
+	if (judge_open(open, all).action == PLAN_KEEP)
+		return PLAN_OPEN;
 	return open->state == LISTENER_SERVING ? PLAN_NEEDS_RESTART
-	                                       : PLAN_BESIDE_DRAINING;
-}
-
-/* Of several listeners in the way, the one with the greatest reason counts. */
-static void
-judge_new(const struct plan *plan, const struct listener_list *open,
-    struct plan_step *step)
-{
-	const struct listener *at;
-
-	step->reason = PLAN_NEW;
-	TAILQ_FOREACH (at, open, link) {
-		enum plan_reason reason = judge_obstacle(plan, at);
-		if (is_in_the_way(at, step->listener) &&
-		    reason > step->reason) {
-			step->reason = reason;
-			step->other = at;
-		}
-	}
+	                                       : PLAN_OPEN_BESIDE;
 }
 
 /* The one before wanted that is at the same address; NULL: there is none. */
@@ -120,63 +90,56 @@ find_twin(const struct listener_list *list, const struct listener *wanted)
 	return at == wanted ? NULL : at;
 }
 
-/* False: there is nothing to do for wanted. */
+/* Of all listeners.  False: there is nothing to do for wanted. */
 static bool
-judge_wanted(const struct plan *plan, const struct listener_list *open,
-    const struct listener_list *all, struct plan_step *step)
+judge_wanted(const struct listener_list *open, const struct listener_list *all,
+    struct listener *wanted, struct plan_step *step)
 {
-	struct listener *wanted = step->listener;
-	const struct listener *at, *sibling = find_twin(all, wanted);
+	const struct listener *sibling = find_twin(all, wanted);
+	struct listener *at;
 
-	*step = (struct plan_step){ PLAN_REFUSE, PLAN_WANTED_TWICE, wanted,
-		sibling };
+	*step = (struct plan_step){ PLAN_WANTED_TWICE, wanted, sibling };
 	if (sibling != NULL && wanted->number == 0)
 		return true;
+	*step = (struct plan_step){ PLAN_OPEN, wanted, NULL };
 	TAILQ_FOREACH (at, open, link) {
-		bool is_sibling = at->state != LISTENER_DRAINING &&
-		                  is_at_same_address(at, wanted);
+		bool is_same = at->state != LISTENER_DRAINING &&
+		               is_at_same_address(at, wanted);
+		enum plan_action action = judge_obstacle(at, wanted, all);
+		if (is_same && at->state == LISTENER_SERVING)
+			return false;
 		if (at->state != LISTENER_DRAINING && stands_for(at, wanted))
 			return false;
-		/* Their number stays while they serve. */
-		if (is_sibling && at->state == LISTENER_SERVING)
-			return false;
-		if (is_sibling)
+		if (is_same)
 			sibling = at;
+		if (action > step->action)
+			*step = (struct plan_step){ action, wanted, at };
 	}
-	*step = (struct plan_step){ PLAN_OPEN, PLAN_SIBLING, wanted, sibling };
-	if (sibling == NULL)
-		judge_new(plan, open, step);
+	if (sibling != NULL)
+		*step = (struct plan_step){ PLAN_OPEN_BESIDE, wanted, sibling };
 	return true;
-}
-
-static size_t
-count(const struct listener_list *list)
-{
-	const struct listener *listener;
-	size_t n = 0;
-
-	TAILQ_FOREACH (listener, list, link)
-		n++;
-	return n;
 }
 
 struct plan *
 plan_make(const struct listener_list *open, const struct listener_list *wanted)
 {
-	size_t size = (count(open) + count(wanted)) * sizeof(struct plan_step);
-	struct plan *plan = malloc(sizeof(*plan) + size);
 	struct listener *at;
+	size_t max = 0;
 
+	TAILQ_FOREACH (at, open, link)
+		max++;
+	TAILQ_FOREACH (at, wanted, link)
+		max++;
+	struct plan *plan = malloc(
+	    sizeof(*plan) + max * sizeof(struct plan_step));
 	if (plan == NULL)
 		return NULL;
 	plan->count = 0;
 	TAILQ_FOREACH (at, open, link)
 		if (at->state != LISTENER_DRAINING)
 			plan->steps[plan->count++] = judge_open(at, wanted);
-	TAILQ_FOREACH (at, wanted, link) {
-		plan->steps[plan->count].listener = at;
-		plan->count += judge_wanted(plan, open, wanted,
+	TAILQ_FOREACH (at, wanted, link)
+		plan->count += judge_wanted(open, wanted, at,
 		    &plan->steps[plan->count]);
-	}
 	return plan;
 }

@@ -6,38 +6,24 @@
 #include "listen/listener.h"
 
 /*
- * What a start or a reload does with each listener.  The plan compares the open
- * listeners with the wanted ones and does nothing itself; listener_set carries
- * it out.
+ * What a start or a reload does with a listener, and why.  The plan compares the
+ * open listeners with the wanted ones and does nothing itself; listener_set
+ * carries it out.
  */
 enum plan_action {
-	PLAN_KEEP,   /* an open listener; its settings may change */
-	PLAN_OPEN,   /* a wanted one that no open one stands for */
-	PLAN_DRAIN,  /* an open one that is not wanted any more */
-	PLAN_REFUSE, /* a wanted one that can't be right */
-};
-
-enum plan_reason {
-	/* PLAN_KEEP */
-	PLAN_WANTED,        /* with the settings of other */
-	PLAN_THREADS_FIXED, /* so too, but threads change at a start only */
-	PLAN_PASSED,        /* not configured: with default settings */
-	/* PLAN_OPEN */
-	PLAN_NEW,
-	PLAN_SIBLING,         /* of other, which is open or opened before */
-	PLAN_BESIDE_DRAINING, /* other is in the way, but drains */
-	PLAN_NEEDS_RESTART,   /* other is in the way, serves, and is to drain */
-	PLAN_PASSED_IN_WAY,   /* other is in the way and was passed */
-	/* PLAN_DRAIN */
-	PLAN_NOT_WANTED,
-	PLAN_SURPLUS, /* fewer threads are wanted than were stored; see other */
-	/* PLAN_REFUSE */
-	PLAN_WANTED_TWICE, /* other is the same */
+	/* An open listener; other is the wanted one with its settings. */
+	PLAN_KEEP,  /* other NULL: a passed one that is not configured */
+	PLAN_DRAIN, /* other NULL: not wanted; else a thread too many */
+	/* A wanted listener, in the order of what counts more. */
+	PLAN_OPEN,
+	PLAN_OPEN_BESIDE,   /* other has the address: a sibling, or it drains */
+	PLAN_NEEDS_RESTART, /* other is in the way, serves, and is to drain */
+	PLAN_PASSED_IN_WAY, /* other is in the way and was passed */
+	PLAN_WANTED_TWICE,  /* other is the same: can't be opened */
 };
 
 struct plan_step {
 	enum plan_action action;
-	enum plan_reason reason;
 	struct listener *listener;
 	const struct listener *other; /* or NULL */
 };
@@ -49,7 +35,7 @@ struct plan {
 
 /*
  * One step for each open listener that does not drain already, then one for each
- * wanted one that is to be opened or refused.  To be freed; NULL: out of memory.
+ * wanted one that no open one stands for.  To be freed; NULL: out of memory.
  */
 struct plan *plan_make(const struct listener_list *open,
     const struct listener_list *wanted);

@@ -13,130 +13,122 @@
  * "PROTOCOL ADDRESS N/THREADS".  ADDRESS is "*:PORT", "IPV4:PORT", "[::]:PORT"
  * or a path; "PORT=BOUND" where the kernel chose the port.  The open ones are
  * named a, b ... and the wanted ones A, B ... in the steps that are expected,
- * each "LISTENER ACTION REASON OTHER".
+ * each "LISTENER ACTION OTHER".
  */
 static const struct {
 	const char *open[LISTENERS_MAX], *wanted[LISTENERS_MAX], *steps;
 } rows[] = {
 	/* At the first start, and nothing at all. */
 	{ { 0 }, { 0 }, "" },
-	{ { 0 }, { "tcp *:7 0/1", "udp *:7 0/1" },
-	    "A open new -; B open new -" },
-	{ { 0 }, { "unix /a 0/1" }, "A open new -" },
+	{ { 0 }, { "tcp *:7 0/1", "udp *:7 0/1" }, "A open -; B open -" },
+	{ { 0 }, { "unix /a 0/1" }, "A open -" },
 	/* The same address, however it came to be open. */
-	{ { "own serving tcp *:7 0/1" }, { "tcp *:7 0/1" }, "a keep wanted A" },
-	{ { "stored open tcp *:7 0/1" }, { "tcp *:7 0/1" }, "a keep wanted A" },
-	{ { "stored serving unix /a 0/1" }, { "unix /a 0/1" },
-	    "a keep wanted A" },
+	{ { "own serving tcp *:7 0/1" }, { "tcp *:7 0/1" }, "a keep A" },
+	{ { "stored open tcp *:7 0/1" }, { "tcp *:7 0/1" }, "a keep A" },
+	{ { "stored serving unix /a 0/1" }, { "unix /a 0/1" }, "a keep A" },
 	{ { "passed open udp 1.2.3.4:7 0/1" }, { "udp 1.2.3.4:7 0/1" },
-	    "a keep wanted A" },
+	    "a keep A" },
 	/* Not the same. */
 	{ { "own serving tcp *:7 0/1" }, { "tcp *:8 0/1" },
-	    "a drain not-wanted -; A open new -" },
+	    "a drain -; A open -" },
 	{ { "own serving tcp *:7 0/1" }, { "udp *:7 0/1" },
-	    "a drain not-wanted -; A open new -" },
+	    "a drain -; A open -" },
 	{ { "own serving tcp 1.2.3.4:7 0/1" }, { "tcp 1.2.3.5:7 0/1" },
-	    "a drain not-wanted -; A open new -" },
+	    "a drain -; A open -" },
 	{ { "own serving unix /a 0/1" }, { "unix /b 0/1" },
-	    "a drain not-wanted -; A open new -" },
+	    "a drain -; A open -" },
 	/* Port 0 is itself, whatever port the kernel chose. */
-	{ { "own serving tcp *:0=4711 0/1" }, { "tcp *:0 0/1" },
-	    "a keep wanted A" },
+	{ { "own serving tcp *:0=4711 0/1" }, { "tcp *:0 0/1" }, "a keep A" },
 	{ { "own serving tcp *:0=4711 0/1" }, { "tcp *:4711 0/1" },
-	    "a drain not-wanted -; A open needs-restart a" },
+	    "a drain -; A needs-restart a" },
 	{ { "passed open tcp *:4711 0/1" }, { "tcp *:0 0/1" },
-	    "a keep passed -; A open new -" },
+	    "a keep -; A open -" },
 	/* Not wanted any more. */
 	{ { "own serving tcp *:7 0/1", "own serving udp *:7 0/1" },
-	    { "udp *:7 0/1" }, "a drain not-wanted -; b keep wanted A" },
-	{ { "stored open tcp *:7 0/1" }, { 0 }, "a drain not-wanted -" },
-	{ { "passed serving tcp *:7 0/1" }, { 0 }, "a keep passed -" },
+	    { "udp *:7 0/1" }, "a drain -; b keep A" },
+	{ { "stored open tcp *:7 0/1" }, { 0 }, "a drain -" },
+	{ { "passed serving tcp *:7 0/1" }, { 0 }, "a keep -" },
 	{ { "own draining tcp *:7 0/1" }, { 0 }, "" },
 	/* Wanted twice, be it open or not. */
 	{ { 0 }, { "tcp *:7 0/1", "tcp *:7 0/1" },
-	    "A open new -; B refuse twice A" },
+	    "A open -; B wanted-twice A" },
 	{ { "own serving tcp *:7 0/1" }, { "tcp *:7 0/1", "tcp *:7 0/1" },
-	    "a keep wanted A; B refuse twice A" },
+	    "a keep A; B wanted-twice A" },
 	{ { 0 }, { "udp *:0 0/1", "udp *:0 0/1" },
-	    "A open new -; B refuse twice A" },
+	    "A open -; B wanted-twice A" },
 	/* "*" is both families at once, or passed as two sockets. */
 	{ { "own serving tcp *:7 0/1" }, { "tcp [::]:7 0/1" },
-	    "a drain not-wanted -; A open needs-restart a" },
+	    "a drain -; A needs-restart a" },
 	{ { "passed open tcp 0.0.0.0:7 0/1", "passed open tcp [::]:7 0/1" },
-	    { "tcp *:7 0/1" }, "a keep wanted A; b keep wanted A" },
-	{ { "passed open tcp *:7 0/1" }, { "tcp *:7 0/1" }, "a keep wanted A" },
+	    { "tcp *:7 0/1" }, "a keep A; b keep A" },
+	{ { "passed open tcp *:7 0/1" }, { "tcp *:7 0/1" }, "a keep A" },
 	{ { "passed open tcp *:7 0/1" }, { "tcp 0.0.0.0:7 0/1" },
-	    "a keep passed -; A open passed-in-way a" },
+	    "a keep -; A passed-in-way a" },
 	{ { "own serving tcp 0.0.0.0:7 0/1" }, { "tcp *:7 0/1" },
-	    "a drain not-wanted -; A open needs-restart a" },
+	    "a drain -; A needs-restart a" },
 	/* In the way: one that serves, was stored, or drains already. */
 	{ { "own serving tcp *:7 0/1" }, { "tcp 127.0.0.1:7 0/1" },
-	    "a drain not-wanted -; A open needs-restart a" },
+	    "a drain -; A needs-restart a" },
 	{ { "stored serving tcp *:7 0/1" }, { "tcp 127.0.0.1:7 0/1" },
-	    "a drain not-wanted -; A open needs-restart a" },
+	    "a drain -; A needs-restart a" },
 	{ { "stored open tcp *:7 0/1" }, { "tcp 127.0.0.1:7 0/1" },
-	    "a drain not-wanted -; A open beside-draining a" },
+	    "a drain -; A beside a" },
 	{ { "stored open udp 127.0.0.1:7 0/1" }, { "udp *:7 0/1" },
-	    "a drain not-wanted -; A open beside-draining a" },
-	{ { "own draining tcp *:7 0/1" }, { "tcp *:7 0/1" },
-	    "A open beside-draining a" },
+	    "a drain -; A beside a" },
+	{ { "own draining tcp *:7 0/1" }, { "tcp *:7 0/1" }, "A beside a" },
 	{ { "own draining tcp *:7 0/1" }, { "tcp 127.0.0.1:7 0/1" },
-	    "A open beside-draining a" },
-	{ { "own draining unix /a 0/1" }, { "unix /a 0/1" }, "A open new -" },
+	    "A beside a" },
+	{ { "own draining unix /a 0/1" }, { "unix /a 0/1" }, "A open -" },
 	{ { "stored open unix /a 0/1" }, { "unix-dgram /a 0/1" },
-	    "a drain not-wanted -; A open new -" },
+	    "a drain -; A open -" },
 	{ { "own serving unix /a 0/1" }, { "unix-dgram /a 0/1" },
-	    "a drain not-wanted -; A open needs-restart a" },
+	    "a drain -; A needs-restart a" },
 	{ { "passed open unix /a 0/1" }, { "unix-dgram /a 0/1" },
-	    "a keep passed -; A open passed-in-way a" },
+	    "a keep -; A passed-in-way a" },
 	{ { "passed open tcp 127.0.0.1:7 0/1" }, { "tcp *:7 0/1" },
-	    "a keep passed -; A open passed-in-way a" },
+	    "a keep -; A passed-in-way a" },
 	/* One that stays is in the way of another for good: bind(2) says so. */
 	{ { "own serving tcp *:7 0/1" },
-	    { "tcp *:7 0/1", "tcp 127.0.0.1:7 0/1" },
-	    "a keep wanted A; B open new -" },
+	    { "tcp *:7 0/1", "tcp 127.0.0.1:7 0/1" }, "a keep A; B open -" },
 	/* Of several in the way the worst one is named. */
 	{ { "own draining tcp 1.2.3.4:7 0/1", "own serving tcp 1.2.3.5:7 0/1",
 	      "passed serving tcp 1.2.3.6:7 0/1" },
-	    { "tcp *:7 0/1" },
-	    "b drain not-wanted -; c keep passed -; A open passed-in-way c" },
+	    { "tcp *:7 0/1" }, "b drain -; c keep -; A passed-in-way c" },
 	{ { "own serving tcp 1.2.3.5:7 0/1", "own draining tcp 1.2.3.4:7 0/1" },
-	    { "tcp *:7 0/1" }, "a drain not-wanted -; A open needs-restart a" },
+	    { "tcp *:7 0/1" }, "a drain -; A needs-restart a" },
 	/* Siblings. */
 	{ { 0 }, { "udp *:7 0/3", "udp *:7 1/3", "udp *:7 2/3" },
-	    "A open new -; B open sibling A; C open sibling A" },
+	    "A open -; B beside A; C beside A" },
 	{ { "own serving udp *:7 0/2", "own serving udp *:7 1/2" },
-	    { "udp *:7 0/2", "udp *:7 1/2" },
-	    "a keep wanted A; b keep wanted B" },
+	    { "udp *:7 0/2", "udp *:7 1/2" }, "a keep A; b keep B" },
 	{ { "own serving udp *:7 0/2", "own serving udp *:7 1/2" }, { 0 },
-	    "a drain not-wanted -; b drain not-wanted -" },
+	    "a drain -; b drain -" },
 	/* Their number stays while they serve ... */
 	{ { "own serving udp *:7 0/1" }, { "udp *:7 0/2", "udp *:7 1/2" },
-	    "a keep threads-fixed A" },
+	    "a keep A" },
 	{ { "own serving udp *:7 0/2", "own serving udp *:7 1/2" },
-	    { "udp *:7 0/1" },
-	    "a keep threads-fixed A; b keep threads-fixed A" },
+	    { "udp *:7 0/1" }, "a keep A; b keep A" },
 	{ { "stored serving udp *:7 0/1" }, { "udp *:7 0/2", "udp *:7 1/2" },
-	    "a keep threads-fixed A" },
+	    "a keep A" },
 	/* ... and changes at a start. */
 	{ { "stored open udp *:7 0/1" }, { "udp *:7 0/2", "udp *:7 1/2" },
-	    "a keep wanted A; B open sibling a" },
+	    "a keep A; B beside a" },
 	{ { "stored open udp *:0=4711 0/1", "stored open udp *:0=4711 1/1" },
-	    { "udp *:0 0/1" }, "a keep wanted A; b drain surplus A" },
+	    { "udp *:0 0/1" }, "a keep A; b drain A" },
 	{ { "stored open udp *:7 1/1" }, { "udp *:7 0/2", "udp *:7 1/2" },
-	    "a keep wanted B; A open sibling a" },
+	    "a keep B; A beside a" },
 	/* A socket unit decides how many there are. */
 	{ { "passed open udp 1.2.3.4:7 0/1" },
-	    { "udp 1.2.3.4:7 0/2", "udp 1.2.3.4:7 1/2" }, "a keep wanted A" },
+	    { "udp 1.2.3.4:7 0/2", "udp 1.2.3.4:7 1/2" }, "a keep A" },
 	{ { "passed serving udp *:7 0/1", "passed serving udp *:7 0/1" },
-	    { "udp *:7 0/1" }, "a keep wanted A; b keep wanted A" },
+	    { "udp *:7 0/1" }, "a keep A; b keep A" },
 	{ { "passed serving udp *:7 0/1" }, { "udp *:7 0/2", "udp *:7 1/2" },
-	    "a keep wanted A" },
+	    "a keep A" },
 	/* All of them moved. */
 	{ { "stored open udp *:7 0/2", "stored open udp *:7 1/2" },
 	    { "udp 127.0.0.1:7 0/2", "udp 127.0.0.1:7 1/2" },
-	    "a drain not-wanted -; b drain not-wanted -; "
-	    "A open beside-draining a; B open sibling A" },
+	    "a drain -; b drain -; "
+	    "A beside a; B beside A" },
 };
 
 static struct sockaddr_any
@@ -233,20 +225,14 @@ letter(const struct listener *listener, const struct listener *open,
 
 START_TEST(each_listener_has_its_step)
 {
-	static const char *const actions[] = { "keep", "open", "drain",
-		"refuse" };
-	static const char *const reasons[] = {
-		[PLAN_WANTED] = "wanted",
-		[PLAN_THREADS_FIXED] = "threads-fixed",
-		[PLAN_PASSED] = "passed",
-		[PLAN_NEW] = "new",
-		[PLAN_SIBLING] = "sibling",
-		[PLAN_BESIDE_DRAINING] = "beside-draining",
+	static const char *const actions[] = {
+		[PLAN_KEEP] = "keep",
+		[PLAN_DRAIN] = "drain",
+		[PLAN_OPEN] = "open",
+		[PLAN_OPEN_BESIDE] = "beside",
 		[PLAN_NEEDS_RESTART] = "needs-restart",
 		[PLAN_PASSED_IN_WAY] = "passed-in-way",
-		[PLAN_NOT_WANTED] = "not-wanted",
-		[PLAN_SURPLUS] = "surplus",
-		[PLAN_WANTED_TWICE] = "twice",
+		[PLAN_WANTED_TWICE] = "wanted-twice",
 	};
 	struct listener open[LISTENERS_MAX], wanted[LISTENERS_MAX];
 	struct listener_list open_list, wanted_list;
@@ -259,10 +245,9 @@ START_TEST(each_listener_has_its_step)
 	for (size_t i = 0; i < plan->count; i++) {
 		const struct plan_step *step = &plan->steps[i];
 		size_t len = strlen(steps);
-		snprintf(steps + len, sizeof(steps) - len, "%s%c %s %s %c",
+		snprintf(steps + len, sizeof(steps) - len, "%s%c %s %c",
 		    i > 0 ? "; " : "", letter(step->listener, open, wanted),
-		    actions[step->action], reasons[step->reason],
-		    letter(step->other, open, wanted));
+		    actions[step->action], letter(step->other, open, wanted));
 	}
 	ck_assert_str_eq(steps, rows[_i].steps);
 	free(plan);
