@@ -1,34 +1,34 @@
 #include "listen/bind.h"
 
 #include <errno.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "net/sockopt.h"
 
-/*
- * 1 when a process serves the path, 0 when none does any more, -1 with errno
- * when that is unknown.
- */
 static int
-is_path_served(const struct listener *listener)
+make_socket(const struct listener *listener)
 {
-	int fd = socket(AF_UNIX,
+	return socket(listener->bound.any.sa_family,
 	    protocol_socket_type(listener->protocol) | SOCK_CLOEXEC |
 		SOCK_NONBLOCK,
 	    0);
+}
+
+/* 0 when a process serves the path, else the errno of connecting to it. */
+static int
+try_path(const struct listener *listener)
+{
+	int fd = make_socket(listener);
 
 	if (fd == -1)
-		return -1;
+		return errno;
 	int rc = connect(fd, &listener->bound.any, listener->bound.len);
 	int problem = rc == 0 ? 0 : errno;
 	close(fd);
-	if (problem == 0 || problem == EAGAIN || problem == EPROTOTYPE)
-		return 1;
-	errno = problem;
-	return problem == ECONNREFUSED ? 0 : -1;
+	return problem == EAGAIN || problem == EPROTOTYPE ? 0 : problem;
 }
 
+/* Removes the socket of a process that has ended. */
 static int
 clear_path(const struct listener *listener, char *error)
 {
@@ -37,30 +37,25 @@ clear_path(const struct listener *listener, char *error)
 
 	if (lstat(path, &status) == -1)
 		return errno == ENOENT ? 0
-		                       : listener_fail(listener, error, "%s",
-					     strerror(errno));
+		                       : listener_fail(listener, error, "%m");
 	if (!S_ISSOCK(status.st_mode)) {
 		errno = EADDRINUSE;
 		return listener_fail(listener, error,
 		    "there is a file that is not a socket; remove it or "
 		    "choose another path");
 	}
-	switch (is_path_served(listener)) {
-	case 0:
-		if (unlink(path) == 0 || errno == ENOENT)
-			return 0;
-		return listener_fail(listener, error, "stale socket: %s",
-		    strerror(errno));
-	case 1:
-		errno = EADDRINUSE;
+	int problem = try_path(listener);
+	errno = problem == 0 ? EADDRINUSE : problem;
+	if (problem == 0)
 		return listener_fail(listener, error,
 		    "another process serves this socket; stop it or choose "
 		    "another path");
-	default:
+	if (problem != ECONNREFUSED)
 		return listener_fail(listener, error,
-		    "there is a socket already; connecting to it fails: %s",
-		    strerror(errno));
-	}
+		    "there is a socket already; connecting to it fails: %m");
+	if (unlink(path) == 0 || errno == ENOENT)
+		return 0;
+	return listener_fail(listener, error, "stale socket: %m");
 }
 
 static int
@@ -72,16 +67,15 @@ bind_unix(struct listener *listener, char *error)
 	int rc = bind(listener->fd, &listener->bound.any, listener->bound.len);
 	umask(mask);
 	if (rc == -1)
-		return listener_fail(listener, error, "bind: %s",
-		    strerror(errno));
+		return listener_fail(listener, error, "bind: %m");
 	listener_note_path(listener);
 	return 0;
 }
 
 static const char *
-bind_advice(int problem)
+bind_advice(void)
 {
-	switch (problem) {
+	switch (errno) {
 	case EADDRINUSE:
 		return "; another process has this address (ss -lnp tells), "
 		       "stop it or choose another port";
@@ -100,23 +94,13 @@ bind_inet(struct listener *listener, char *error)
 	struct sockaddr_any *bound = &listener->bound;
 
 	if (bind(listener->fd, &bound->any, bound->len) == -1)
-		return listener_fail(listener, error, "bind: %s%s",
-		    strerror(errno), bind_advice(errno));
+		return listener_fail(listener, error, "bind: %m%s",
+		    bind_advice());
 	bound->len = sizeof(bound->storage);
 	if (getsockname(listener->fd, &bound->any, &bound->len) == -1)
-		return listener_fail(listener, error, "getsockname: %s",
-		    strerror(errno));
+		return listener_fail(listener, error, "getsockname: %m");
 	listener_set_name(listener);
 	return 0;
-}
-
-static int
-make_socket(const struct listener *listener)
-{
-	return socket(listener->bound.any.sa_family,
-	    protocol_socket_type(listener->protocol) | SOCK_CLOEXEC |
-		SOCK_NONBLOCK,
-	    0);
 }
 
 static int
@@ -137,27 +121,23 @@ static int
 open_bound(struct listener *listener, bool is_shared, char *error)
 {
 	bool has_siblings = listener->threads > 1;
+	bool is_unix = protocol_is_unix(listener->protocol);
 
 	listener->fd = make_socket(listener);
 	if (listener->fd == -1)
-		return listener_fail(listener, error, "socket: %s",
-		    strerror(errno));
+		return listener_fail(listener, error, "socket: %m");
 	if (set_up(listener, is_shared) == -1)
-		return listener_fail(listener, error, "setsockopt: %s",
-		    strerror(errno));
-	if (protocol_is_unix(listener->protocol)
-		? bind_unix(listener, error) == -1
-		: bind_inet(listener, error) == -1)
+		return listener_fail(listener, error, "setsockopt: %m");
+	if ((is_unix ? bind_unix : bind_inet)(listener, error) == -1)
 		return -1;
 	if (!protocol_is_datagram(listener->protocol) &&
 	    listen(listener->fd, listener->backlog) == -1)
-		return listener_fail(listener, error, "listen: %s%s",
-		    strerror(errno), bind_advice(errno));
+		return listener_fail(listener, error, "listen: %m%s",
+		    bind_advice());
 	/* From here on only siblings may have the address too. */
 	if (is_shared != has_siblings &&
 	    sockopt_set_shared(listener->fd, has_siblings) == -1)
-		return listener_fail(listener, error, "setsockopt: %s",
-		    strerror(errno));
+		return listener_fail(listener, error, "setsockopt: %m");
 	return 0;
 }
 
@@ -172,35 +152,25 @@ close_socket(struct listener *listener)
 	errno = saved_errno;
 }
 
-/* For "*" on a host without IPv6. */
-static void
-fall_back_to_ipv4(struct listener *listener)
-{
-	struct sockaddr_in any = {
-		.sin_family = AF_INET,
-		.sin_port = listener->bound.in6.sin6_port,
-	};
-
-	listener->bound.in = any;
-	listener->bound.len = sizeof(any);
-}
-
 int
 listener_open(struct listener *listener, const struct listener *beside,
     char error[LISTENER_ERROR_MAX])
 {
-	bool is_shared = beside != NULL;
+	struct sockaddr_any *bound = &listener->bound;
 
-	listener->bound = listener->wanted;
+	*bound = listener->wanted;
 	/* The port that the kernel chose for one sibling is that of all. */
-	if (is_shared)
-		listener->bound.in.sin_port = beside->bound.in.sin_port;
-	int rc = open_bound(listener, is_shared, error);
+	if (beside != NULL)
+		bound->in.sin_port = beside->bound.in.sin_port;
+	int rc = open_bound(listener, beside != NULL, error);
+	/* A host without IPv6 */
 	if (rc == -1 && listener->dual_stack &&
 	    (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL)) {
 		close_socket(listener);
-		fall_back_to_ipv4(listener);
-		rc = open_bound(listener, is_shared, error);
+		bound->in = (struct sockaddr_in){ .sin_family = AF_INET,
+			.sin_port = bound->in6.sin6_port };
+		bound->len = sizeof(bound->in);
+		rc = open_bound(listener, beside != NULL, error);
 	}
 	if (rc == 0)
 		listener->state = LISTENER_OPEN;

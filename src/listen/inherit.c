@@ -25,15 +25,6 @@ is_store_name(const char *name)
 	return strncmp(name, STORE_NAME, strlen(STORE_NAME)) == 0;
 }
 
-/* In the store it would go on letting in clients that no process accepts. */
-static void
-discard(int fd, const char *name)
-{
-	if (is_store_name(name))
-		fdstore_remove(name);
-	close(fd);
-}
-
 /*
  * Restores the address as it was configured: the kernel may have chosen the
  * port, and "*" is an IPv4 socket on a host without IPv6.
@@ -43,17 +34,15 @@ restore_wanted(struct listener *listener)
 {
 	unsigned long traits =
 	    strtoul(listener->store_name + strlen(STORE_NAME), NULL, 10);
-	struct sockaddr_in6 any = {
-		.sin6_family = AF_INET6,
-		.sin6_port = listener->bound.in6.sin6_port,
-		.sin6_addr = IN6ADDR_ANY_INIT,
-	};
 
 	listener->number = (int)(traits >> TRAIT_NUMBER_SHIFT);
 	if ((traits & TRAIT_DUAL_STACK) != 0) {
 		listener->dual_stack = true;
-		listener->wanted.in6 = any;
-		listener->wanted.len = sizeof(any);
+		listener->wanted.in6 = (struct sockaddr_in6){
+			.sin6_family = AF_INET6,
+			.sin6_port = listener->bound.in6.sin6_port,
+		};
+		listener->wanted.len = sizeof(listener->wanted.in6);
 	}
 	if ((traits & TRAIT_ANY_PORT) != 0)
 		listener->wanted.in6.sin6_port = 0;
@@ -77,23 +66,19 @@ find_address(struct listener *listener)
 	return 0;
 }
 
-/* With errno: the path of a stored socket is gone or not a socket's any more. */
-static bool
-is_path_lost(struct listener *listener)
-{
-	if (listener->origin != ORIGIN_STORED ||
-	    !protocol_is_unix(listener->protocol))
-		return false;
-	listener_note_path(listener);
-	errno = ENOENT;
-	return listener->inode == 0;
-}
-
 static int
 set_up(struct listener *listener)
 {
-	if (find_address(listener) == -1 || is_path_lost(listener))
+	if (find_address(listener) == -1)
 		return -1;
+	if (listener->origin == ORIGIN_STORED &&
+	    protocol_is_unix(listener->protocol)) {
+		listener_note_path(listener);
+		errno = ENOENT;
+		/* No client would find it. */
+		if (listener->inode == 0)
+			return -1;
+	}
 	if (sockopt_set_nonblocking(listener->fd) == -1)
 		return -1;
 	return sockopt_set_up(listener->fd, listener->protocol,
@@ -102,19 +87,31 @@ set_up(struct listener *listener)
 
 /* NULL: out of memory. */
 static struct listener *
-new_inherited(enum protocol protocol, const char *name)
+new_inherited(enum protocol protocol, int fd, const char *name)
 {
 	struct listener_config config;
 	struct sockaddr unknown = { .sa_family = AF_UNSPEC };
+	bool is_stored = is_store_name(name);
 
 	listener_config_default(&config, protocol);
 	snprintf(config.where, sizeof(config.where), "passed as %s", name);
-	if (is_store_name(name)) {
-		/* Unknown values: those configured differ and will be set. */
+	if (is_stored) {
+		/* Unknown: those configured differ and will be set. */
 		config.mode = (mode_t)-1;
 		config.backlog = -1;
 	}
-	return listener_new(&config, &unknown, sizeof(unknown));
+	struct listener *listener = listener_new(&config, &unknown,
+	    sizeof(unknown));
+	if (listener == NULL)
+		return NULL;
+	listener->fd = fd;
+	listener->state = LISTENER_OPEN;
+	listener->early = true;
+	listener->origin = is_stored ? ORIGIN_STORED : ORIGIN_PASSED;
+	if (is_stored)
+		snprintf(listener->store_name, sizeof(listener->store_name),
+		    "%s", name);
+	return listener;
 }
 
 int
@@ -122,37 +119,27 @@ listener_inherit(int fd, const char *name, struct listener_list *list,
     char error[LISTENER_ERROR_MAX])
 {
 	int protocol = sockopt_protocol(fd);
+	struct listener *listener = NULL;
 
-	if (protocol == -1) {
-		snprintf(error, LISTENER_ERROR_MAX,
-		    "%s: was passed, but is not a socket that can be served: "
-		    "TCP, UDP, or Unix of any type; not MPTCP, not Accept=yes",
-		    name);
-		discard(fd, name);
-		errno = EPROTONOSUPPORT;
-		return -1;
-	}
-	struct listener *listener = new_inherited((enum protocol)protocol,
-	    name);
+	if (protocol != -1)
+		listener = new_inherited((enum protocol)protocol, fd, name);
 	if (listener == NULL) {
-		snprintf(error, LISTENER_ERROR_MAX, "%s: out of memory", name);
-		discard(fd, name);
+		snprintf(error, LISTENER_ERROR_MAX, "%s: %s", name,
+		    protocol == -1 ? "was passed, but is not a socket that can "
+				     "be served: TCP, UDP, or Unix of any "
+				     "type; not MPTCP, not Accept=yes"
+				   : "out of memory");
+		/* Stored, it would let in clients that no process accepts. */
+		if (is_store_name(name))
+			fdstore_remove(name);
+		close(fd);
 		return -1;
-	}
-	listener->fd = fd;
-	listener->state = LISTENER_OPEN;
-	listener->early = true;
-	listener->origin = ORIGIN_PASSED;
-	if (is_store_name(name)) {
-		listener->origin = ORIGIN_STORED;
-		snprintf(listener->store_name, sizeof(listener->store_name),
-		    "%s", name);
 	}
 	if (set_up(listener) == 0) {
 		TAILQ_INSERT_TAIL(list, listener, link);
 		return 0;
 	}
-	listener_fail(listener, error, "cannot be served: %s", strerror(errno));
+	listener_fail(listener, error, "cannot be served: %m");
 	listener_unstore(listener);
 	listener_free(listener);
 	return -1;

@@ -11,7 +11,7 @@
 /*
  * Appends to list an open listener made of a socket that the manager gave us as
  * name: stored by a process before this one, or passed by a socket unit.  fd is
- * not the caller's any more.  -1 with errno and a message in error.
+ * not the caller's any more.  -1 with a message in error.
  */
 int listener_inherit(int fd, const char *name, struct listener_list *list,
     char error[LISTENER_ERROR_MAX]);

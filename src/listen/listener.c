@@ -81,29 +81,6 @@ add(const struct listener_config *config, struct listener_list *list,
 	return 0;
 }
 
-static int
-add_unix(const struct listener_config *config, struct listener_list *list)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-
-	strcpy(address.sun_path, config->path);
-	return add(config, list, &address,
-	    (socklen_t)(offsetof(struct sockaddr_un, sun_path) +
-			strlen(config->path) + 1));
-}
-
-static int
-add_any(const struct listener_config *config, struct listener_list *list)
-{
-	struct sockaddr_in6 address = {
-		.sin6_family = AF_INET6,
-		.sin6_port = htons((uint16_t)config->port),
-		.sin6_addr = IN6ADDR_ANY_INIT,
-	};
-
-	return add(config, list, &address, sizeof(address));
-}
-
 /* Whether a name resolved to this address before, in the list from first on. */
 static bool
 is_repeated(const struct addrinfo *first, const struct addrinfo *at)
@@ -118,21 +95,17 @@ is_repeated(const struct addrinfo *first, const struct addrinfo *at)
 static void
 complain_host(const struct listener_config *config, int problem, char *error)
 {
-	int len = snprintf(error, LISTENER_ERROR_MAX,
-	    "%s: %s %s: ", config->where, protocol_name(config->protocol),
-	    config->address);
-	char *rest = error + len;
-	size_t size = LISTENER_ERROR_MAX - (size_t)len;
+	bool is_late = problem == EAI_SYSTEM && errno == ETIMEDOUT;
+	const char *reason = problem == EAI_SYSTEM ? strerror(errno)
+	                                           : gai_strerror(problem);
 
-	if (problem == EAI_SYSTEM && errno == ETIMEDOUT)
-		snprintf(rest, size,
-		    "name resolution took too long; see whether the name "
-		    "servers in /etc/resolv.conf answer, or configure "
-		    "addresses");
-	else
-		snprintf(rest, size, "host not found: %s",
-		    problem == EAI_SYSTEM ? strerror(errno)
-					  : gai_strerror(problem));
+	snprintf(error, LISTENER_ERROR_MAX, "%s: %s %s: %s%s", config->where,
+	    protocol_name(config->protocol), config->address,
+	    is_late ? "name resolution took too long; see whether the name "
+		      "servers in /etc/resolv.conf answer, or configure "
+		      "addresses"
+		    : "host not found: ",
+	    is_late ? "" : reason);
 	errno = EADDRNOTAVAIL;
 }
 
@@ -161,11 +134,21 @@ listener_resolve(const struct listener_config *config,
     struct listener_list *list, uint64_t deadline_ms,
     char error[LISTENER_ERROR_MAX])
 {
+	struct sockaddr_un un = { .sun_family = AF_UNIX };
+	struct sockaddr_in6 any = {
+		.sin6_family = AF_INET6,
+		.sin6_port = htons((uint16_t)config->port),
+	};
+
 	snprintf(error, LISTENER_ERROR_MAX, "%s: out of memory", config->where);
-	if (protocol_is_unix(config->protocol))
-		return add_unix(config, list);
+	if (protocol_is_unix(config->protocol)) {
+		strcpy(un.sun_path, config->path);
+		return add(config, list, &un,
+		    (socklen_t)(offsetof(struct sockaddr_un, sun_path) +
+				strlen(config->path) + 1));
+	}
 	if (strcmp(config->address, "*") == 0)
-		return add_any(config, list);
+		return add(config, list, &any, sizeof(any));
 	return add_host(config, list, deadline_ms, error);
 }
 
@@ -201,15 +184,11 @@ listener_update(struct listener *listener, const struct listener *wanted)
 	struct listener_config defaults;
 	int rc = 0;
 
-	if (wanted == NULL) {
-		listener_config_default(&defaults, listener->protocol);
-		listener->framing = defaults.framing;
-		listener->max_datagram = defaults.max_datagram;
-		return 0;
-	}
-	listener->framing = wanted->framing;
-	listener->max_datagram = wanted->max_datagram;
-	if (listener->origin == ORIGIN_PASSED)
+	listener_config_default(&defaults, listener->protocol);
+	listener->framing = wanted ? wanted->framing : defaults.framing;
+	listener->max_datagram = wanted ? wanted->max_datagram
+	                                : defaults.max_datagram;
+	if (wanted == NULL || listener->origin == ORIGIN_PASSED)
 		return 0;
 	if (listener->mode != wanted->mode &&
 	    protocol_is_unix(listener->protocol))
