@@ -18,18 +18,12 @@
 
 static const struct log_about paused = { .message_id = LOG_ID_ACCEPT_PAUSED };
 
-bool
-acceptor_is_paused(const struct acceptor *acceptor)
-{
-	return acceptor->full || acceptor->resume_ms != 0;
-}
-
 int
 acceptor_add(struct acceptor *acceptor, struct listener *listener)
 {
 	struct epoll_event event = { EPOLLIN, { .ptr = listener } };
 
-	if (acceptor_is_paused(acceptor) ||
+	if (acceptor->resume_ms != 0 ||
 	    epoll_ctl(acceptor->epoll_fd, EPOLL_CTL_ADD, listener->fd,
 		&event) == 0)
 		return 0;
@@ -42,28 +36,22 @@ acceptor_remove(struct acceptor *acceptor, struct listener *listener)
 	epoll_ctl(acceptor->epoll_fd, EPOLL_CTL_DEL, listener->fd, NULL);
 }
 
-/*
- * In a pause epoll would report a listener again and again; one that is shut
- * down even when it watches for no event.
- */
-static void
-unwatch_all(struct acceptor *acceptor)
+/* Returns whether it is to be logged. */
+static bool
+begin_pause(struct acceptor *acceptor, uint64_t resume_ms, uint64_t *logged_ms)
 {
+	uint64_t now_ms = clock_ms();
 	struct listener *listener;
 
+	acceptor->resume_ms = resume_ms;
+	counters_add(acceptor->counters, COUNTER_ACCEPT_PAUSES, 1);
+	/*
+	 * Epoll would report a listener again and again; one that is shut down
+	 * even when it watches for no event.
+	 */
 	TAILQ_FOREACH (listener, acceptor->listeners, link)
 		if (!protocol_is_datagram(listener->protocol))
 			acceptor_remove(acceptor, listener);
-}
-
-/* Whether it is to be logged. */
-static bool
-begin_pause(struct acceptor *acceptor, uint64_t *logged_ms)
-{
-	uint64_t now_ms = clock_ms();
-
-	counters_add(acceptor->counters, COUNTER_ACCEPT_PAUSES, 1);
-	unwatch_all(acceptor);
 	if (*logged_ms != 0 && now_ms - *logged_ms < LOG_EVERY_MS)
 		return false;
 	*logged_ms = now_ms;
@@ -73,8 +61,7 @@ begin_pause(struct acceptor *acceptor, uint64_t *logged_ms)
 static void
 pause_full(struct acceptor *acceptor)
 {
-	acceptor->full = true;
-	if (begin_pause(acceptor, &acceptor->full_logged_ms))
+	if (begin_pause(acceptor, ACCEPTOR_FULL, &acceptor->full_logged_ms))
 		log_about(LOG_WARNING, &paused,
 		    "max_connections (%d) are open: new clients will wait "
 		    "until one closes",
@@ -84,20 +71,20 @@ pause_full(struct acceptor *acceptor)
 static void
 pause_short(struct acceptor *acceptor, int problem)
 {
-	acceptor->resume_ms = clock_ms() + PAUSE_MS;
 	acceptor->failures = 0;
-	if (begin_pause(acceptor, &acceptor->short_logged_ms))
+	if (begin_pause(acceptor, clock_ms() + PAUSE_MS,
+		&acceptor->short_logged_ms))
 		log_about(LOG_WARNING, &paused,
 		    "accept: %s: new clients wait, next try in %d ms",
 		    strerror(problem), PAUSE_MS);
 }
 
-/* Ends the pause, unless there is another reason for it. */
 static void
 resume(struct acceptor *acceptor)
 {
 	struct listener *listener;
 
+	acceptor->resume_ms = 0;
 	TAILQ_FOREACH (listener, acceptor->listeners, link)
 		if (!protocol_is_datagram(listener->protocol) &&
 		    acceptor_add(acceptor, listener) == -1) {
@@ -205,11 +192,11 @@ acceptor_accept(struct acceptor *acceptor, struct listener *listener)
 	int max = is_all ? BATCH_MAX : acceptor->batch, count = 0;
 	bool more;
 
-	if (acceptor_is_paused(acceptor))
+	if (acceptor->resume_ms != 0)
 		return true;
 	do
 		more = accept_one(acceptor, listener);
-	while (more && ++count < max && !acceptor_is_paused(acceptor));
+	while (more && ++count < max && acceptor->resume_ms == 0);
 	adapt_batch(acceptor, count, more);
 	return more;
 }
@@ -218,25 +205,23 @@ void
 acceptor_note_room(struct acceptor *acceptor)
 {
 	worker_pool_note_room(acceptor->pool);
-	acceptor->full = false;
-	resume(acceptor);
+	if (acceptor->resume_ms == ACCEPTOR_FULL)
+		resume(acceptor);
 }
 
 void
 acceptor_note_time(struct acceptor *acceptor, uint64_t now_ms)
 {
-	if (acceptor->resume_ms == 0 || now_ms < acceptor->resume_ms)
-		return;
-	acceptor->resume_ms = 0;
-	resume(acceptor);
+	if (acceptor->resume_ms != 0 && acceptor->resume_ms <= now_ms)
+		resume(acceptor);
 }
 
 int
 acceptor_wait_ms(const struct acceptor *acceptor, uint64_t now_ms)
 {
-	if (acceptor->resume_ms == 0)
+	if (acceptor->resume_ms == 0 || acceptor->resume_ms == ACCEPTOR_FULL)
 		return -1;
-	if (acceptor->resume_ms <= now_ms)
-		return 0;
-	return (int)(acceptor->resume_ms - now_ms);
+	return acceptor->resume_ms <= now_ms
+	         ? 0
+	         : (int)(acceptor->resume_ms - now_ms);
 }

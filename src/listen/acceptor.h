@@ -8,6 +8,8 @@
 #include "listen/listener.h"
 #include "stream/worker_pool.h"
 
+#define ACCEPTOR_FULL UINT64_MAX
+
 /*
  * Accepts clients on all stream listeners and dispatches them to the workers;
  * pauses when there is no room for more.  It belongs to the main thread, as all
@@ -21,8 +23,8 @@ struct acceptor {
 	int batch;          /* clients to accept at once; 0: one */
 	unsigned singles;   /* batches of one */
 	int failures;       /* of accept, in a row */
-	bool full;          /* paused: max_connections are open */
-	uint64_t resume_ms; /* paused until then after a shortage; 0: not */
+	uint64_t resume_ms; /* paused until then, or until there is room:
+	                     * ACCEPTOR_FULL; 0: not paused */
 	uint64_t full_logged_ms, short_logged_ms;
 };
 
@@ -44,7 +46,5 @@ void acceptor_note_room(struct acceptor *acceptor);
 /* Ends a pause whose time is over; due in acceptor_wait_ms, -1: never. */
 void acceptor_note_time(struct acceptor *acceptor, uint64_t now_ms);
 int acceptor_wait_ms(const struct acceptor *acceptor, uint64_t now_ms);
-
-bool acceptor_is_paused(const struct acceptor *acceptor);
 
 #endif
