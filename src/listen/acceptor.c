@@ -36,14 +36,16 @@ acceptor_remove(struct acceptor *acceptor, struct listener *listener)
 	epoll_ctl(acceptor->epoll_fd, EPOLL_CTL_DEL, listener->fd, NULL);
 }
 
-/* Returns whether it is to be logged. */
-static bool
-begin_pause(struct acceptor *acceptor, uint64_t resume_ms, uint64_t *logged_ms)
+/* After an error of accept; problem 0: max_connections are open. */
+static void
+begin_pause(struct acceptor *acceptor, int problem)
 {
 	uint64_t now_ms = clock_ms();
+	uint64_t *logged_ms = &acceptor->logged_ms[problem == 0];
 	struct listener *listener;
 
-	acceptor->resume_ms = resume_ms;
+	acceptor->resume_ms = problem == 0 ? ACCEPTOR_FULL : now_ms + PAUSE_MS;
+	acceptor->failures = 0;
 	counters_add(acceptor->counters, COUNTER_ACCEPT_PAUSES, 1);
 	/*
 	 * Epoll would report a listener again and again; one that is shut down
@@ -53,27 +55,14 @@ begin_pause(struct acceptor *acceptor, uint64_t resume_ms, uint64_t *logged_ms)
 		if (!protocol_is_datagram(listener->protocol))
 			acceptor_remove(acceptor, listener);
 	if (*logged_ms != 0 && now_ms - *logged_ms < LOG_EVERY_MS)
-		return false;
+		return;
 	*logged_ms = now_ms;
-	return true;
-}
-
-static void
-pause_full(struct acceptor *acceptor)
-{
-	if (begin_pause(acceptor, ACCEPTOR_FULL, &acceptor->full_logged_ms))
+	if (problem == 0)
 		log_about(LOG_WARNING, &paused,
 		    "max_connections (%d) are open: new clients will wait "
 		    "until one closes",
 		    acceptor->pool->max_connections);
-}
-
-static void
-pause_short(struct acceptor *acceptor, int problem)
-{
-	acceptor->failures = 0;
-	if (begin_pause(acceptor, clock_ms() + PAUSE_MS,
-		&acceptor->short_logged_ms))
+	else
 		log_about(LOG_WARNING, &paused,
 		    "accept: %s: new clients wait, next try in %d ms",
 		    strerror(problem), PAUSE_MS);
@@ -88,7 +77,7 @@ resume(struct acceptor *acceptor)
 	TAILQ_FOREACH (listener, acceptor->listeners, link)
 		if (!protocol_is_datagram(listener->protocol) &&
 		    acceptor_add(acceptor, listener) == -1) {
-			pause_short(acceptor, errno);
+			begin_pause(acceptor, errno);
 			return;
 		}
 }
@@ -118,14 +107,14 @@ handle_error(struct acceptor *acceptor, struct listener *listener, int problem)
 		return false;
 	}
 	if (!concerns_client_alone(problem)) {
-		pause_short(acceptor, problem);
+		begin_pause(acceptor, problem);
 		return true;
 	}
 	if (problem != EINTR)
 		counters_add(acceptor->counters, COUNTER_ACCEPT_ERRORS, 1);
 	/* So many in a row do not concern one client: retry later. */
 	if (++acceptor->failures == BATCH_MAX)
-		pause_short(acceptor, problem);
+		begin_pause(acceptor, problem);
 	return true;
 }
 
@@ -154,7 +143,7 @@ static bool
 accept_one(struct acceptor *acceptor, struct listener *listener)
 {
 	if (!worker_pool_has_room(acceptor->pool)) {
-		pause_full(acceptor);
+		begin_pause(acceptor, 0);
 		return true;
 	}
 	int fd = accept4(listener->fd, NULL, NULL,

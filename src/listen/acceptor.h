@@ -8,7 +8,7 @@
 #include "listen/listener.h"
 #include "stream/worker_pool.h"
 
-#define ACCEPTOR_FULL UINT64_MAX
+#define ACCEPTOR_FULL UINT64_MAX /* resume_ms: when there is room */
 
 /*
  * Accepts clients on all stream listeners and dispatches them to the workers;
@@ -20,12 +20,11 @@ struct acceptor {
 	struct listener_list *listeners;
 	struct worker_pool *pool;
 	struct counters *counters;
-	int batch;          /* clients to accept at once; 0: one */
-	unsigned singles;   /* batches of one */
-	int failures;       /* of accept, in a row */
-	uint64_t resume_ms; /* paused until then, or until there is room:
-	                     * ACCEPTOR_FULL; 0: not paused */
-	uint64_t full_logged_ms, short_logged_ms;
+	int batch;             /* clients to accept at once; 0: one */
+	unsigned singles;      /* batches of one */
+	int failures;          /* of accept, in a row */
+	uint64_t resume_ms;    /* paused until then; 0: not paused */
+	uint64_t logged_ms[2]; /* a shortage, max_connections */
 };
 
 /* Watches listener; -1 with errno. */

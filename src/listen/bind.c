@@ -1,4 +1,4 @@
-#include "listen/bind.h"
+#include "listen/listener.h"
 
 #include <errno.h>
 #include <unistd.h>
@@ -123,6 +123,9 @@ open_bound(struct listener *listener, bool is_shared, char *error)
 	bool has_siblings = listener->threads > 1;
 	bool is_unix = protocol_is_unix(listener->protocol);
 
+	/* The one of a try before. */
+	if (listener->fd != -1)
+		close(listener->fd);
 	listener->fd = make_socket(listener);
 	if (listener->fd == -1)
 		return listener_fail(listener, error, "socket: %m");
@@ -138,18 +141,8 @@ open_bound(struct listener *listener, bool is_shared, char *error)
 	if (is_shared != has_siblings &&
 	    sockopt_set_shared(listener->fd, has_siblings) == -1)
 		return listener_fail(listener, error, "setsockopt: %m");
+	listener->state = LISTENER_OPEN;
 	return 0;
-}
-
-static void
-close_socket(struct listener *listener)
-{
-	int saved_errno = errno;
-
-	if (listener->fd != -1)
-		close(listener->fd);
-	listener->fd = -1;
-	errno = saved_errno;
 }
 
 int
@@ -163,18 +156,14 @@ listener_open(struct listener *listener, const struct listener *beside,
 	if (beside != NULL)
 		bound->in.sin_port = beside->bound.in.sin_port;
 	int rc = open_bound(listener, beside != NULL, error);
-	/* A host without IPv6 */
-	if (rc == -1 && listener->dual_stack &&
-	    (errno == EAFNOSUPPORT || errno == EADDRNOTAVAIL)) {
-		close_socket(listener);
-		bound->in = (struct sockaddr_in){ .sin_family = AF_INET,
-			.sin_port = bound->in6.sin6_port };
-		bound->len = sizeof(bound->in);
-		rc = open_bound(listener, beside != NULL, error);
-	}
-	if (rc == 0)
-		listener->state = LISTENER_OPEN;
-	else
-		close_socket(listener);
-	return rc;
+	if (rc == 0 || !listener->dual_stack ||
+	    (errno != EAFNOSUPPORT && errno != EADDRNOTAVAIL))
+		return rc;
+	/* This host has no IPv6. */
+	bound->in = (struct sockaddr_in){
+		.sin_family = AF_INET,
+		.sin_port = bound->in6.sin6_port,
+	};
+	bound->len = sizeof(bound->in);
+	return open_bound(listener, beside != NULL, error);
 }

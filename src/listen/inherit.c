@@ -1,4 +1,4 @@
-#include "listen/inherit.h"
+#include "listen/listener.h"
 
 #include <errno.h>
 #include <inttypes.h>

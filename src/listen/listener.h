@@ -51,7 +51,7 @@ struct listener {
 	struct sockaddr_any bound;
 	dev_t device; /* of the Unix path that is ours to remove */
 	ino_t inode;  /* 0: there is none */
-	int fd;       /* -1: LISTENER_NEW */
+	int fd;       /* -1: none */
 	bool early;   /* clients may have connected before it was set up */
 	char store_name[48]; /* as which the manager keeps it; "": not */
 	struct datagram_thread
@@ -86,6 +86,31 @@ void listener_set_name(struct listener *listener);
  */
 int listener_fail(const struct listener *listener, char *error,
     const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/*
+ * Makes the socket, binds it and lets clients connect: LISTENER_OPEN.  The
+ * address is shared with beside, an open listener: a sibling, or one that
+ * drains; NULL: no other socket may have it.  -1 with errno and a message in
+ * error.
+ */
+int listener_open(struct listener *listener, const struct listener *beside,
+    char error[LISTENER_ERROR_MAX]);
+
+/*
+ * Appends to list an open listener made of a socket that the service manager
+ * gave us as name: stored by a process before this one, or passed by a socket
+ * unit.  fd is not the caller's any more.  -1 with a message in error.
+ */
+int listener_inherit(int fd, const char *name, struct listener_list *list,
+    char error[LISTENER_ERROR_MAX]);
+
+/*
+ * Has the manager keep the socket over restarts, or not any more.  Does nothing
+ * for a passed socket, or where the manager keeps none.
+ */
+void listener_store(struct listener *listener);
+void listener_unstore(struct listener *listener);
+bool listener_is_stored(const struct listener *listener);
 
 /* Notes that the Unix path exists and is to be removed with the listener. */
 void listener_note_path(struct listener *listener);

@@ -8,8 +8,6 @@
 #include "base/log.h"
 #include "datagram/datagram.h"
 #include "datagram/unix_peer.h"
-#include "listen/bind.h"
-#include "listen/inherit.h"
 #include "listen/plan.h"
 #include "net/sockopt.h"
 
@@ -24,7 +22,6 @@ listener_set_init(struct listener_set *set, int epoll_fd,
     struct worker_pool *pool, struct counters *counters)
 {
 	*set = (struct listener_set){
-		.counters = counters,
 		.acceptor = {
 			.epoll_fd = epoll_fd,
 			.listeners = &set->listeners,
@@ -33,12 +30,6 @@ listener_set_init(struct listener_set *set, int epoll_fd,
 		},
 	};
 	TAILQ_INIT(&set->listeners);
-}
-
-static bool
-is_datagram(const struct listener *listener)
-{
-	return protocol_is_datagram(listener->protocol);
 }
 
 /* All that config asks for, not open yet; with passed ones, no built-in ones. */
@@ -109,7 +100,7 @@ static int
 configure(struct listener_set *set, struct listener *listener,
     struct datagram_settings *settings)
 {
-	if (!is_datagram(listener)) {
+	if (!protocol_is_datagram(listener->protocol)) {
 		int rc = acceptor_add(&set->acceptor, listener);
 		return rc |
 		       sockopt_set_arrival(listener->fd, settings->arrival);
@@ -162,7 +153,7 @@ announce(const struct listener *listener)
 
 	if (listener->number > 0)
 		return;
-	if (!is_datagram(listener))
+	if (!protocol_is_datagram(listener->protocol))
 		snprintf(detail, sizeof(detail), ", %s framing",
 		    framing_name(listener->framing));
 	else if (listener->threads > 1)
@@ -179,8 +170,8 @@ drop(struct listener_set *set, struct listener *listener)
 	struct listener *next = TAILQ_NEXT(listener, link);
 
 	if (listener->datagram != NULL)
-		datagram_stop(listener->datagram, set->counters);
-	else if (!is_datagram(listener))
+		datagram_stop(listener->datagram, set->acceptor.counters);
+	else if (!protocol_is_datagram(listener->protocol))
 		acceptor_remove(&set->acceptor, listener);
 	TAILQ_REMOVE(&set->listeners, listener, link);
 	listener_free(listener);
@@ -217,25 +208,22 @@ update(struct listener *listener, const struct listener *wanted)
  * one drains now.
  */
 static bool
-apply(const struct plan *plan, enum listener_state state)
+apply(const struct plan_step *step, enum listener_state state)
 {
 	bool drains = false;
 
-	for (size_t i = 0; i < plan->count; i++) {
-		enum plan_action action = plan->steps[i].action;
-		struct listener *listener = plan->steps[i].listener;
-		const struct listener *wanted = plan->steps[i].other;
+	for (; step->listener != NULL; step++) {
+		struct listener *listener = step->listener;
 		struct log_about about = { .listener = listener->name };
-		if (listener->state != state ||
-		    (action != PLAN_KEEP && action != PLAN_DRAIN))
+		if (listener->state != state || step->action > PLAN_DRAIN)
 			continue;
 		/* A surplus thread answers what it has as its siblings do. */
-		if (action == PLAN_KEEP || wanted != NULL)
-			update(listener, wanted);
+		if (step->action == PLAN_KEEP || step->other != NULL)
+			update(listener, step->other);
 		else if (listener->number == 0)
 			log_about(LOG_INFO, &about, "no longer listening on %s",
 			    listener->name);
-		if (action == PLAN_DRAIN) {
+		if (step->action == PLAN_DRAIN) {
 			drain(listener);
 			drains = true;
 		}
@@ -276,13 +264,12 @@ open_one(const struct plan_step *step, FILE *errors)
 
 /* Moves those that it opens from wanted to the set. */
 static int
-open_all(struct listener_set *set, const struct plan *plan,
+open_all(struct listener_set *set, const struct plan_step *step,
     struct listener_list *wanted, FILE *errors)
 {
 	int problem = 0;
 
-	for (size_t i = 0; i < plan->count; i++) {
-		const struct plan_step *step = &plan->steps[i];
+	for (; step->listener != NULL; step++) {
 		struct listener *listener = step->listener;
 		/* The fault of one sibling is that of all: report it once. */
 		if (step->action < PLAN_OPEN ||
@@ -300,7 +287,7 @@ open_all(struct listener_set *set, const struct plan *plan,
 }
 
 static int
-carry_out(struct listener_set *set, const struct plan *plan,
+carry_out(struct listener_set *set, const struct plan_step *plan,
     struct listener_list *wanted, const struct config *config, FILE *errors)
 {
 	struct listener *listener;
@@ -346,7 +333,7 @@ listener_set_reload(struct listener_set *set, const struct config *config,
     FILE *errors)
 {
 	struct listener_list wanted = TAILQ_HEAD_INITIALIZER(wanted);
-	struct plan *plan = NULL;
+	struct plan_step *plan = NULL;
 	int rc = resolve_all(set, config, &wanted, errors);
 
 	if (rc == 0 && (plan = plan_make(&set->listeners, &wanted)) == NULL) {
@@ -371,7 +358,7 @@ listener_set_drop_drained(struct listener_set *set)
 
 	while (at != NULL)
 		at = at->state == LISTENER_DRAINING &&
-		             (is_datagram(at) ||
+		             (protocol_is_datagram(at->protocol) ||
 				 !acceptor_accept(&set->acceptor, at))
 		       ? drop(set, at)
 		       : TAILQ_NEXT(at, link);
@@ -445,7 +432,7 @@ listener_set_fds(const struct listener_set *set)
 
 	/* A datagram thread has an eventfd besides. */
 	TAILQ_FOREACH (listener, &set->listeners, link) {
-		count += is_datagram(listener) ? 2 : 1;
+		count += protocol_is_datagram(listener->protocol) ? 2 : 1;
 		if (listener->protocol == PROTOCOL_UNIX_DGRAM)
 			count += UNIX_PEER_MAX;
 	}

@@ -18,12 +18,13 @@
 struct listener_set {
 	struct listener_list listeners;
 	struct acceptor acceptor;
-	struct counters
-	    *counters;       /* receive those of datagram threads that end */
 	int datagram_number; /* of the next datagram thread */
 };
 
-/* No listeners.  set must not move from here on. */
+/*
+ * No listeners.  set must not move from here on.  counters receive those of the
+ * datagram threads that end, too.
+ */
 void listener_set_init(struct listener_set *set, int epoll_fd,
     struct worker_pool *pool, struct counters *counters);
 

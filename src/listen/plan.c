@@ -78,68 +78,59 @@ judge_obstacle(struct listener *open, const struct listener *wanted,
 	                                       : PLAN_OPEN_BESIDE;
 }
 
-/* The one before wanted that is at the same address; NULL: there is none. */
-static const struct listener *
-find_twin(const struct listener_list *list, const struct listener *wanted)
-{
-	const struct listener *at;
-
-	TAILQ_FOREACH (at, list, link)
-		if (at == wanted || is_at_same_address(at, wanted))
-			break;
-	return at == wanted ? NULL : at;
-}
-
-/* Of all listeners.  False: there is nothing to do for wanted. */
-static bool
+/* Of all listeners.  A step without a listener: there is nothing to do. */
+static struct plan_step
 judge_wanted(const struct listener_list *open, const struct listener_list *all,
-    struct listener *wanted, struct plan_step *step)
+    struct listener *wanted)
 {
-	const struct listener *sibling = find_twin(all, wanted);
+	struct plan_step step = { PLAN_OPEN, wanted, NULL };
+	const struct listener *sibling = NULL;
 	struct listener *at;
 
-	*step = (struct plan_step){ PLAN_WANTED_TWICE, wanted, sibling };
+	TAILQ_FOREACH (at, all, link)
+		if (is_at_same_address(at, wanted))
+			break;
+	if (at != wanted)
+		sibling = at;
 	if (sibling != NULL && wanted->number == 0)
-		return true;
-	*step = (struct plan_step){ PLAN_OPEN, wanted, NULL };
+		return (struct plan_step){ PLAN_WANTED_TWICE, wanted, sibling };
 	TAILQ_FOREACH (at, open, link) {
-		bool is_same = at->state != LISTENER_DRAINING &&
-		               is_at_same_address(at, wanted);
 		enum plan_action action = judge_obstacle(at, wanted, all);
-		if (is_same && at->state == LISTENER_SERVING)
-			return false;
-		if (at->state != LISTENER_DRAINING && stands_for(at, wanted))
-			return false;
+		if (action > step.action)
+			step = (struct plan_step){ action, wanted, at };
+		if (at->state == LISTENER_DRAINING)
+			continue;
+		bool is_same = is_at_same_address(at, wanted);
+		if (stands_for(at, wanted) ||
+		    (is_same && at->state == LISTENER_SERVING))
+			return (struct plan_step){ 0 };
 		if (is_same)
 			sibling = at;
-		if (action > step->action)
-			*step = (struct plan_step){ action, wanted, at };
 	}
 	if (sibling != NULL)
-		*step = (struct plan_step){ PLAN_OPEN_BESIDE, wanted, sibling };
-	return true;
+		return (struct plan_step){ PLAN_OPEN_BESIDE, wanted, sibling };
+	return step;
 }
 
-struct plan *
+struct plan_step *
 plan_make(const struct listener_list *open, const struct listener_list *wanted)
 {
 	struct listener *at;
-	size_t max = 0;
+	size_t max = 1;
 
 	TAILQ_FOREACH (at, open, link)
 		max++;
 	TAILQ_FOREACH (at, wanted, link)
 		max++;
-	struct plan *plan = malloc(
-	    sizeof(*plan) + max * sizeof(struct plan_step));
+	struct plan_step *plan = calloc(max, sizeof(*plan)), *step = plan;
 	if (plan == NULL)
 		return NULL;
-	plan->count = 0;
 	TAILQ_FOREACH (at, open, link)
 		if (at->state != LISTENER_DRAINING)
-			plan->steps[plan->count++] = judge_open(at, wanted);
-	TAILQ_FOREACH (at, wanted, link)
-		plan->count += judge_wanted(open, wanted, at,
-		    &plan->steps[plan->count]);
+			*step++ = judge_open(at, wanted);
+	TAILQ_FOREACH (at, wanted, link) {
+		*step = judge_wanted(open, wanted, at);
+		step += step->listener != NULL;
+	}
 	return plan;
 }

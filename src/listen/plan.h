@@ -1,8 +1,6 @@
 #ifndef LISTEN_PLAN_H
 #define LISTEN_PLAN_H
 
-#include <stddef.h>
-
 #include "listen/listener.h"
 
 /*
@@ -28,16 +26,12 @@ struct plan_step {
 	const struct listener *other; /* or NULL */
 };
 
-struct plan {
-	size_t count;
-	struct plan_step steps[];
-};
-
 /*
  * One step for each open listener that does not drain already, then one for each
- * wanted one that no open one stands for.  To be freed; NULL: out of memory.
+ * wanted one that no open one stands for, then one without a listener.  To be
+ * freed; NULL: out of memory.
  */
-struct plan *plan_make(const struct listener_list *open,
+struct plan_step *plan_make(const struct listener_list *open,
     const struct listener_list *wanted);
 
 #endif

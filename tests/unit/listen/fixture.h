@@ -1,7 +1,6 @@
 #ifndef FIXTURE_H
 #define FIXTURE_H
 
-#include "listen/bind.h"
 #include "listen/listener.h"
 
 #define NO_DEADLINE UINT64_MAX

@@ -10,7 +10,6 @@
 #include "harness/client.h"
 #include "harness/daemon.h"
 #include "listen/acceptor.h"
-#include "listen/bind.h"
 #include "unit/suites.h"
 
 #define ROOM 2

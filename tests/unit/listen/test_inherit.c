@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "harness/scratch.h"
-#include "listen/inherit.h"
+#include "listen/listener.h"
 #include "unit/listen/fixture.h"
 #include "unit/suites.h"
 

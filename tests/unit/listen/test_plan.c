@@ -240,14 +240,14 @@ START_TEST(each_listener_has_its_step)
 
 	fill(&open_list, rows[_i].open, true, open);
 	fill(&wanted_list, rows[_i].wanted, false, wanted);
-	struct plan *plan = plan_make(&open_list, &wanted_list);
+	struct plan_step *plan = plan_make(&open_list, &wanted_list);
 	ck_assert_ptr_nonnull(plan);
-	for (size_t i = 0; i < plan->count; i++) {
-		const struct plan_step *step = &plan->steps[i];
+	for (const struct plan_step *step = plan; step->listener; step++) {
 		size_t len = strlen(steps);
 		snprintf(steps + len, sizeof(steps) - len, "%s%c %s %c",
-		    i > 0 ? "; " : "", letter(step->listener, open, wanted),
-		    actions[step->action], letter(step->other, open, wanted));
+		    step > plan ? "; " : "",
+		    letter(step->listener, open, wanted), actions[step->action],
+		    letter(step->other, open, wanted));
 	}
 	ck_assert_str_eq(steps, rows[_i].steps);
 	free(plan);
