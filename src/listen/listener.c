@@ -211,6 +211,7 @@ listener_update(struct listener *listener, const struct listener *wanted)
 void
 listener_drain(struct listener *listener)
 {
+	listener_unstore(listener);
 	listener->state = LISTENER_DRAINING;
 	if (!protocol_is_unix(listener->protocol))
 		sockopt_set_shared(listener->fd, true);

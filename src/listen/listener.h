@@ -124,7 +124,7 @@ int listener_update(struct listener *listener, const struct listener *wanted);
 /*
  * Lets no new client in; those that the kernel has let in can still be accepted.
  * Another listener can be opened at its address, beside it or at its path.  The
- * manager must not keep it any more.
+ * manager does not keep it any more.
  */
 void listener_drain(struct listener *listener);
 

@@ -179,13 +179,6 @@ drop(struct listener_set *set, struct listener *listener)
 }
 
 static void
-drain(struct listener *listener)
-{
-	listener_unstore(listener);
-	listener_drain(listener);
-}
-
-static void
 update(struct listener *listener, const struct listener *wanted)
 {
 	struct log_about about = { .listener = listener->name };
@@ -224,7 +217,7 @@ apply(const struct plan_step *step, enum listener_state state)
 			log_about(LOG_INFO, &about, "no longer listening on %s",
 			    listener->name);
 		if (step->action == PLAN_DRAIN) {
-			drain(listener);
+			listener_drain(listener);
 			drains = true;
 		}
 	}
@@ -372,7 +365,7 @@ listener_set_drain(struct listener_set *set)
 	while (at != NULL) {
 		if (at->origin != ORIGIN_PASSED &&
 		    at->state != LISTENER_DRAINING)
-			drain(at);
+			listener_drain(at);
 		at = at->origin == ORIGIN_PASSED ? drop(set, at)
 		                                 : TAILQ_NEXT(at, link);
 	}
