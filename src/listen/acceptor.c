@@ -52,7 +52,7 @@ begin_pause(struct acceptor *acceptor, int problem)
 	 * even when it watches for no event.
 	 */
 	TAILQ_FOREACH (listener, acceptor->listeners, link)
-		if (!protocol_is_datagram(listener->protocol))
+		if (!protocol_is_datagram(listener->config.protocol))
 			acceptor_remove(acceptor, listener);
 	if (*logged_ms != 0 && now_ms - *logged_ms < LOG_EVERY_MS)
 		return;
@@ -75,7 +75,7 @@ resume(struct acceptor *acceptor)
 
 	acceptor->resume_ms = 0;
 	TAILQ_FOREACH (listener, acceptor->listeners, link)
-		if (!protocol_is_datagram(listener->protocol) &&
+		if (!protocol_is_datagram(listener->config.protocol) &&
 		    acceptor_add(acceptor, listener) == -1) {
 			begin_pause(acceptor, errno);
 			return;
@@ -122,10 +122,10 @@ static void
 dispatch(struct acceptor *acceptor, const struct listener *listener, int fd)
 {
 	/* A client is served even where the kernel refuses an option. */
-	if (listener->early || listener->protocol == PROTOCOL_UNIX)
-		sockopt_set_up(fd, listener->protocol, AF_UNSPEC);
-	struct conn *conn = conn_new(fd, listener->protocol, listener->framing,
-	    clock_ms());
+	if (listener->early || listener->config.protocol == PROTOCOL_UNIX)
+		sockopt_set_up(fd, listener->config.protocol, AF_UNSPEC);
+	struct conn *conn = conn_new(fd, listener->config.protocol,
+	    listener->config.framing, clock_ms());
 
 	counters_add(acceptor->counters, COUNTER_ACCEPTED, 1);
 	if (conn == NULL) {

@@ -9,7 +9,7 @@ static int
 make_socket(const struct listener *listener)
 {
 	return socket(listener->bound.any.sa_family,
-	    protocol_socket_type(listener->protocol) | SOCK_CLOEXEC |
+	    protocol_socket_type(listener->config.protocol) | SOCK_CLOEXEC |
 		SOCK_NONBLOCK,
 	    0);
 }
@@ -63,7 +63,7 @@ bind_unix(struct listener *listener, char *error)
 {
 	if (clear_path(listener, error) == -1)
 		return -1;
-	mode_t mask = umask(0777 & ~listener->mode);
+	mode_t mask = umask(0777 & ~listener->config.mode);
 	int rc = bind(listener->fd, &listener->bound.any, listener->bound.len);
 	umask(mask);
 	if (rc == -1)
@@ -114,14 +114,14 @@ set_up(const struct listener *listener, bool is_shared)
 		return -1;
 	if (is_shared && sockopt_set_shared(fd, true) == -1)
 		return -1;
-	return sockopt_set_up(fd, listener->protocol, family);
+	return sockopt_set_up(fd, listener->config.protocol, family);
 }
 
 static int
 open_bound(struct listener *listener, bool is_shared, char *error)
 {
-	bool has_siblings = listener->threads > 1;
-	bool is_unix = protocol_is_unix(listener->protocol);
+	bool has_siblings = listener->config.threads > 1;
+	bool is_unix = protocol_is_unix(listener->config.protocol);
 
 	/* The one of a try before. */
 	if (listener->fd != -1)
@@ -133,8 +133,8 @@ open_bound(struct listener *listener, bool is_shared, char *error)
 		return listener_fail(listener, error, "setsockopt: %m");
 	if ((is_unix ? bind_unix : bind_inet)(listener, error) == -1)
 		return -1;
-	if (!protocol_is_datagram(listener->protocol) &&
-	    listen(listener->fd, listener->backlog) == -1)
+	if (!protocol_is_datagram(listener->config.protocol) &&
+	    listen(listener->fd, listener->config.backlog) == -1)
 		return listener_fail(listener, error, "listen: %m%s",
 		    bind_advice());
 	/* From here on only siblings may have the address too. */

@@ -72,7 +72,7 @@ set_up(struct listener *listener)
 	if (find_address(listener) == -1)
 		return -1;
 	if (listener->origin == ORIGIN_STORED &&
-	    protocol_is_unix(listener->protocol)) {
+	    protocol_is_unix(listener->config.protocol)) {
 		listener_note_path(listener);
 		errno = ENOENT;
 		/* No client would find it. */
@@ -81,7 +81,7 @@ set_up(struct listener *listener)
 	}
 	if (sockopt_set_nonblocking(listener->fd) == -1)
 		return -1;
-	return sockopt_set_up(listener->fd, listener->protocol,
+	return sockopt_set_up(listener->fd, listener->config.protocol,
 	    listener->bound.any.sa_family);
 }
 

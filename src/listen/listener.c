@@ -19,7 +19,7 @@ listener_fail(const struct listener *listener, char *error, const char *format,
 	va_list args;
 
 	int len = snprintf(error, LISTENER_ERROR_MAX,
-	    "%s: %s: ", listener->where, listener->name);
+	    "%s: %s: ", listener->config.where, listener->name);
 	va_start(args, format);
 	vsnprintf(error + len, LISTENER_ERROR_MAX - (size_t)len, format, args);
 	va_end(args);
@@ -36,7 +36,7 @@ listener_set_name(struct listener *listener)
 	char text[SOCKADDR_TEXT_MAX];
 
 	snprintf(listener->name, sizeof(listener->name), "%s %s",
-	    protocol_name(listener->protocol),
+	    protocol_name(listener->config.protocol),
 	    sockaddr_text(address, listener->dual_stack, text, sizeof(text)));
 }
 
@@ -48,16 +48,10 @@ listener_new(const struct listener_config *config,
 
 	if (listener == NULL)
 		return NULL;
-	listener->protocol = config->protocol;
+	listener->config = *config;
 	listener->dual_stack = !protocol_is_unix(config->protocol) &&
 	                       strcmp(config->address, "*") == 0;
-	listener->framing = config->framing;
-	listener->backlog = config->backlog;
-	listener->mode = config->mode;
-	listener->max_datagram = config->max_datagram;
-	listener->threads = config->threads;
 	listener->fd = -1;
-	strcpy(listener->where, config->where);
 	memcpy(&listener->wanted.any, wanted, len);
 	listener->wanted.len = len;
 	listener_set_name(listener);
@@ -181,29 +175,30 @@ remove_path(struct listener *listener)
 int
 listener_update(struct listener *listener, const struct listener *wanted)
 {
-	struct listener_config defaults;
+	struct listener_config *config = &listener->config, defaults;
+	const struct listener_config *from = &defaults;
 	int rc = 0;
 
-	listener_config_default(&defaults, listener->protocol);
-	listener->framing = wanted ? wanted->framing : defaults.framing;
-	listener->max_datagram = wanted ? wanted->max_datagram
-	                                : defaults.max_datagram;
+	listener_config_default(&defaults, config->protocol);
+	if (wanted != NULL)
+		from = &wanted->config;
+	config->framing = from->framing;
+	config->max_datagram = from->max_datagram;
 	if (wanted == NULL || listener->origin == ORIGIN_PASSED)
 		return 0;
-	if (listener->mode != wanted->mode &&
-	    protocol_is_unix(listener->protocol))
-		rc |= chmod(listener->bound.un.sun_path, wanted->mode);
-	listener->mode = wanted->mode;
+	if (config->mode != from->mode && protocol_is_unix(config->protocol))
+		rc |= chmod(listener->bound.un.sun_path, from->mode);
+	config->mode = from->mode;
 	/* listen(2) on a listening socket changes its backlog. */
-	if (listener->backlog != wanted->backlog &&
-	    !protocol_is_datagram(listener->protocol))
-		rc |= listen(listener->fd, wanted->backlog);
-	listener->backlog = wanted->backlog;
+	if (config->backlog != from->backlog &&
+	    !protocol_is_datagram(config->protocol))
+		rc |= listen(listener->fd, from->backlog);
+	config->backlog = from->backlog;
 	if (listener->state == LISTENER_OPEN) {
-		listener->threads = wanted->threads;
-		if (listener->protocol == PROTOCOL_UDP)
+		config->threads = from->threads;
+		if (config->protocol == PROTOCOL_UDP)
 			rc |= sockopt_set_shared(listener->fd,
-			    listener->threads > 1);
+			    config->threads > 1);
 	}
 	return rc;
 }
@@ -213,14 +208,14 @@ listener_drain(struct listener *listener)
 {
 	listener_unstore(listener);
 	listener->state = LISTENER_DRAINING;
-	if (!protocol_is_unix(listener->protocol))
+	if (!protocol_is_unix(listener->config.protocol))
 		sockopt_set_shared(listener->fd, true);
 	else
 		remove_path(listener);
-	if (listener->protocol == PROTOCOL_TCP)
+	if (listener->config.protocol == PROTOCOL_TCP)
 		sockopt_drop_syn(listener->fd);
 	/* A Unix listener that is shut down still has its backlog. */
-	else if (!protocol_is_datagram(listener->protocol))
+	else if (!protocol_is_datagram(listener->config.protocol))
 		shutdown(listener->fd, SHUT_RDWR);
 }
 

@@ -39,14 +39,9 @@ struct listener {
 	TAILQ_ENTRY(listener) link;
 	enum origin origin;
 	enum listener_state state;
-	enum protocol protocol;
+	struct listener_config config;
 	bool dual_stack; /* configured as "*" */
-	enum framing framing;
-	int backlog;
-	mode_t mode;
-	int max_datagram;
-	int threads; /* sockets at this address, one for each thread; UDP */
-	int number;  /* of this socket among them, from 0 */
+	int number;      /* of this socket among those of config.threads */
 	struct sockaddr_any wanted; /* as configured; its port may be 0 */
 	struct sockaddr_any bound;
 	dev_t device; /* of the Unix path that is ours to remove */
@@ -57,7 +52,6 @@ struct listener {
 	struct datagram_thread
 	    *datagram;                /* the thread that serves it, or NULL */
 	char name[LISTENER_NAME_MAX]; /* "tcp 127.0.0.1:21567" */
-	char where[sizeof(((struct listener_config *)0)->where)];
 };
 TAILQ_HEAD(listener_list, listener);
 

@@ -88,7 +88,7 @@ list_ports(const struct listener_set *set, size_t *count)
 	TAILQ_FOREACH (listener, &set->listeners, link) {
 		uint16_t port = sockaddr_port(&listener->bound);
 		/* Siblings stand together. */
-		if (listener->protocol == PROTOCOL_UDP &&
+		if (listener->config.protocol == PROTOCOL_UDP &&
 		    (*count == 0 || ports[*count - 1] != port))
 			ports[(*count)++] = port;
 	}
@@ -100,16 +100,16 @@ static int
 configure(struct listener_set *set, struct listener *listener,
     struct datagram_settings *settings)
 {
-	if (!protocol_is_datagram(listener->protocol)) {
+	if (!protocol_is_datagram(listener->config.protocol)) {
 		int rc = acceptor_add(&set->acceptor, listener);
 		return rc |
 		       sockopt_set_arrival(listener->fd, settings->arrival);
 	}
-	settings->max_datagram = listener->max_datagram;
+	settings->max_datagram = listener->config.max_datagram;
 	if (listener->datagram != NULL)
 		return datagram_set(listener->datagram, settings);
 	listener->datagram = datagram_start(set->datagram_number++,
-	    listener->fd, listener->protocol, settings);
+	    listener->fd, listener->config.protocol, settings);
 	return listener->datagram != NULL ? 0 : -1;
 }
 
@@ -153,12 +153,12 @@ announce(const struct listener *listener)
 
 	if (listener->number > 0)
 		return;
-	if (!protocol_is_datagram(listener->protocol))
+	if (!protocol_is_datagram(listener->config.protocol))
 		snprintf(detail, sizeof(detail), ", %s framing",
-		    framing_name(listener->framing));
-	else if (listener->threads > 1)
+		    framing_name(listener->config.framing));
+	else if (listener->config.threads > 1)
 		snprintf(detail, sizeof(detail), ", %d threads",
-		    listener->threads);
+		    listener->config.threads);
 	log_about(LOG_INFO, &about, "listening on %s%s", listener->name,
 	    detail);
 }
@@ -171,7 +171,7 @@ drop(struct listener_set *set, struct listener *listener)
 
 	if (listener->datagram != NULL)
 		datagram_stop(listener->datagram, set->acceptor.counters);
-	else if (!protocol_is_datagram(listener->protocol))
+	else if (!protocol_is_datagram(listener->config.protocol))
 		acceptor_remove(&set->acceptor, listener);
 	TAILQ_REMOVE(&set->listeners, listener, link);
 	listener_free(listener);
@@ -186,10 +186,10 @@ update(struct listener *listener, const struct listener *wanted)
 	                listener->origin != ORIGIN_PASSED;
 
 	if (is_fixed && listener->number == 0 &&
-	    listener->threads != wanted->threads)
+	    listener->config.threads != wanted->config.threads)
 		log_about(LOG_WARNING, &about,
 		    "%s: threads = %d takes effect after a restart",
-		    listener->name, wanted->threads);
+		    listener->name, wanted->config.threads);
 	if (listener_update(listener, wanted) != 0)
 		log_about(LOG_WARNING, &about,
 		    "%s: some of its new settings have no effect: %s",
@@ -235,7 +235,7 @@ open_one(const struct plan_step *step, FILE *errors)
 	errno = EADDRINUSE;
 	if (step->action == PLAN_WANTED_TWICE)
 		listener_fail(listener, error, "is the same as the one at %s",
-		    other->where);
+		    other->config.where);
 	else if (listener_open(listener,
 		     step->action == PLAN_OPEN_BESIDE ? other : NULL,
 		     error) == 0)
@@ -351,7 +351,7 @@ listener_set_drop_drained(struct listener_set *set)
 
 	while (at != NULL)
 		at = at->state == LISTENER_DRAINING &&
-		             (protocol_is_datagram(at->protocol) ||
+		             (protocol_is_datagram(at->config.protocol) ||
 				 !acceptor_accept(&set->acceptor, at))
 		       ? drop(set, at)
 		       : TAILQ_NEXT(at, link);
@@ -425,8 +425,9 @@ listener_set_fds(const struct listener_set *set)
 
 	/* A datagram thread has an eventfd besides. */
 	TAILQ_FOREACH (listener, &set->listeners, link) {
-		count += protocol_is_datagram(listener->protocol) ? 2 : 1;
-		if (listener->protocol == PROTOCOL_UNIX_DGRAM)
+		count += protocol_is_datagram(listener->config.protocol) ? 2
+		                                                         : 1;
+		if (listener->config.protocol == PROTOCOL_UNIX_DGRAM)
 			count += UNIX_PEER_MAX;
 	}
 	return count;

@@ -5,7 +5,8 @@
 static bool
 is_at_same_address(const struct listener *a, const struct listener *b)
 {
-	return a->protocol == b->protocol && a->dual_stack == b->dual_stack &&
+	return a->config.protocol == b->config.protocol &&
+	       a->dual_stack == b->dual_stack &&
 	       sockaddr_equal(&a->wanted, &b->wanted);
 }
 
@@ -20,7 +21,7 @@ stands_for(const struct listener *open, const struct listener *wanted)
 	    (is_passed || open->number == wanted->number))
 		return true;
 	/* Of two passed sockets, one for each family, each does for "*". */
-	return is_passed && open->protocol == wanted->protocol &&
+	return is_passed && open->config.protocol == wanted->config.protocol &&
 	       wanted->dual_stack && sockaddr_is_any(&open->bound) &&
 	       sockaddr_port(&open->bound) == sockaddr_port(&wanted->wanted);
 }
@@ -49,11 +50,11 @@ static bool
 is_in_the_way(const struct listener *open, const struct listener *wanted)
 {
 	/* A path is free as soon as its listener drains. */
-	if (protocol_is_unix(wanted->protocol))
+	if (protocol_is_unix(wanted->config.protocol))
 		return (open->state == LISTENER_SERVING ||
 			   open->origin == ORIGIN_PASSED) &&
 		       sockaddr_equal(&open->bound, &wanted->wanted);
-	return open->protocol == wanted->protocol &&
+	return open->config.protocol == wanted->config.protocol &&
 	       sockaddr_port(&open->bound) == sockaddr_port(&wanted->wanted) &&
 	       (sockaddr_is_any(&open->bound) ||
 		   sockaddr_is_any(&wanted->wanted) ||

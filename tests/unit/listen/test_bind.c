@@ -80,7 +80,7 @@ START_TEST(a_unix_path_has_its_mode_and_goes)
 	ck_assert(!listener->dual_stack);
 	ck_assert_int_eq(stat("sock", &status), 0);
 	ck_assert_uint_eq(status.st_mode & 0777, 0640);
-	wanted->mode = 0600;
+	wanted->config.mode = 0600;
 	listener_update(listener, wanted);
 	ck_assert_int_eq(stat("sock", &status), 0);
 	ck_assert_uint_eq(status.st_mode & 0777, 0600);

@@ -84,7 +84,7 @@ START_TEST(a_passed_one_is_what_it_is)
 	ck_assert(listener->dual_stack);
 	ck_assert_uint_eq(sockaddr_port(&listener->wanted),
 	    sockaddr_port(&listener->bound));
-	ck_assert_str_eq(listener->where, "passed as unit");
+	ck_assert_str_eq(listener->config.where, "passed as unit");
 }
 END_TEST
 

@@ -65,18 +65,18 @@ START_TEST(an_open_one_takes_over_settings)
 	struct listener *listener = open_one(PROTOCOL_UDP, "127.0.0.1", 0);
 	struct listener *wanted = resolve_one(PROTOCOL_UDP, "127.0.0.1", 0);
 
-	wanted->max_datagram = 9000;
-	wanted->threads = 3;
+	wanted->config.max_datagram = 9000;
+	wanted->config.threads = 3;
 	ck_assert_int_eq(listener_update(listener, wanted), 0);
-	ck_assert_int_eq(listener->max_datagram, 9000);
-	ck_assert_int_eq(listener->threads, 3);
+	ck_assert_int_eq(listener->config.max_datagram, 9000);
+	ck_assert_int_eq(listener->config.threads, 3);
 	/* Not while it serves. */
 	listener->state = LISTENER_SERVING;
-	wanted->threads = 1;
+	wanted->config.threads = 1;
 	ck_assert_int_eq(listener_update(listener, wanted), 0);
-	ck_assert_int_eq(listener->threads, 3);
+	ck_assert_int_eq(listener->config.threads, 3);
 	ck_assert_int_eq(listener_update(listener, NULL), 0);
-	ck_assert_int_eq(listener->max_datagram, 1400);
+	ck_assert_int_eq(listener->config.max_datagram, 1400);
 	listener_free(wanted);
 	listener_free(listener);
 }
@@ -89,10 +89,10 @@ START_TEST(a_passed_one_keeps_what_its_unit_says)
 	struct stat status;
 
 	listener->origin = ORIGIN_PASSED;
-	wanted->mode = 0600;
-	wanted->framing = FRAMING_LINE;
+	wanted->config.mode = 0600;
+	wanted->config.framing = FRAMING_LINE;
 	ck_assert_int_eq(listener_update(listener, wanted), 0);
-	ck_assert_int_eq(listener->framing, FRAMING_LINE);
+	ck_assert_int_eq(listener->config.framing, FRAMING_LINE);
 	ck_assert_int_eq(stat("sock", &status), 0);
 	ck_assert_uint_eq(status.st_mode & 0777, 0640);
 	listener_free(wanted);

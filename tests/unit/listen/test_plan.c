@@ -182,11 +182,11 @@ parse(const char *text, bool is_open, struct listener *listener)
 		rest += strlen(origin) + strlen(state) + 2;
 	}
 	ck_assert_int_eq(sscanf(rest, "%15s %63s %d/%d", protocol, address,
-			     &listener->number, &listener->threads),
+			     &listener->number, &listener->config.threads),
 	    4);
 	listener->origin = (enum origin)find(origins, origin);
 	listener->state = (enum listener_state)find(states, state);
-	listener->protocol = (enum protocol)protocol_parse(protocol);
+	listener->config.protocol = (enum protocol)protocol_parse(protocol);
 	listener->dual_stack = address[0] == '*';
 	const char *port = strrchr(address, ':');
 	const char *bound = strchr(address, '=');
