@@ -104,24 +104,11 @@ bind_inet(struct listener *listener, char *error)
 }
 
 static int
-set_up(const struct listener *listener, bool is_shared)
-{
-	int fd = listener->fd;
-	sa_family_t family = listener->bound.any.sa_family;
-
-	if (family == AF_INET6 &&
-	    sockopt_set_v6_only(fd, !listener->dual_stack) == -1)
-		return -1;
-	if (is_shared && sockopt_set_shared(fd, true) == -1)
-		return -1;
-	return sockopt_set_up(fd, listener->config.protocol, family);
-}
-
-static int
 open_bound(struct listener *listener, bool is_shared, char *error)
 {
 	bool has_siblings = listener->config.threads > 1;
-	bool is_unix = protocol_is_unix(listener->config.protocol);
+	enum protocol protocol = listener->config.protocol;
+	sa_family_t family = listener->bound.any.sa_family;
 
 	/* The one of a try before. */
 	if (listener->fd != -1)
@@ -129,11 +116,15 @@ open_bound(struct listener *listener, bool is_shared, char *error)
 	listener->fd = make_socket(listener);
 	if (listener->fd == -1)
 		return listener_fail(listener, error, "socket: %m");
-	if (set_up(listener, is_shared) == -1)
+	if ((family == AF_INET6 && sockopt_set_v6_only(listener->fd,
+				       !listener->dual_stack) == -1) ||
+	    (is_shared && sockopt_set_shared(listener->fd, true) == -1) ||
+	    sockopt_set_up(listener->fd, protocol, family) == -1)
 		return listener_fail(listener, error, "setsockopt: %m");
-	if ((is_unix ? bind_unix : bind_inet)(listener, error) == -1)
+	if (protocol_is_unix(protocol) ? bind_unix(listener, error) == -1
+				       : bind_inet(listener, error) == -1)
 		return -1;
-	if (!protocol_is_datagram(listener->config.protocol) &&
+	if (!protocol_is_datagram(protocol) &&
 	    listen(listener->fd, listener->config.backlog) == -1)
 		return listener_fail(listener, error, "listen: %m%s",
 		    bind_advice());

@@ -95,11 +95,9 @@ new_inherited(enum protocol protocol, int fd, const char *name)
 
 	listener_config_default(&config, protocol);
 	snprintf(config.where, sizeof(config.where), "passed as %s", name);
-	if (is_stored) {
-		/* Unknown: those configured differ and will be set. */
-		config.mode = (mode_t)-1;
-		config.backlog = -1;
-	}
+	/* Unknown: those configured differ and will be set. */
+	config.mode = (mode_t)-1;
+	config.backlog = -1;
 	struct listener *listener = listener_new(&config, &unknown,
 	    sizeof(unknown));
 	if (listener == NULL)
@@ -152,8 +150,9 @@ listener_store(struct listener *listener)
 	unsigned traits = (unsigned)listener->number << TRAIT_NUMBER_SHIFT;
 	uint64_t cookie;
 
-	if (listener->origin == ORIGIN_PASSED || listener_is_stored(listener) ||
-	    fdstore_size() == 0 || sockopt_cookie(listener->fd, &cookie) == -1)
+	if (listener->origin == ORIGIN_PASSED ||
+	    listener->store_name[0] != '\0' || fdstore_size() == 0 ||
+	    sockopt_cookie(listener->fd, &cookie) == -1)
 		return;
 	if (listener->dual_stack)
 		traits |= TRAIT_DUAL_STACK;
@@ -167,13 +166,7 @@ listener_store(struct listener *listener)
 void
 listener_unstore(struct listener *listener)
 {
-	if (listener_is_stored(listener))
+	if (listener->store_name[0] != '\0')
 		fdstore_remove(listener->store_name);
 	listener->store_name[0] = '\0';
-}
-
-bool
-listener_is_stored(const struct listener *listener)
-{
-	return listener->store_name[0] != '\0';
 }

@@ -220,6 +220,15 @@ listener_drain(struct listener *listener)
 }
 
 void
+listener_divert(const struct listener *listener)
+{
+	/* Connected to itself, it is no choice for those of any client. */
+	if (listener->config.protocol == PROTOCOL_UDP)
+		connect(listener->fd, &listener->bound.any,
+		    listener->bound.len);
+}
+
+void
 listener_free(struct listener *listener)
 {
 	if (listener->store_name[0] == '\0')

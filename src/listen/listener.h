@@ -7,10 +7,8 @@
 #include <sys/queue.h>
 #include <sys/stat.h>
 
-#include "base/protocol.h"
 #include "config/listener_config.h"
 #include "net/sockaddr.h"
-#include "stamp/framing.h"
 
 #define LISTENER_NAME_MAX (SOCKADDR_TEXT_MAX + 16)
 #define LISTENER_ERROR_MAX 1024
@@ -104,7 +102,6 @@ int listener_inherit(int fd, const char *name, struct listener_list *list,
  */
 void listener_store(struct listener *listener);
 void listener_unstore(struct listener *listener);
-bool listener_is_stored(const struct listener *listener);
 
 /* Notes that the Unix path exists and is to be removed with the listener. */
 void listener_note_path(struct listener *listener);
@@ -121,6 +118,9 @@ int listener_update(struct listener *listener, const struct listener *wanted);
  * manager does not keep it any more.
  */
 void listener_drain(struct listener *listener);
+
+/* Datagrams that arrive from here on reach its siblings; it keeps those it has. */
+void listener_divert(const struct listener *listener);
 
 /* Closes and frees it, and removes its path unless the manager keeps it. */
 void listener_free(struct listener *listener);

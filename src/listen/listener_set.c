@@ -10,6 +10,7 @@
 #include "datagram/unix_peer.h"
 #include "listen/plan.h"
 #include "net/sockopt.h"
+#include "stamp/framing.h"
 
 /*
  * For all host names of a configuration.  The main thread does not answer the
@@ -169,6 +170,9 @@ drop(struct listener_set *set, struct listener *listener)
 {
 	struct listener *next = TAILQ_NEXT(listener, link);
 
+	/* None may arrive between the last receive and close(2). */
+	if (listener->state == LISTENER_DRAINING)
+		listener_divert(listener);
 	if (listener->datagram != NULL)
 		datagram_stop(listener->datagram, set->acceptor.counters);
 	else if (!protocol_is_datagram(listener->config.protocol))
@@ -377,8 +381,8 @@ listener_set_hand_over(struct listener_set *set)
 	struct listener *at = TAILQ_FIRST(&set->listeners);
 
 	while (at != NULL)
-		at = listener_is_stored(at) ? drop(set, at)
-		                            : TAILQ_NEXT(at, link);
+		at = at->store_name[0] != '\0' ? drop(set, at)
+		                               : TAILQ_NEXT(at, link);
 	listener_set_drain(set);
 }
 
@@ -389,7 +393,7 @@ listener_set_stored(const struct listener_set *set)
 	size_t count = 0;
 
 	TAILQ_FOREACH (listener, &set->listeners, link)
-		count += listener_is_stored(listener);
+		count += listener->store_name[0] != '\0';
 	return count;
 }
 
@@ -425,8 +429,7 @@ listener_set_fds(const struct listener_set *set)
 
 	/* A datagram thread has an eventfd besides. */
 	TAILQ_FOREACH (listener, &set->listeners, link) {
-		count += protocol_is_datagram(listener->config.protocol) ? 2
-		                                                         : 1;
+		count += 1 + protocol_is_datagram(listener->config.protocol);
 		if (listener->config.protocol == PROTOCOL_UNIX_DGRAM)
 			count += UNIX_PEER_MAX;
 	}

@@ -57,9 +57,7 @@ int listener_set_reload(struct listener_set *set, const struct config *config,
 int listener_set_configure(struct listener_set *set,
     const struct config *config);
 
-/*
- * Drains all.  Clients at a passed socket wait there for the next process.
- */
+/* Drains all.  Clients at a passed socket wait there for the next process. */
 void listener_set_drain(struct listener_set *set);
 
 /* The same, but closes the stored ones: they go on letting clients in. */

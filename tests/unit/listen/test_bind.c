@@ -9,6 +9,8 @@
 #include "unit/listen/fixture.h"
 #include "unit/suites.h"
 
+#define CLIENTS 64
+
 static void
 assert_refused(struct listener *listener, int problem, const char *message)
 {
@@ -165,6 +167,45 @@ START_TEST(siblings_share_the_address_that_the_first_got)
 }
 END_TEST
 
+/* Queued ones stay; later ones, of any client, reach the other sibling. */
+START_TEST(a_diverted_socket_gets_no_more_datagrams)
+{
+	static const char *const addresses[] = { "127.0.0.1", "*", "::1" };
+	struct listener_config config = configured(PROTOCOL_UDP, addresses[_i],
+	    0);
+	struct listener_list list = TAILQ_HEAD_INITIALIZER(list);
+	int clients[2 * CLIENTS];
+	char byte;
+
+	config.threads = 2;
+	ck_assert_int_eq(listener_resolve(&config, &list, NO_DEADLINE, error),
+	    0);
+	struct listener *first = TAILQ_FIRST(&list);
+	struct listener *second = TAILQ_NEXT(first, link);
+	ck_assert_int_eq(listener_open(first, NULL, error), 0);
+	ck_assert_int_eq(listener_open(second, first, error), 0);
+	for (int i = 0; i < 2 * CLIENTS; i++) {
+		if (i == CLIENTS)
+			listener_divert(second);
+		clients[i] = socket(first->bound.any.sa_family, SOCK_DGRAM, 0);
+		byte = i < CLIENTS ? 'q' : 'l';
+		ck_assert_int_eq(sendto(clients[i], &byte, 1, 0,
+				     &first->bound.any, first->bound.len),
+		    1);
+	}
+	int queued = 0, count = 0;
+	for (; recv(second->fd, &byte, 1, 0) == 1; queued++)
+		ck_assert_int_eq(byte, 'q');
+	ck_assert_int_gt(queued, 0);
+	while (recv(first->fd, &byte, 1, 0) == 1)
+		count++;
+	ck_assert_int_eq(count, 2 * CLIENTS - queued);
+	for (int i = 0; i < 2 * CLIENTS; i++)
+		close(clients[i]);
+	listener_free_all(&list);
+}
+END_TEST
+
 /* As a listener that drains does. */
 START_TEST(a_draining_listener_is_no_obstacle)
 {
@@ -233,6 +274,8 @@ bind_suite(void)
 	tcase_add_test(tests, a_file_is_not_replaced);
 	tcase_add_test(tests, a_successors_path_stays);
 	tcase_add_test(tests, siblings_share_the_address_that_the_first_got);
+	tcase_add_loop_test(tests, a_diverted_socket_gets_no_more_datagrams, 0,
+	    3);
 	tcase_add_loop_test(tests, a_draining_listener_is_no_obstacle, 0, 5);
 	tcase_add_test(tests, a_draining_path_is_free);
 	suite_add_tcase(suite, tests);
