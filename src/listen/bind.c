@@ -110,8 +110,7 @@ open_bound(struct listener *listener, bool is_shared, char *error)
 	enum protocol protocol = listener->config.protocol;
 	sa_family_t family = listener->bound.any.sa_family;
 
-	/* The one of a try before. */
-	if (listener->fd != -1)
+	if (listener->fd != -1) /* of a try before */
 		close(listener->fd);
 	listener->fd = make_socket(listener);
 	if (listener->fd == -1)

@@ -222,7 +222,7 @@ listener_drain(struct listener *listener)
 void
 listener_divert(const struct listener *listener)
 {
-	/* Connected to itself, it is no choice for those of any client. */
+	/* Connected, to itself, it receives from no client. */
 	if (listener->config.protocol == PROTOCOL_UDP)
 		connect(listener->fd, &listener->bound.any,
 		    listener->bound.len);

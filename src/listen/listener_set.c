@@ -186,10 +186,9 @@ static void
 update(struct listener *listener, const struct listener *wanted)
 {
 	struct log_about about = { .listener = listener->name };
-	bool is_fixed = listener->state == LISTENER_SERVING &&
-	                listener->origin != ORIGIN_PASSED;
 
-	if (is_fixed && listener->number == 0 &&
+	if (listener->state == LISTENER_SERVING &&
+	    listener->origin != ORIGIN_PASSED && listener->number == 0 &&
 	    listener->config.threads != wanted->config.threads)
 		log_about(LOG_WARNING, &about,
 		    "%s: threads = %d takes effect after a restart",

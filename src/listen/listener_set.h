@@ -43,9 +43,8 @@ void listener_set_inherit(struct listener_set *set, struct fdstore_fd *fds,
  * - other wanted ones are opened,
  * - an open one that is not wanted drains; one that was passed stays, with the
  *   default settings.
- * A wanted one that can't be opened while one that serves clients drains needs
- * a restart.  -1 with errno when one can't be opened or served: then nothing is
- * changed and errors has a line for each fault.
+ * -1 with errno when one can't be opened or served: then nothing is changed and
+ * errors has a line for each fault.
  */
 int listener_set_reload(struct listener_set *set, const struct config *config,
     FILE *errors);

@@ -91,10 +91,10 @@ judge_wanted(const struct listener_list *open, const struct listener_list *all,
 	TAILQ_FOREACH (at, all, link)
 		if (is_at_same_address(at, wanted))
 			break;
+	if (at != wanted && wanted->number == 0)
+		return (struct plan_step){ PLAN_WANTED_TWICE, wanted, at };
 	if (at != wanted)
 		sibling = at;
-	if (sibling != NULL && wanted->number == 0)
-		return (struct plan_step){ PLAN_WANTED_TWICE, wanted, sibling };
 	TAILQ_FOREACH (at, open, link) {
 		enum plan_action action = judge_obstacle(at, wanted, all);
 		if (action > step.action)
