@@ -224,7 +224,7 @@ listener_divert(const struct listener *listener)
 {
 	/* Connected, to itself, it receives from no client. */
 	if (listener->config.protocol == PROTOCOL_UDP)
-		connect(listener->fd, &listener->bound.any,
+		(void)connect(listener->fd, &listener->bound.any,
 		    listener->bound.len);
 }
 
