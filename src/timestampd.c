@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "config/config.h"
 #include "config/options.h"
-#include "server/asker.h"
+#include "server/control.h"
 #include "server/server.h"
 
 /* What to ask the running server; NULL: nothing, this is to be a server. */
@@ -43,7 +43,7 @@ run(const struct options *options)
 	if (options->test)
 		puts("the configuration is good");
 	else
-		status = asker_run(config->control, request);
+		status = control_ask(config->control, request);
 	config_free(config);
 	return status;
 }

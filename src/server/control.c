@@ -1,155 +1,115 @@
 #include "server/control.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
+#include <sys/time.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "base/log.h"
-#include "stream/conn.h"
+#include "listen/bind.h"
+#include "server/reload.h"
+#include "server/server.h"
 
-#define BACKLOG 16
-#define REQUEST_MS 5000
-#define SWEEP_MS 1000
-#define TEXT_MAX (CONTROL_ANSWER_MAX - 16)
-
-int
-control_init(struct control *control, control_handler *handler, void *context)
-{
-	*control = (struct control){
-		.handler = handler,
-		.context = context,
-		.fd = -1,
-	};
-	for (int i = 0; i < CONTROL_CLIENTS_MAX; i++)
-		control->clients[i].fd = -1;
-	control->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	return control->epoll_fd == -1 ? -1 : 0;
-}
-
-/* Whether path is a socket that no process has any more. */
-static bool
-is_stale(const struct sockaddr_un *address)
-{
-	struct stat status;
-
-	if (lstat(address->sun_path, &status) == -1 ||
-	    !S_ISSOCK(status.st_mode))
-		return false;
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd == -1)
-		return false;
-	bool stale = connect(fd, (const struct sockaddr *)address,
-			 sizeof(*address)) == -1 &&
-	             errno == ECONNREFUSED;
-	close(fd);
-	return stale;
-}
+#define REQUEST_MS 2000
+#define RETRY_MS 1000
+#define WAIT_S 60
+#define ANSWER_MAX 16384 /* bytes; a record fits into the socket's buffer */
+#define TEXT_MAX (ANSWER_MAX - 16)
+#define REQUEST_MAX 32
 
 static int
-bind_path(int fd, const struct sockaddr_un *address)
+watch(struct server *server, int operation, int fd, uint32_t events)
 {
-	const struct sockaddr *any = (const struct sockaddr *)address;
-	int rc = bind(fd, any, sizeof(*address));
+	struct epoll_event event = {
+		.events = events,
+		.data.ptr = &server->control,
+	};
 
-	if (rc == 0 || errno != EADDRINUSE)
-		return rc;
-	if (is_stale(address) && unlink(address->sun_path) == 0)
-		return bind(fd, any, sizeof(*address));
-	errno = EADDRINUSE;
-	return -1;
+	return epoll_ctl(server->epoll_fd, operation, fd, &event);
 }
 
 static void
-stop_listening(struct control *control)
+free_listener(struct control *control)
 {
-	struct stat status;
-
-	if (control->fd == -1)
-		return;
-	close(control->fd);
-	control->fd = -1;
-	if (stat(control->path, &status) == 0 &&
-	    status.st_dev == control->device && status.st_ino == control->inode)
-		unlink(control->path);
+	if (control->listener != NULL)
+		listener_free(control->listener);
+	control->listener = NULL;
 }
 
-/* The socket, listening at control->path; -1 with errno. */
+/* -1 with errno and a message in error. */
 static int
-start_listening(struct control *control)
+start_listening(struct server *server, char *error)
 {
-	struct epoll_event event = { .events = EPOLLIN };
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	struct stat status = { 0 };
+	struct listener_list list = TAILQ_HEAD_INITIALIZER(list);
+	struct listener_config config;
 
-	control->fd = socket(AF_UNIX,
-	    SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (control->fd == -1)
+	listener_config_default(&config, PROTOCOL_UNIX_SEQPACKET);
+	strcpy(config.path, server->config->control);
+	strcpy(config.where, "control");
+	config.mode = 0600;
+	if (listener_resolve(&config, &list, 0, error) == -1)
 		return -1;
-	strcpy(address.sun_path, control->path);
-	control->inode = 0;
-	mode_t mask = umask(0177);
-	int rc = bind_path(control->fd, &address);
-	umask(mask);
-	if (rc == 0 && stat(control->path, &status) == 0) {
-		control->device = status.st_dev;
-		control->inode = status.st_ino;
-	}
-	control->accepting = true;
-	if (rc == 0 && listen(control->fd, BACKLOG) == 0 &&
-	    epoll_ctl(control->epoll_fd, EPOLL_CTL_ADD, control->fd, &event) ==
-		0)
-		return 0;
-	int saved_errno = errno;
-	stop_listening(control);
-	errno = saved_errno;
-	return -1;
+	struct listener *listener = TAILQ_FIRST(&list);
+	server->control.listener = listener;
+	if (listener_open(listener, NULL, error) == -1)
+		return -1;
+	if (watch(server, EPOLL_CTL_ADD, listener->fd,
+		server->control.client_fd == -1 ? EPOLLIN : 0) == -1)
+		return listener_fail(listener, error, "epoll_ctl: %s",
+		    strerror(errno));
+	return 0;
 }
 
 void
-control_listen(struct control *control, const char *path)
+control_open(struct server *server)
 {
-	if (control->fd != -1 && strcmp(path, control->path) == 0)
+	struct control *control = &server->control;
+	const char *path = server->config->control;
+	char error[LISTENER_ERROR_MAX];
+
+	if (control->listener != NULL &&
+	    strcmp(path, control->listener->bound.un.sun_path) == 0)
 		return;
-	stop_listening(control);
+	free_listener(control);
 	if (path[0] == '\0')
 		return;
-	strcpy(control->path, path);
-	if (start_listening(control) == 0)
+	if (start_listening(server, error) == 0) {
 		log_debug("control socket at %s", path);
-	else if (errno == ENOENT)
+		return;
+	}
+	if (errno == ENOENT)
 		log_debug("no control socket: the folder of %s is missing",
 		    path);
 	else
-		log_warning("no control socket at %s, so timestampd -r and -s "
-			    "do not reach this server: %s",
-		    path,
-		    errno == EADDRINUSE ? "another process is there"
-					: strerror(errno));
+		log_warning("no control socket, so timestampd -r and -s do not "
+			    "reach this server: %s",
+		    error);
+	free_listener(control);
 }
 
 static void
-set_accepting(struct control *control, bool accepting)
+accept_client(struct server *server, uint64_t now_ms)
 {
-	struct epoll_event event = { .events = accepting ? EPOLLIN : 0 };
+	struct control *control = &server->control;
+	int fd = accept4(control->listener->fd, NULL, NULL,
+	    SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-	if (control->fd != -1 && epoll_ctl(control->epoll_fd, EPOLL_CTL_MOD,
-				     control->fd, &event) == 0)
-		control->accepting = accepting;
-}
-
-/* NULL when all are taken. */
-static struct control_client *
-find_free(struct control *control)
-{
-	for (int i = 0; i < CONTROL_CLIENTS_MAX; i++)
-		if (control->clients[i].fd == -1)
-			return &control->clients[i];
-	return NULL;
+	/* The next client waits until this one is served, or for a retry. */
+	watch(server, EPOLL_CTL_MOD, control->listener->fd, 0);
+	control->deadline_ms = now_ms + RETRY_MS;
+	if (fd == -1)
+		return;
+	if (watch(server, EPOLL_CTL_ADD, fd, EPOLLIN) == -1) {
+		close(fd);
+		return;
+	}
+	control->client_fd = fd;
+	control->deadline_ms = now_ms + REQUEST_MS;
 }
 
 /*
@@ -166,129 +126,180 @@ may_ask(int fd)
 	       (client.uid == 0 || client.uid == geteuid());
 }
 
-static void
-answer(int fd, int status, const char *text)
+static int
+run_counters(const struct server *server, enum counters_form form, char *text)
 {
-	char whole[CONTROL_ANSWER_MAX];
-	size_t sent = 0;
-	int len = status == 0 ? snprintf(whole, sizeof(whole), "ok\n%s", text)
-	                      : snprintf(whole, sizeof(whole), "error %d\n%s",
+	struct counters sum = { 0 };
+
+	server_total_counters(server, &sum);
+	if (*counters_text(&sum, form, text, TEXT_MAX) != '\0')
+		return 0;
+	strcpy(text, "out of memory\n");
+	return EX_OSERR;
+}
+
+/* Returns 0, or an exit status for the client, with text for it. */
+static int
+run_request(struct server *server, const char *request, char text[TEXT_MAX])
+{
+	if (strcmp(request, "reload") == 0)
+		return reload_run(server, text, TEXT_MAX);
+	if (strcmp(request, "counters") == 0)
+		return run_counters(server, COUNTERS_LINES, text);
+	if (strcmp(request, "counters json") == 0)
+		return run_counters(server, COUNTERS_JSON, text);
+	strcpy(text,
+	    "unknown request; there are: reload, counters, counters json\n");
+	return EX_USAGE;
+}
+
+/* False: the request has not come yet. */
+static bool
+answer_client(struct server *server)
+{
+	char request[REQUEST_MAX], text[TEXT_MAX] = "", answer[ANSWER_MAX];
+	int fd = server->control.client_fd, status = EX_NOPERM;
+	ssize_t n = recv(fd, request, sizeof(request) - 1, 0);
+
+	if (n <= 0)
+		return n == 0 || (errno != EAGAIN && errno != EINTR);
+	request[n] = '\0';
+	if (may_ask(fd))
+		status = run_request(server, request, text);
+	else
+		strcpy(text, "only root and the user of the server may ask\n");
+	int len = status == 0 ? snprintf(answer, sizeof(answer), "ok\n%s", text)
+	                      : snprintf(answer, sizeof(answer), "error %d\n%s",
 				    status, text);
-
-	/* A client that lost its answer sees the end without one. */
-	sendall(fd, whole, (size_t)len, &sent);
+	/* A client that loses its answer sees the end without one. */
+	send(fd, answer, (size_t)len, MSG_NOSIGNAL);
+	return true;
 }
 
+/* Ends with the client, if there is one, and has the next one accepted. */
 static void
-close_client(struct control *control, struct control_client *client)
+go_on(struct server *server, uint64_t now_ms)
 {
-	close(client->fd);
-	client->fd = -1;
-	if (!control->accepting)
-		set_accepting(control, true);
+	struct control *control = &server->control;
+
+	if (control->client_fd != -1)
+		close(control->client_fd);
+	control->client_fd = -1;
+	control->deadline_ms = UINT64_MAX;
+	if (control->listener != NULL &&
+	    watch(server, EPOLL_CTL_MOD, control->listener->fd, EPOLLIN) == -1)
+		control->deadline_ms = now_ms + RETRY_MS;
 }
 
-static void
-accept_client(struct control *control, uint64_t now_ms)
+void
+control_handle(struct server *server, uint64_t now_ms)
 {
-	struct control_client *client = find_free(control);
-	struct epoll_event event = { .events = EPOLLIN, .data.ptr = client };
-	int fd = client == NULL ? -1
-	                        : accept4(control->fd, NULL, NULL,
-				      SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct control *control = &server->control;
+	bool is_late = control->deadline_ms <= now_ms;
 
-	if (control->sweep_ms == 0)
-		control->sweep_ms = now_ms + SWEEP_MS;
-	if (fd == -1) {
-		set_accepting(control, false);
-		return;
-	}
-	client->fd = fd;
-	client->len = 0;
-	client->deadline_ms = now_ms + REQUEST_MS;
-	if (!may_ask(fd)) {
-		answer(fd, EX_NOPERM,
-		    "only root and the user of the server may ask\n");
-		close_client(control, client);
-	} else if (epoll_ctl(control->epoll_fd, EPOLL_CTL_ADD, fd, &event) ==
-		   -1) {
-		close_client(control, client);
-	}
+	if (control->client_fd == -1 && !is_late)
+		accept_client(server, now_ms);
+	else if (control->client_fd == -1 || answer_client(server) || is_late)
+		go_on(server, now_ms);
 }
 
-/* Answers client if it has sent its request; closes it unless more can come. */
-static void
-read_request(struct control *control, struct control_client *client)
+void
+control_close(struct server *server)
 {
-	char text[TEXT_MAX] = "";
-	size_t room = sizeof(client->request) - client->len;
-	ssize_t n = recv(client->fd, client->request + client->len, room, 0);
-
-	if (n == -1 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (n > 0) {
-		client->len += (size_t)n;
-		char *end = memchr(client->request, '\n', client->len);
-		if (end == NULL && (size_t)n < room)
-			return;
-		if (end == NULL)
-			end = client->request + client->len - 1;
-		*end = '\0';
-		int status = control->handler(control->context, client->request,
-		    text, sizeof(text));
-		answer(client->fd, status, text);
-	}
-	close_client(control, client);
+	free_listener(&server->control);
+	if (server->control.client_fd != -1)
+		close(server->control.client_fd);
 }
 
-/* Closes silent clients, and accepts again after a failure. */
-static void
-sweep(struct control *control, uint64_t now_ms)
+static int
+fail(int status, const char *path)
 {
-	bool needed = false;
+	fprintf(stderr, "cannot ask the server at %s: %s\n", path,
+	    strerror(errno));
+	return status;
+}
 
-	if (!control->accepting && find_free(control) != NULL)
-		set_accepting(control, true);
-	for (int i = 0; i < CONTROL_CLIENTS_MAX; i++) {
-		struct control_client *client = &control->clients[i];
-		if (client->fd != -1 && client->deadline_ms <= now_ms)
-			close_client(control, client);
-		needed = needed || client->fd != -1;
+/* What the first line says, or -1; *text is what follows it. */
+static int
+parse_status(const char *answer, char **text)
+{
+	static const char ok[] = "ok\n", error[] = "error ";
+
+	*text = (char *)answer + strlen(ok);
+	if (strncmp(answer, ok, strlen(ok)) == 0)
+		return 0;
+	if (strncmp(answer, error, strlen(error)) != 0)
+		return -1;
+	long status = strtol(answer + strlen(error), text, 10);
+	if (*(*text)++ != '\n' || status < EX__BASE || status > EX__MAX)
+		return -1;
+	return (int)status;
+}
+
+static int
+show_answer(const char *answer, const char *path)
+{
+	char *text;
+	int status = parse_status(answer, &text);
+	FILE *out = status == 0 ? stdout : stderr;
+
+	if (status == -1) {
+		fprintf(stderr, "the server at %s ended without an answer\n",
+		    path);
+		return EX_UNAVAILABLE;
 	}
-	needed = needed || (control->fd != -1 && !control->accepting);
-	control->sweep_ms = needed ? now_ms + SWEEP_MS : 0;
+	/* The output may be a terminal, to which some bytes are commands. */
+	for (; *text != '\0'; text++)
+		putc(*text == '\n' || isprint((unsigned char)*text) ? *text
+								    : '?',
+		    out);
+	if (fflush(out) == EOF && status == 0)
+		return fail(EX_IOERR, path);
+	return status;
+}
+
+/* SIGCONT interrupts calls that have a time limit: hence the retries. */
+static int
+ask(int fd, const char *path, const char *request)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct timeval wait = { .tv_sec = WAIT_S };
+	char answer[ANSWER_MAX + 1];
+
+	strcpy(address.sun_path, path);
+	if (fd == -1 ||
+	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait)) ==
+		-1 ||
+	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait)) == -1)
+		return fail(EX_OSERR, path);
+	ssize_t n = TEMP_FAILURE_RETRY(
+	    connect(fd, (struct sockaddr *)&address, sizeof(address)));
+	if (n == 0)
+		n = send(fd, request, strlen(request), MSG_NOSIGNAL);
+	if (n != -1)
+		n = TEMP_FAILURE_RETRY(recv(fd, answer, ANSWER_MAX, 0));
+	if (n == -1 && errno == EAGAIN)
+		errno = ETIMEDOUT;
+	if (n == -1)
+		return fail(errno == EACCES || errno == EPERM ? EX_NOPERM
+							      : EX_UNAVAILABLE,
+		    path);
+	answer[n] = '\0';
+	return show_answer(answer, path);
 }
 
 int
-control_wait_ms(const struct control *control, uint64_t now_ms)
+control_ask(const char *path, const char *request)
 {
-	if (control->sweep_ms == 0)
-		return -1;
-	return control->sweep_ms > now_ms ? (int)(control->sweep_ms - now_ms)
-	                                  : 0;
-}
-
-void
-control_handle(struct control *control, uint64_t now_ms)
-{
-	struct epoll_event event;
-	int n = epoll_wait(control->epoll_fd, &event, 1, 0);
-
-	if (n == 1 && event.data.ptr == NULL)
-		accept_client(control, now_ms);
-	else if (n == 1)
-		read_request(control, event.data.ptr);
-	else if (control_wait_ms(control, now_ms) == 0)
-		sweep(control, now_ms); /* all that was sent is read by now */
-}
-
-void
-control_close(struct control *control)
-{
-	stop_listening(control);
-	for (int i = 0; i < CONTROL_CLIENTS_MAX; i++)
-		if (control->clients[i].fd != -1)
-			close(control->clients[i].fd);
-	if (control->epoll_fd != -1)
-		close(control->epoll_fd);
+	if (path[0] == '\0') {
+		fputs("control = \"\": with this configuration the server has "
+		      "no control socket\n",
+		    stderr);
+		return EX_UNAVAILABLE;
+	}
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	int status = ask(fd, path, request);
+	if (fd != -1)
+		close(fd);
+	return status;
 }

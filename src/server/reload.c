@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sysexits.h>
 
 #include "base/log.h"
 #include "server/server.h"
@@ -89,34 +90,52 @@ apply(struct server *server, struct config *config)
 	if (rc != 0)
 		log_error("reload: a thread keeps its old settings: %s",
 		    strerror(errno));
-	control_listen(&server->control, config->control);
+	control_open(server);
 	log_about(LOG_INFO, &about, "reloaded");
 }
 
-bool
-reload_run(struct server *server, char **reasons)
+/* Logs why a reload is refused, and says it in text. */
+static int
+refuse(const char *reasons, char *text, size_t size)
 {
+	static const char cut[] = "\n... the server's log has the rest\n";
 	struct log_about about = { .message_id = LOG_ID_RELOAD_REFUSED };
-	size_t len;
-	FILE *errors = open_memstream(reasons, &len);
+	bool known = reasons != NULL && *reasons != '\0';
 
-	if (errors == NULL) {
-		log_about(LOG_ERR, &about, "reload refused: %s",
-		    strerror(errno));
-		return false;
+	if (!known)
+		reasons = "out of memory\n";
+	server_log_lines(reasons);
+	log_about(LOG_ERR, &about, "reload refused: nothing has changed");
+	if (snprintf(text, size, "%s", reasons) >= (int)size)
+		strcpy(text + size - sizeof(cut), cut);
+	return known ? EX_CONFIG : EX_OSERR;
+}
+
+int
+reload_run(struct server *server, char *text, size_t size)
+{
+	struct config *config = NULL;
+	char *reasons = NULL;
+	size_t len;
+	int status = 0;
+
+	if (server->state != SHUTDOWN_RUNNING) {
+		snprintf(text, size, "the server is stopping\n");
+		return EX_TEMPFAIL;
 	}
 	notify_reloading();
-	struct config *config = load(server, errors);
-	fclose(errors);
-	if (config != NULL) {
-		apply(server, config);
-	} else {
-		server_log_lines(*reasons);
-		log_about(LOG_ERR, &about,
-		    "reload refused: nothing has changed");
+	FILE *errors = open_memstream(&reasons, &len);
+	if (errors != NULL) {
+		config = load(server, errors);
+		fclose(errors);
 	}
+	if (config != NULL)
+		apply(server, config);
+	else
+		status = refuse(reasons, text, size);
+	free(reasons);
 	notify_ready();
-	return config != NULL;
+	return status;
 }
 
 bool

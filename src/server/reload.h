@@ -9,11 +9,11 @@ struct server;
 
 /*
  * Reads the configuration anew.  If it is good, and all its listeners can be
- * had, the server uses it from now on; else nothing changes.  Returns which, and
- * logs it.  *reasons, to be freed, says why not, a line for each fault; it is
- * NULL or empty when memory ran out.
+ * opened, the server uses it from now on; else nothing changes.  Logs which, and
+ * returns 0, or EX_CONFIG, EX_OSERR (out of memory) or EX_TEMPFAIL (the server
+ * stops) with a line for each fault in text of size bytes, at least 64.
  */
-bool reload_run(struct server *server, char **reasons);
+int reload_run(struct server *server, char *text, size_t size);
 
 /* Replaces the server's configuration by config, which it takes over. */
 void reload_use(struct server *server, struct config *config);

@@ -16,7 +16,6 @@
 #include "base/log.h"
 #include "server/handover.h"
 #include "server/reload.h"
-#include "server/request.h"
 #include "systemd/notify.h"
 
 #define EVENTS_MAX 64
@@ -73,7 +72,7 @@ static void
 take_signal(struct server *server)
 {
 	struct signalfd_siginfo info;
-	char *reasons = NULL;
+	char text[64]; /* the log says why a reload is refused */
 
 	if (read(server->signal_fd, &info, sizeof(info)) !=
 	    (ssize_t)sizeof(info))
@@ -83,9 +82,7 @@ take_signal(struct server *server)
 		log_counters(server);
 		break;
 	case SIGHUP:
-		if (server->state == SHUTDOWN_RUNNING)
-			reload_run(server, &reasons);
-		free(reasons);
+		reload_run(server, text, sizeof(text));
 		break;
 	case SIGUSR2:
 		shutdown_restart(server);
@@ -131,29 +128,24 @@ server_serve(struct server *server, struct conn_list *list)
 	}
 }
 
-/* Of two waits in milliseconds; -1 is one without end. */
-static int
-sooner(int a, int b)
-{
-	if (a == -1 || b == -1)
-		return a == -1 ? b : a;
-	return a < b ? a : b;
-}
-
+/* Until the next deadline, in milliseconds; -1: there is none. */
 static int
 wait_ms(const struct server *server)
 {
 	uint64_t now_ms = clock_ms();
-	int wait = sooner(acceptor_wait_ms(&server->listeners.acceptor, now_ms),
-	    watchdog_wait_ms(&server->watchdog, now_ms));
+	int wait = acceptor_wait_ms(&server->listeners.acceptor, now_ms);
+	const uint64_t deadlines[] = { server->deadline_ms,
+		server->watchdog.next_ms, server->control.deadline_ms };
 
-	wait = sooner(wait, control_wait_ms(&server->control, now_ms));
-	if (server->deadline_ms == UINT64_MAX)
-		return wait;
-	uint64_t left_ms = server->deadline_ms > now_ms
-	                     ? server->deadline_ms - now_ms
-	                     : 0;
-	return sooner(wait, (int)left_ms);
+	for (size_t i = 0; i < sizeof(deadlines) / sizeof(*deadlines); i++) {
+		if (deadlines[i] == UINT64_MAX)
+			continue;
+		int left = deadlines[i] > now_ms ? (int)(deadlines[i] - now_ms)
+		                                 : 0;
+		if (wait == -1 || left < wait)
+			wait = left;
+	}
+	return wait;
 }
 
 /*
@@ -187,8 +179,8 @@ wait_and_handle(struct server *server)
 	}
 	if (signalled)
 		take_signal(server);
-	else if (asked || control_wait_ms(&server->control, now_ms) == 0)
-		control_handle(&server->control, now_ms);
+	else if (asked || server->control.deadline_ms <= now_ms)
+		control_handle(server, now_ms);
 	watchdog_beat(&server->watchdog, clock_ms(), server_total_counters,
 	    server);
 	listener_set_drop_drained(&server->listeners);
@@ -213,9 +205,7 @@ open_fds(struct server *server)
 	if (server->signal_fd == -1 || server->epoll_fd == -1)
 		return -1;
 	server->listeners.acceptor.epoll_fd = server->epoll_fd;
-	if (watch(server, server->signal_fd, &server->signal_fd) == -1)
-		return -1;
-	return watch(server, server->control.epoll_fd, &server->control);
+	return watch(server, server->signal_fd, &server->signal_fd);
 }
 
 static void
@@ -230,7 +220,7 @@ end_pool(struct server *server)
 static void
 close_all(struct server *server)
 {
-	control_close(&server->control);
+	control_close(server);
 	listener_set_drop_all(&server->listeners);
 	end_pool(server);
 	if (server->passed != NULL)
@@ -288,13 +278,12 @@ static int
 start(struct server *server)
 {
 	struct log_about about = { .message_id = LOG_ID_START };
-	int rc = control_init(&server->control, request_answer, server);
 
 	listener_set_init(&server->listeners, -1, &server->pool,
 	    &server->counters);
 	reload_raise_file_limit();
 	server->passed = fdstore_receive(&server->passed_count);
-	if (rc == -1 || server->passed == NULL || open_fds(server) == -1 ||
+	if (server->passed == NULL || open_fds(server) == -1 ||
 	    server_start_pool(server) == -1) {
 		log_error("cannot start: %s", strerror(errno));
 		return EX_OSERR;
@@ -302,7 +291,7 @@ start(struct server *server)
 	int status = open_listeners(server);
 	if (status != 0)
 		return status;
-	control_listen(&server->control, server->config->control);
+	control_open(server);
 	reload_fit_connections(server);
 	take_over(server);
 	log_about(LOG_INFO, &about, "ready: %d workers, at most %d connections",
@@ -322,6 +311,7 @@ server_run(struct config *config, const struct options *options)
 		.deadline_ms = UINT64_MAX,
 		.epoll_fd = -1,
 		.signal_fd = -1,
+		.control = { .client_fd = -1, .deadline_ms = UINT64_MAX },
 	};
 
 	reload_use(&server, config);

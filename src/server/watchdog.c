@@ -15,7 +15,11 @@ watchdog_start(struct watchdog *watchdog, struct worker_pool *pool,
 {
 	uint64_t watchdog_ms = notify_watchdog_ms();
 
-	*watchdog = (struct watchdog){ .pool = pool, .listeners = listeners };
+	*watchdog = (struct watchdog){
+		.pool = pool,
+		.listeners = listeners,
+		.next_ms = UINT64_MAX,
+	};
 	if (!notify_is_heard())
 		return;
 	watchdog->watched = watchdog_ms != 0;
@@ -25,15 +29,6 @@ watchdog_start(struct watchdog *watchdog, struct worker_pool *pool,
 	if (watchdog->period_ms == 0)
 		watchdog->period_ms = 1;
 	watchdog->next_ms = now_ms;
-}
-
-int
-watchdog_wait_ms(const struct watchdog *watchdog, uint64_t now_ms)
-{
-	if (watchdog->period_ms == 0)
-		return -1;
-	return watchdog->next_ms > now_ms ? (int)(watchdog->next_ms - now_ms)
-	                                  : 0;
 }
 
 /* The main thread is responsive: it is here. */
@@ -81,7 +76,7 @@ watchdog_beat(struct watchdog *watchdog, uint64_t now_ms,
 {
 	struct counters sum = { 0 };
 
-	if (watchdog_wait_ms(watchdog, now_ms) != 0)
+	if (now_ms < watchdog->next_ms)
 		return;
 	watchdog->next_ms = now_ms + watchdog->period_ms;
 	if (watchdog->watched)

@@ -16,8 +16,7 @@
 struct watchdog {
 	struct worker_pool *pool;
 	struct listener_set *listeners;
-	uint64_t period_ms; /* 0: there is no service manager */
-	uint64_t next_ms;
+	uint64_t period_ms, next_ms; /* UINT64_MAX: no manager to tell */
 	bool watched; /* the manager restarts a server that falls silent */
 	int missed;   /* beats in a row at which one was not responsive */
 	uint64_t status_ms, messages; /* of the last figures */
@@ -26,9 +25,6 @@ struct watchdog {
 
 void watchdog_start(struct watchdog *watchdog, struct worker_pool *pool,
     struct listener_set *listeners, uint64_t now_ms);
-
-/* Milliseconds until watchdog_beat is due; -1: never. */
-int watchdog_wait_ms(const struct watchdog *watchdog, uint64_t now_ms);
 
 /* Does nothing before it is due.  total adds all counters to sum. */
 void watchdog_beat(struct watchdog *watchdog, uint64_t now_ms,

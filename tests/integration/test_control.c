@@ -16,7 +16,8 @@
 
 #define ASK(...) ((const char *const[]){ "-c", "conf", __VA_ARGS__, NULL })
 #define TCP "listeners = ( { protocol = \"tcp\"; port = 0; } );\n"
-#define CLIENTS_MAX 8 /* that the server serves at once */
+#define CLIENTS 16
+#define SILENT 2
 
 /* The configuration text, with the control socket in the scratch folder. */
 static const char *
@@ -50,14 +51,25 @@ assert_says(const char *const *arguments, int status, const char *text)
 	free(asker.log);
 }
 
+static int
+ask(const char *request)
+{
+	int fd = client_unix("ask", SOCK_SEQPACKET);
+
+	client_send(fd, request, strlen(request));
+	return fd;
+}
+
 static void
 assert_answer(int fd, const char *start_of_it)
 {
 	char answer[32768] = "";
+	ssize_t n = recv(fd, answer, sizeof(answer) - 1, 0);
 
-	client_read_end(fd, answer, sizeof(answer) - 1);
+	ck_assert_int_ge(n, 0);
 	ck_assert_msg(strncmp(answer, start_of_it, strlen(start_of_it)) == 0,
 	    "not '%s' but '%s'", start_of_it, answer);
+	client_expect_end(fd);
 	close(fd);
 }
 
@@ -137,32 +149,26 @@ START_TEST(counters_are_shown)
 }
 END_TEST
 
-/* More at once than are served at once; in pieces; and nonsense. */
+/* Many at once, which are answered one after the other; and nonsense. */
 START_TEST(requests_of_all_kinds)
 {
 	struct daemon server;
-	int fds[2 * CLIENTS_MAX];
+	int fds[CLIENTS];
 
 	start(&server, TCP);
 	daemon_pause(&server);
-	for (int i = 0; i < 2 * CLIENTS_MAX; i++) {
-		fds[i] = client_unix("ask", SOCK_STREAM);
-		client_send(fds[i], "counters\n", 9);
-	}
+	for (int i = 0; i < CLIENTS; i++)
+		fds[i] = ask(i % 2 == 0 ? "counters" : "counters json");
+	close(client_unix("ask", SOCK_SEQPACKET));
+	close(ask("counters"));
 	daemon_signal(&server, SIGCONT);
-	for (int i = 0; i < 2 * CLIENTS_MAX; i++)
-		assert_answer(fds[i], "ok\nopen 0\n");
-	int fd = client_unix("ask", SOCK_STREAM);
-	client_send(fd, "coun", 4);
-	close(client_unix("ask", SOCK_STREAM));
-	int other = client_unix("ask", SOCK_STREAM);
-	client_send(other, "nonsense\n", 9);
-	assert_answer(other, "error 64\nunknown request");
-	client_send(fd, "ters json\n", 10);
-	assert_answer(fd, "ok\n{\"open\": 0");
-	fd = client_unix("ask", SOCK_STREAM);
-	client_send(fd, "a line that is longer than a request can be", 32);
-	assert_answer(fd, "error 64\nunknown request");
+	for (int i = 0; i < CLIENTS; i++)
+		assert_answer(fds[i],
+		    i % 2 == 0 ? "ok\nopen 0\n" : "ok\n{\"open\": 0");
+	assert_answer(ask("nonsense"), "error 64\nunknown request");
+	assert_answer(ask("a record that is longer than a request can be"),
+	    "error 64\nunknown request");
+	assert_answer(ask("reload"), "ok\n");
 	daemon_stop(&server);
 }
 END_TEST
@@ -171,18 +177,16 @@ END_TEST
 START_TEST(silent_clients_cost_nothing)
 {
 	struct daemon server;
-	int fds[CLIENTS_MAX];
+	int fds[SILENT];
 
 	start(&server, TCP);
-	for (int i = 0; i < CLIENTS_MAX; i++) {
-		fds[i] = client_unix("ask", SOCK_STREAM);
-		client_send(fds[i], "count", i % 2 == 0 ? 0 : 5);
-	}
+	for (int i = 0; i < SILENT; i++)
+		fds[i] = client_unix("ask", SOCK_SEQPACKET);
 	int fd = client_tcp(daemon_port(&server, "tcp *"));
 	client_talk(fd, "hello");
 	assert_says(ASK("-s"), 0, "open 1\n");
 	client_talk(fd, "hello");
-	for (int i = 0; i < CLIENTS_MAX; i++)
+	for (int i = 0; i < SILENT; i++)
 		assert_answer(fds[i], "");
 	close(fd);
 	daemon_stop(&server);
@@ -246,6 +250,24 @@ START_TEST(a_reload_moves_the_socket)
 }
 END_TEST
 
+START_TEST(a_client_outlives_its_socket)
+{
+	struct daemon server;
+
+	start(&server, TCP);
+	daemon_pause(&server);
+	int fd = ask("reload");
+	scratch_write("conf", with_control("moved", TCP));
+	daemon_signal(&server, SIGCONT);
+	assert_answer(fd, "ok\n");
+	fd = client_unix("moved", SOCK_SEQPACKET);
+	daemon_reload(&server, with_control("ask", TCP), "reloaded");
+	assert_says(ASK("-s"), 0, "open 0\n");
+	assert_answer(fd, "");
+	daemon_stop(&server);
+}
+END_TEST
+
 /* It serves its clients all the same, and takes nothing from the other. */
 START_TEST(a_path_that_is_taken)
 {
@@ -253,7 +275,8 @@ START_TEST(a_path_that_is_taken)
 
 	start(&first, TCP);
 	start(&second, TCP);
-	ck_assert_ptr_nonnull(strstr(second.log, "another process is there"));
+	ck_assert_ptr_nonnull(
+	    strstr(second.log, "/ask: another process serves this socket"));
 	int fd = client_tcp(daemon_port(&second, "tcp *"));
 	client_talk(fd, "hello");
 	close(fd);
@@ -262,7 +285,7 @@ START_TEST(a_path_that_is_taken)
 	daemon_stop(&first);
 	scratch_write("ask", "a file");
 	start(&first, TCP);
-	ck_assert_ptr_nonnull(strstr(first.log, "no control socket at"));
+	ck_assert_ptr_nonnull(strstr(first.log, "no control socket, so"));
 	daemon_stop(&first);
 	ck_assert_int_eq(access("ask", F_OK), 0);
 }
@@ -303,6 +326,7 @@ control_suite(void)
 	tcase_add_test(tests, silent_clients_cost_nothing);
 	tcase_add_test(tests, other_users_are_refused);
 	tcase_add_test(tests, a_reload_moves_the_socket);
+	tcase_add_test(tests, a_client_outlives_its_socket);
 	tcase_add_test(tests, a_path_that_is_taken);
 	tcase_add_test(tests, a_server_that_stops_says_so);
 	suite_add_tcase(suite, tests);
