@@ -1,6 +1,7 @@
 #ifndef SERVER_HANDOVER_H
 #define SERVER_HANDOVER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,8 +16,8 @@
  *
  * They travel in a socket pair, one end of which the service manager keeps: the
  * first record in it is a sealed file in memory, the next ones are the sockets.
- * The file is text: a head; for each connection a line with its state, followed
- * by the output and the input that it still holds; and "end COUNT".
+ * The file is a head and, for each of these sockets in their order, an entry
+ * and the output and the input that the connection still holds.
  *
  * The main thread calls all functions.
  */
@@ -38,18 +39,37 @@ void handover_store(struct conn_list *list, struct counters *counters);
 void handover_restore(struct fdstore_fd *fds, size_t count,
     struct conn_list *list, struct counters *counters);
 
-/* A connection in the file; the cookie, SO_COOKIE, tells which socket it is. */
-struct handover_record {
-	uint64_t cookie;
-	struct conn_state state;
+/* Without padding.  A change of these or of their meaning changes the number. */
+struct handover_head {
+	char name[24];
+	uint32_t entry_size;
+	uint32_t count; /* of entries */
+};
+#define HANDOVER_HEAD(count)                                                   \
+	{                                                                      \
+		"timestampd connection 2", sizeof(struct handover_entry),      \
+		    count                                                      \
+	}
+
+struct handover_entry {
+	uint64_t messages, out_len, in_len, arrived_s;
+	uint32_t arrived_ns, protocol, framing, line_start;
+};
+
+/* A file that is read; count entries are left. */
+struct handover_file {
+	const char *bytes;
+	size_t len, at;
+	uint32_t count;
 };
 
 /*
- * The records in text, sorted by cookie; they point into text, and are to be
- * freed.  NULL with EINVAL when text is not as this version writes it, or with
- * ENOMEM.
+ * Begins to read bytes.  False, and there is no entry, when anything in them is
+ * not as this version writes it.
  */
-struct handover_record *handover_parse(const char *text, size_t len,
-    size_t *count);
+bool handover_begin(struct handover_file *file, const char *bytes, size_t len);
+
+/* The state in the next entry, which points into the file; false: none is left. */
+bool handover_next(struct handover_file *file, struct conn_state *state);
 
 #endif

@@ -1,8 +1,7 @@
 /*
- * The states that another process left: refused whole, or records that lie in
- * the text, in order, of which each makes a connection or is refused.
+ * The states that another process handed over: refused whole, or entries that
+ * lie in the file, of which each makes a connection or is refused.
  */
-#include <errno.h>
 #include <stdlib.h>
 
 #include "fuzz.h"
@@ -16,12 +15,10 @@ ensure(int condition)
 }
 
 static void
-check_record(const struct handover_record *record, const char *text, size_t len)
+check_state(const struct conn_state *state, const char *file, size_t len)
 {
-	const struct conn_state *state = &record->state;
-
-	ensure(state->bytes >= text && state->bytes <= text + len);
-	size_t left = len - (size_t)(state->bytes - text);
+	ensure(state->bytes >= file && state->bytes <= file + len);
+	size_t left = len - (size_t)(state->bytes - file);
 	ensure(
 	    state->out_len <= left && state->in_len <= left - state->out_len);
 	ensure(
@@ -40,18 +37,15 @@ check_record(const struct handover_record *record, const char *text, size_t len)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const char *text = (const char *)data;
-	size_t count = 1;
-	struct handover_record *records = handover_parse(text, size, &count);
+	const char *bytes = (const char *)data;
+	struct handover_file file;
+	struct conn_state state;
+	size_t count = 0;
+	int is_good = handover_begin(&file, bytes, size);
+	const size_t expected = file.count;
 
-	if (records == NULL) {
-		ensure(count == 0 && (errno == EINVAL || errno == ENOMEM));
-		return 0;
-	}
-	for (size_t i = 0; i < count; i++) {
-		ensure(i == 0 || records[i - 1].cookie <= records[i].cookie);
-		check_record(&records[i], text, size);
-	}
-	free(records);
+	for (; handover_next(&file, &state); count++)
+		check_state(&state, bytes, size);
+	ensure(count == expected && (is_good ? file.at == size : count == 0));
 	return 0;
 }

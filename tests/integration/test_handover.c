@@ -275,7 +275,7 @@ receive_one(int carrier)
 /* Or that may change while they are read. */
 START_TEST(states_of_another_version_are_not_misread)
 {
-	static const char other[] = "timestampd connections 0\nend 0\n";
+	static const char other[] = "timestampd connections 1\nend 0\n";
 	int ends[2],
 	    states = memfd_create("states", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 

@@ -9,85 +9,137 @@
 #include "server/handover.h"
 #include "unit/suites.h"
 
-#define HEAD "timestampd connections 1\n"
-#define IDLE "7 tcp chunk 1 0 0 0 0 0\n"
-#define BUSY "5 unix line 0 1795223700 999999999 3 4 2\nout\nin"
+#define IDLE                                                                   \
+	{                                                                      \
+		.protocol = PROTOCOL_TCP, .framing = FRAMING_CHUNK,            \
+		.line_start = 1                                                \
+	}
+#define BUSY                                                                   \
+	{                                                                      \
+		.protocol = PROTOCOL_UNIX, .framing = FRAMING_LINE,            \
+		.messages = 3, .arrived_s = 1795223700,                        \
+		.arrived_ns = 999999999, .out_len = 4, .in_len = 2             \
+	}
 
-START_TEST(records_are_found_by_their_cookie)
+/* A file of two entries, of which the second has bytes. */
+struct image {
+	struct handover_head head;
+	struct handover_entry entries[2];
+	char bytes[6];
+};
+
+static struct image
+make_image(void)
 {
-	static const char text[] = HEAD IDLE BUSY "end 2\n";
-	size_t count;
-	struct handover_record *records = handover_parse(text, strlen(text),
-	    &count);
+	return (struct image){ HANDOVER_HEAD(2), { IDLE, BUSY }, "out\nin" };
+}
+#define IMAGE_LEN (offsetof(struct image, bytes) + 6)
 
-	ck_assert_ptr_nonnull(records);
-	ck_assert_uint_eq(count, 2);
-	ck_assert_uint_eq(records[0].cookie, 5);
-	ck_assert_uint_eq(records[1].cookie, 7);
-	const struct conn_state *state = &records[0].state;
-	ck_assert_int_eq(state->protocol, PROTOCOL_UNIX);
-	ck_assert_int_eq(state->framing, FRAMING_LINE);
-	ck_assert(!state->line_start);
-	ck_assert_int_eq(state->arrived.tv_sec, 1795223700);
-	ck_assert_uint_eq(state->messages, 3);
-	ck_assert_uint_eq(state->out_len, 4);
-	ck_assert_uint_eq(state->in_len, 2);
-	ck_assert_mem_eq(state->bytes, "out\nin", 6);
-	ck_assert(records[1].state.line_start);
-	free(records);
+START_TEST(entries_are_read_in_order)
+{
+	struct image image = make_image();
+	struct handover_file file;
+	struct conn_state state;
+
+	ck_assert(handover_begin(&file, (char *)&image, IMAGE_LEN));
+	ck_assert_uint_eq(file.count, 2);
+	ck_assert(handover_next(&file, &state));
+	ck_assert_int_eq(state.protocol, PROTOCOL_TCP);
+	ck_assert(state.line_start);
+	ck_assert_uint_eq(state.out_len + state.in_len, 0);
+	ck_assert(handover_next(&file, &state));
+	ck_assert_int_eq(state.protocol, PROTOCOL_UNIX);
+	ck_assert_int_eq(state.framing, FRAMING_LINE);
+	ck_assert(!state.line_start);
+	ck_assert_int_eq(state.arrived.tv_sec, 1795223700);
+	ck_assert_int_eq(state.arrived.tv_nsec, 999999999);
+	ck_assert_uint_eq(state.messages, 3);
+	ck_assert_uint_eq(state.out_len, 4);
+	ck_assert_uint_eq(state.in_len, 2);
+	ck_assert_mem_eq(state.bytes, "out\nin", 6);
+	ck_assert(!handover_next(&file, &state));
 }
 END_TEST
 
 START_TEST(none_is_good_too)
 {
-	static const char text[] = HEAD "end 0\n";
-	size_t count;
-	struct handover_record *records = handover_parse(text, strlen(text),
-	    &count);
+	struct handover_head head = HANDOVER_HEAD(0);
+	struct handover_file file;
+	struct conn_state state;
 
-	ck_assert_ptr_nonnull(records);
-	ck_assert_uint_eq(count, 0);
-	free(records);
+	ck_assert(handover_begin(&file, (char *)&head, sizeof(head)));
+	ck_assert_uint_eq(file.count, 0);
+	ck_assert(!handover_next(&file, &state));
 }
 END_TEST
 
-static const char *const wrong[] = {
-	"",
-	"timestampd connections 2\nend 0\n",
-	HEAD,
-	HEAD "end 1\n",
-	HEAD "end 0",
-	HEAD "end 0\nmore",
-	HEAD IDLE,
-	HEAD IDLE "end 0\n",
-	HEAD "7 tcp chunk 1 0 0 0 0\nend 1\n",
-	HEAD "7 tcp chunk 1 0 0 0 0 0 0\nend 1\n",
-	HEAD "7 tcpx chunk 1 0 0 0 0 0\nend 1\n",
-	HEAD "7 tcp chunks 1 0 0 0 0 0\nend 1\n",
-	HEAD "x tcp chunk 1 0 0 0 0 0\nend 1\n",
-	HEAD "7 tcp line 1 0 1000000000 0 0 0\nend 1\n",
-	HEAD "7 tcp line 1 0 -1 0 0 0\nend 1\n",
-	HEAD "7 tcp line 1 -1 0 0 0 0\nend 1\n",
-	HEAD "7 tcp line 1 253402300800 0 0 0 0\nend 1\n",
-	HEAD "7 tcp chunk 1 0 0 0 9 0\nend 1\n",
-	HEAD "7 tcp line 1 0 0 0 1 18446744073709551615\nxend 1\n",
-	HEAD "18446744073709551616 tcp line 1 0 0 0 0 0\nend 1\n",
-	HEAD "07 tcp line 1 0 0 0 0 0\nend 1\n",
-	HEAD "7 tcp line 2 0 0 0 0 0\nend 1\n",
-	HEAD "7  tcp line 1 0 0 0 0 0\nend 1\n",
-	HEAD "7 tcp line 1 0 0 0 0 0 \nend 1\n",
-	HEAD "7 tcp line 1 0 0 0 0 -1\nend 1\n",
+START_TEST(a_file_that_is_cut_is_refused_whole)
+{
+	struct image image = make_image();
+	struct handover_file file;
+	struct conn_state state;
+
+	for (size_t len = 0; len < IMAGE_LEN; len++) {
+		ck_assert(!handover_begin(&file, (char *)&image, len));
+		ck_assert(!handover_next(&file, &state));
+	}
+}
+END_TEST
+
+#define FIRST(field, value)                                                    \
+	{                                                                      \
+		offsetof(struct image, entries[0].field),                      \
+		    sizeof(((struct handover_entry *)0)->field), value         \
+	}
+#define SECOND(field, value)                                                   \
+	{                                                                      \
+		offsetof(struct image, entries[1].field),                      \
+		    sizeof(((struct handover_entry *)0)->field), value         \
+	}
+
+/* One field, of another value than in the image. */
+static const struct {
+	size_t offset, size;
+	uint64_t value;
+} wrong[] = {
+	{ 0, 1, 'T' },
+	{ offsetof(struct handover_head, name) + 22, 1, '1' },
+	{ offsetof(struct handover_head, name) + 23, 1, 1 },
+	{ offsetof(struct handover_head, entry_size), 4, 56 },
+	{ offsetof(struct handover_head, count), 4, 1 },
+	{ offsetof(struct handover_head, count), 4, 3 },
+	{ offsetof(struct handover_head, count), 4, UINT32_MAX },
+	FIRST(protocol, PROTOCOL_COUNT),
+	FIRST(protocol, UINT32_MAX),
+	FIRST(framing, FRAMING_LINE + 1),
+	FIRST(line_start, 2),
+	FIRST(arrived_ns, 1000000000),
+	FIRST(arrived_s, 253402300800),
+	FIRST(arrived_s, UINT64_MAX),
+	FIRST(out_len, 1),
+	FIRST(in_len, 1),
+	FIRST(in_len, UINT64_MAX),
+	SECOND(out_len, 3),
+	SECOND(out_len, 5),
+	SECOND(out_len, UINT64_MAX),
+	SECOND(in_len, 1),
+	SECOND(in_len, UINT64_MAX - 3),
 };
 
 START_TEST(anything_else_is_refused_whole)
 {
-	size_t count;
+	struct image image = make_image();
+	struct handover_file file;
+	struct conn_state state;
 
-	errno = 0;
-	ck_assert_ptr_null(
-	    handover_parse(wrong[_i], strlen(wrong[_i]), &count));
-	ck_assert_int_eq(errno, EINVAL);
-	ck_assert_uint_eq(count, 0);
+	uint32_t half = (uint32_t)wrong[_i].value;
+	char byte = (char)wrong[_i].value;
+	const void *value = wrong[_i].size == 8 ? (const void *)&wrong[_i].value
+	                  : wrong[_i].size == 4 ? (const void *)&half
+	                                        : (const void *)&byte;
+	memcpy((char *)&image + wrong[_i].offset, value, wrong[_i].size);
+	ck_assert(!handover_begin(&file, (char *)&image, IMAGE_LEN));
+	ck_assert(!handover_next(&file, &state));
 }
 END_TEST
 
@@ -138,8 +190,9 @@ handover_suite(void)
 	TCase *tests = tcase_create("all");
 
 	tcase_add_checked_fixture(tests, scratch_enter, scratch_leave);
-	tcase_add_test(tests, records_are_found_by_their_cookie);
+	tcase_add_test(tests, entries_are_read_in_order);
 	tcase_add_test(tests, none_is_good_too);
+	tcase_add_test(tests, a_file_that_is_cut_is_refused_whole);
 	tcase_add_loop_test(tests, anything_else_is_refused_whole, 0,
 	    COUNT(wrong));
 	tcase_add_loop_test(tests, a_state_that_cannot_be_is_refused, 0,
