@@ -168,9 +168,7 @@ answer_client(struct server *server)
 		status = run_request(server, request, text);
 	else
 		strcpy(text, "only root and the user of the server may ask\n");
-	int len = status == 0 ? snprintf(answer, sizeof(answer), "ok\n%s", text)
-	                      : snprintf(answer, sizeof(answer), "error %d\n%s",
-				    status, text);
+	int len = snprintf(answer, sizeof(answer), "%d\n%s", status, text);
 	/* A client that loses its answer sees the end without one. */
 	send(fd, answer, (size_t)len, MSG_NOSIGNAL);
 	return true;
@@ -219,43 +217,27 @@ fail(int status, const char *path)
 	return status;
 }
 
-/* What the first line says, or -1; *text is what follows it. */
-static int
-parse_status(const char *answer, char **text)
-{
-	static const char ok[] = "ok\n", error[] = "error ";
-
-	*text = (char *)answer + strlen(ok);
-	if (strncmp(answer, ok, strlen(ok)) == 0)
-		return 0;
-	if (strncmp(answer, error, strlen(error)) != 0)
-		return -1;
-	long status = strtol(answer + strlen(error), text, 10);
-	if (*(*text)++ != '\n' || status < EX__BASE || status > EX__MAX)
-		return -1;
-	return (int)status;
-}
-
+/* Shows the text behind the first line, and returns the status in it. */
 static int
 show_answer(const char *answer, const char *path)
 {
 	char *text;
-	int status = parse_status(answer, &text);
+	long status = strtol(answer, &text, 10);
 	FILE *out = status == 0 ? stdout : stderr;
 
-	if (status == -1) {
+	if (*text != '\n') {
 		fprintf(stderr, "the server at %s ended without an answer\n",
 		    path);
 		return EX_UNAVAILABLE;
 	}
 	/* The output may be a terminal, to which some bytes are commands. */
-	for (; *text != '\0'; text++)
+	while (*++text != '\0')
 		putc(*text == '\n' || isprint((unsigned char)*text) ? *text
 								    : '?',
 		    out);
 	if (fflush(out) == EOF && status == 0)
 		return fail(EX_IOERR, path);
-	return status;
+	return (int)status;
 }
 
 /* SIGCONT interrupts calls that have a time limit: hence the retries. */

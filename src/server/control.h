@@ -10,9 +10,9 @@ struct server;
 /*
  * The control socket: a Unix seqpacket socket where "timestampd -r" and "-s" ask
  * the server.  A client sends one record: "reload", "counters" or "counters
- * json".  The answer is one record: a line "ok" or "error STATUS", STATUS being
- * the exit status for the client, and then text; the server closes the
- * connection after it.  Only root and the user of the server are answered.
+ * json".  The answer is one record: a line with the exit status for the client,
+ * 0 if all is well, and then text; the server closes the connection after it.
+ * Only root and the user of the server are answered.
  *
  * The server serves one client at a time and never waits for it; the others wait
  * in the backlog.  The main thread calls all functions but control_ask.

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sysexits.h>
 
 #include "base/log.h"
@@ -15,16 +14,17 @@
 #define FDS_A_WORKER 2
 #define FDS_RESERVED 48 /* standard streams, epoll, control, files read ... */
 
-/* select(2) alone needs a soft limit below the hard one. */
-void
-reload_raise_file_limit(void)
+rlim_t
+reload_file_limit(void)
 {
 	struct rlimit limit;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-		limit.rlim_cur = limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
-	}
+	if (getrlimit(RLIMIT_NOFILE, &limit) == -1)
+		return RLIM_INFINITY;
+	/* select(2) alone needs a soft limit below the hard one. */
+	rlim_t soft = limit.rlim_cur;
+	limit.rlim_cur = limit.rlim_max;
+	return setrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_max : soft;
 }
 
 void
@@ -33,19 +33,16 @@ reload_fit_connections(struct server *server)
 	int fitting = server->config->max_connections;
 	rlim_t others = FDS_RESERVED + listener_set_fds(&server->listeners) +
 	                (rlim_t)server->pool.count * FDS_A_WORKER;
-	rlim_t needed = (rlim_t)server->config->max_connections + others;
-	struct rlimit limit;
+	rlim_t needed = (rlim_t)fitting + others;
+	rlim_t limit = reload_file_limit();
 
-	reload_raise_file_limit();
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < needed) {
-		fitting = limit.rlim_cur > others
-		            ? (int)(limit.rlim_cur - others)
-		            : 1;
+	if (limit < needed) {
+		fitting = limit > others ? (int)(limit - others) : 1;
 		log_warning("max_connections = %d needs %llu file descriptors, "
 			    "but the limit is %llu: clamped to %d; raise "
 			    "LimitNOFILE= or ulimit -Hn",
 		    server->config->max_connections, (unsigned long long)needed,
-		    (unsigned long long)limit.rlim_cur, fitting);
+		    (unsigned long long)limit, fitting);
 	}
 	worker_pool_set_max(&server->pool, fitting);
 }

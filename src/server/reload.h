@@ -2,6 +2,8 @@
 #define SERVER_RELOAD_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <sys/resource.h>
 
 #include "config/config.h"
 
@@ -18,8 +20,8 @@ int reload_run(struct server *server, char *text, size_t size);
 /* Replaces the server's configuration by config, which it takes over. */
 void reload_use(struct server *server, struct config *config);
 
-/* Raises the soft limit of open files to the hard one. */
-void reload_raise_file_limit(void);
+/* Raises the soft limit of open files to the hard one, and returns it. */
+rlim_t reload_file_limit(void);
 
 /*
  * Sets how many connections may be open: as many as that limit allows beside the

@@ -48,10 +48,8 @@ server_log_lines(const char *text)
 }
 
 void
-server_total_counters(const void *context, struct counters *sum)
+server_total_counters(const struct server *server, struct counters *sum)
 {
-	const struct server *server = context;
-
 	counters_sum(sum, &server->counters);
 	worker_pool_count(&server->pool, sum);
 	listener_set_count(&server->listeners, sum);
@@ -109,12 +107,10 @@ server_start_pool(struct server *server)
 	struct worker_pool *pool = &server->pool;
 	const struct config *config = server->config;
 
-	if (worker_pool_start(pool, config, config->max_connections) == -1)
+	if (worker_pool_start(pool, config, config->max_connections) == -1 ||
+	    watch(server, pool->shared.room_fd, &pool->shared) == -1)
 		return -1;
-	if (watch(server, pool->shared.room_fd, &pool->shared) == -1 ||
-	    watch(server, pool->shared.done_fd, pool) == -1)
-		return -1;
-	return 0;
+	return watch(server, pool->shared.done_fd, pool);
 }
 
 void
@@ -181,8 +177,7 @@ wait_and_handle(struct server *server)
 		take_signal(server);
 	else if (asked || server->control.deadline_ms <= now_ms)
 		control_handle(server, now_ms);
-	watchdog_beat(&server->watchdog, clock_ms(), server_total_counters,
-	    server);
+	watchdog_beat(server);
 	listener_set_drop_drained(&server->listeners);
 	shutdown_advance(server);
 }
@@ -281,7 +276,7 @@ start(struct server *server)
 
 	listener_set_init(&server->listeners, -1, &server->pool,
 	    &server->counters);
-	reload_raise_file_limit();
+	reload_file_limit();
 	server->passed = fdstore_receive(&server->passed_count);
 	if (server->passed == NULL || open_fds(server) == -1 ||
 	    server_start_pool(server) == -1) {
@@ -296,8 +291,7 @@ start(struct server *server)
 	take_over(server);
 	log_about(LOG_INFO, &about, "ready: %d workers, at most %d connections",
 	    server->pool.count, server->pool.max_connections);
-	watchdog_start(&server->watchdog, &server->pool, &server->listeners,
-	    clock_ms());
+	watchdog_start(server);
 	notify_ready();
 	return 0;
 }
@@ -311,6 +305,7 @@ server_run(struct config *config, const struct options *options)
 		.deadline_ms = UINT64_MAX,
 		.epoll_fd = -1,
 		.signal_fd = -1,
+		.watchdog = { .next_ms = UINT64_MAX },
 		.control = { .client_fd = -1, .deadline_ms = UINT64_MAX },
 	};
 
@@ -319,7 +314,6 @@ server_run(struct config *config, const struct options *options)
 	if (status == 0) {
 		while (server.state != SHUTDOWN_ENDED)
 			wait_and_handle(&server);
-		end_pool(&server);
 		log_counters(&server);
 		log_info("stopped");
 	}

@@ -44,8 +44,8 @@ int server_start_pool(struct server *server);
 /* Dispatches the connections of list, more than max_connections if need be. */
 void server_serve(struct server *server, struct conn_list *list);
 
-/* Adds up the counters of all threads; context is a const struct server. */
-void server_total_counters(const void *context, struct counters *sum);
+/* Adds the counters of all threads to sum. */
+void server_total_counters(const struct server *server, struct counters *sum);
 
 /* Logs each line of text, which may be NULL, as an error. */
 void server_log_lines(const char *text);

@@ -1,25 +1,23 @@
 #include "server/watchdog.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "server/server.h"
 #include "systemd/notify.h"
 
 #define STATUS_MS 5000
 #define BEATS 4 /* in the manager's time limit: a late answer costs nothing */
 
 void
-watchdog_start(struct watchdog *watchdog, struct worker_pool *pool,
-    struct listener_set *listeners, uint64_t now_ms)
+watchdog_start(struct server *server)
 {
+	struct watchdog *watchdog = &server->watchdog;
 	uint64_t watchdog_ms = notify_watchdog_ms();
 
-	*watchdog = (struct watchdog){
-		.pool = pool,
-		.listeners = listeners,
-		.next_ms = UINT64_MAX,
-	};
 	if (!notify_is_heard())
 		return;
 	watchdog->watched = watchdog_ms != 0;
@@ -28,15 +26,17 @@ watchdog_start(struct watchdog *watchdog, struct worker_pool *pool,
 		watchdog->period_ms = watchdog_ms / BEATS;
 	if (watchdog->period_ms == 0)
 		watchdog->period_ms = 1;
-	watchdog->next_ms = now_ms;
+	watchdog->next_ms = clock_ms();
 }
 
 /* The main thread is responsive: it is here. */
 static void
-check_threads(struct watchdog *watchdog)
+check_threads(struct server *server)
 {
-	if (worker_pool_is_responsive(watchdog->pool) &&
-	    listener_set_is_responsive(watchdog->listeners)) {
+	struct watchdog *watchdog = &server->watchdog;
+
+	if (worker_pool_is_responsive(&server->pool) &&
+	    listener_set_is_responsive(&server->listeners)) {
 		watchdog->missed = 0;
 		notify_alive();
 	} else if (++watchdog->missed == BEATS - 1) {
@@ -44,23 +44,25 @@ check_threads(struct watchdog *watchdog)
 		    &(struct log_about){ .message_id = LOG_ID_WATCHDOG },
 		    "watchdog: a thread does not respond");
 	}
-	listener_set_ping(watchdog->listeners);
-	worker_pool_ping(watchdog->pool);
+	listener_set_ping(&server->listeners);
+	worker_pool_ping(&server->pool);
 }
 
 static void
-tell_figures(struct watchdog *watchdog, uint64_t now_ms,
-    const struct counters *sum)
+tell_figures(struct server *server, uint64_t now_ms)
 {
+	struct watchdog *watchdog = &server->watchdog;
+	struct counters sum = { 0 };
 	char status[sizeof(watchdog->status)];
-	uint64_t messages = counters_answered(sum);
 	uint64_t ms = now_ms - watchdog->status_ms;
 
+	server_total_counters(server, &sum);
+	uint64_t messages = counters_answered(&sum);
 	snprintf(status, sizeof(status),
-	    "%llu connections open, %llu messages answered, %llu a second",
-	    (unsigned long long)counters_open(sum),
-	    (unsigned long long)messages,
-	    (unsigned long long)((messages - watchdog->messages) * 1000 / ms));
+	    "%" PRIu64 " connections open, %" PRIu64 " messages answered, "
+	    "%" PRIu64 " a second",
+	    counters_open(&sum), messages,
+	    (messages - watchdog->messages) * 1000 / ms);
 	watchdog->messages = messages;
 	watchdog->status_ms = now_ms;
 	if (strcmp(status, watchdog->status) == 0)
@@ -70,19 +72,16 @@ tell_figures(struct watchdog *watchdog, uint64_t now_ms,
 }
 
 void
-watchdog_beat(struct watchdog *watchdog, uint64_t now_ms,
-    void (*total)(const void *context, struct counters *sum),
-    const void *context)
+watchdog_beat(struct server *server)
 {
-	struct counters sum = { 0 };
+	struct watchdog *watchdog = &server->watchdog;
+	uint64_t now_ms = clock_ms();
 
 	if (now_ms < watchdog->next_ms)
 		return;
 	watchdog->next_ms = now_ms + watchdog->period_ms;
 	if (watchdog->watched)
-		check_threads(watchdog);
-	if (now_ms - watchdog->status_ms < STATUS_MS)
-		return;
-	total(context, &sum);
-	tell_figures(watchdog, now_ms, &sum);
+		check_threads(server);
+	if (now_ms - watchdog->status_ms >= STATUS_MS)
+		tell_figures(server, now_ms);
 }

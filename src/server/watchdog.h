@@ -4,9 +4,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/counters.h"
-#include "listen/listener_set.h"
-#include "stream/worker_pool.h"
+struct server;
 
 /*
  * Tells the service manager from time to time that every thread is responsive,
@@ -14,8 +12,6 @@
  * the last beat.  The main thread calls all functions.
  */
 struct watchdog {
-	struct worker_pool *pool;
-	struct listener_set *listeners;
 	uint64_t period_ms, next_ms; /* UINT64_MAX: no manager to tell */
 	bool watched; /* the manager restarts a server that falls silent */
 	int missed;   /* beats in a row at which one was not responsive */
@@ -23,12 +19,9 @@ struct watchdog {
 	char status[128];
 };
 
-void watchdog_start(struct watchdog *watchdog, struct worker_pool *pool,
-    struct listener_set *listeners, uint64_t now_ms);
+void watchdog_start(struct server *server);
 
-/* Does nothing before it is due.  total adds all counters to sum. */
-void watchdog_beat(struct watchdog *watchdog, uint64_t now_ms,
-    void (*total)(const void *context, struct counters *sum),
-    const void *context);
+/* To be called in each round of the main loop; does nothing before next_ms. */
+void watchdog_beat(struct server *server);
 
 #endif
