@@ -1,7 +1,9 @@
 #include "base/counters.h"
 
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 static const char *const event_names[COUNTER_EVENTS] = {
 	[COUNTER_ACCEPTED] = "accepted",
@@ -103,50 +105,47 @@ static const struct form {
 	[COUNTERS_JSON] = { "{", ", ", "}\n", "\"", "\": ", true },
 };
 
-/* "PROTOCOL_NAME=VALUE" in the form of form; protocol may be NULL. */
-static void
-print_pair(FILE *out, const struct form *form, const char *protocol,
-    const char *name, uint64_t value)
-{
-	fprintf(out, "%s%s%s%s%s%llu", form->before_name,
-	    protocol == NULL ? "" : protocol, protocol == NULL ? "" : "_", name,
-	    form->after_name, (unsigned long long)value);
-}
+/* Where the next pair is written. */
+struct place {
+	char *at, *end;
+	const struct form *form;
+	const char *separator;
+};
 
+/* "PROTOCOL_NAME=VALUE" in the form of place; protocol may be "". */
 static void
-print_traffic(FILE *out, const struct form *form, const char *protocol,
-    const _Atomic uint64_t *traffic)
+print_pair(struct place *place, const char *protocol, const char *name,
+    uint64_t value)
 {
-	if (!form->with_idle && load(&traffic[TRAFFIC_MESSAGES_IN]) == 0)
-		return;
-	for (int i = 0; i < TRAFFIC_FIELDS; i++) {
-		fputs(form->separator, out);
-		print_pair(out, form, protocol, traffic_names[i],
-		    load(&traffic[i]));
-	}
+	const struct form *form = place->form;
+
+	place->at += snprintf(place->at, (size_t)(place->end - place->at),
+	    "%s%s%s%s%s%s%" PRIu64, place->separator, form->before_name,
+	    protocol, *protocol == '\0' ? "" : "_", name, form->after_name,
+	    value);
+	place->separator = form->separator;
 }
 
 const char *
-counters_text(const struct counters *counters, enum counters_form form_id,
-    char *text, size_t size)
+counters_text(const struct counters *counters, enum counters_form form,
+    char text[COUNTERS_TEXT_MAX])
 {
-	const struct form *form = &forms[form_id];
-	FILE *out = fmemopen(text, size, "w");
+	struct place place = { text, text + COUNTERS_TEXT_MAX, &forms[form],
+		forms[form].begin };
 
-	text[0] = '\0';
-	if (out == NULL)
-		return text;
-	fputs(form->begin, out);
-	print_pair(out, form, NULL, "open", counters_open(counters));
-	for (int i = 0; i < COUNTER_EVENTS; i++) {
-		fputs(form->separator, out);
-		print_pair(out, form, NULL, event_names[i],
+	print_pair(&place, "", "open", counters_open(counters));
+	for (int i = 0; i < COUNTER_EVENTS; i++)
+		print_pair(&place, "", event_names[i],
 		    load(&counters->event[i]));
+	for (int i = 0; i < PROTOCOL_COUNT; i++) {
+		const _Atomic uint64_t *traffic = counters->traffic[i];
+		if (!place.form->with_idle &&
+		    load(&traffic[TRAFFIC_MESSAGES_IN]) == 0)
+			continue;
+		for (int j = 0; j < TRAFFIC_FIELDS; j++)
+			print_pair(&place, protocol_name((enum protocol)i),
+			    traffic_names[j], load(&traffic[j]));
 	}
-	for (int i = 0; i < PROTOCOL_COUNT; i++)
-		print_traffic(out, form, protocol_name((enum protocol)i),
-		    counters->traffic[i]);
-	fputs(form->end, out);
-	fclose(out);
+	strcpy(place.at, place.form->end);
 	return text;
 }

@@ -71,9 +71,9 @@ enum counters_form {
 	COUNTERS_JSON, /* {"open": 1, "accepted": 3, ...}, one object, a line */
 };
 
-/* Returns text, which is empty when memory runs out. */
-const char *counters_text(const struct counters *counters,
-    enum counters_form form, char *text, size_t size);
+/* Returns text; the largest values fit into it. */
 #define COUNTERS_TEXT_MAX 4096
+const char *counters_text(const struct counters *counters,
+    enum counters_form form, char text[COUNTERS_TEXT_MAX]);
 
 #endif

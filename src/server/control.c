@@ -132,10 +132,8 @@ run_counters(const struct server *server, enum counters_form form, char *text)
 	struct counters sum = { 0 };
 
 	server_total_counters(server, &sum);
-	if (*counters_text(&sum, form, text, TEXT_MAX) != '\0')
-		return 0;
-	strcpy(text, "out of memory\n");
-	return EX_OSERR;
+	counters_text(&sum, form, text);
+	return 0;
 }
 
 /* Returns 0, or an exit status for the client, with text for it. */
@@ -222,7 +220,7 @@ static int
 show_answer(const char *answer, const char *path)
 {
 	char *text;
-	long status = strtol(answer, &text, 10);
+	int status = (int)strtol(answer, &text, 10);
 	FILE *out = status == 0 ? stdout : stderr;
 
 	if (*text != '\n') {
@@ -237,29 +235,47 @@ show_answer(const char *answer, const char *path)
 		    out);
 	if (fflush(out) == EOF && status == 0)
 		return fail(EX_IOERR, path);
-	return (int)status;
+	return status;
 }
 
-/* SIGCONT interrupts calls that have a time limit: hence the retries. */
-static int
-ask(int fd, const char *path, const char *request)
+/*
+ * The length of the answer, or -1 with errno.  SIGCONT interrupts calls that
+ * have a time limit: hence the retries.
+ */
+static ssize_t
+exchange(int fd, const char *path, const char *request, char *answer)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	struct timeval wait = { .tv_sec = WAIT_S };
-	char answer[ANSWER_MAX + 1];
 
 	strcpy(address.sun_path, path);
-	if (fd == -1 ||
-	    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait)) ==
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait)) ==
 		-1 ||
-	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait)) == -1)
+	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait)) ==
+		-1 ||
+	    TEMP_FAILURE_RETRY(connect(fd, (struct sockaddr *)&address,
+		sizeof(address))) == -1 ||
+	    send(fd, request, strlen(request), MSG_NOSIGNAL) == -1)
+		return -1;
+	return TEMP_FAILURE_RETRY(recv(fd, answer, ANSWER_MAX, 0));
+}
+
+int
+control_ask(const char *path, const char *request)
+{
+	char answer[ANSWER_MAX + 1];
+
+	if (path[0] == '\0') {
+		fputs("control = \"\": with this configuration the server has "
+		      "no control socket\n",
+		    stderr);
+		return EX_UNAVAILABLE;
+	}
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (fd == -1)
 		return fail(EX_OSERR, path);
-	ssize_t n = TEMP_FAILURE_RETRY(
-	    connect(fd, (struct sockaddr *)&address, sizeof(address)));
-	if (n == 0)
-		n = send(fd, request, strlen(request), MSG_NOSIGNAL);
-	if (n != -1)
-		n = TEMP_FAILURE_RETRY(recv(fd, answer, ANSWER_MAX, 0));
+	ssize_t n = exchange(fd, path, request, answer);
+	close(fd);
 	if (n == -1 && errno == EAGAIN)
 		errno = ETIMEDOUT;
 	if (n == -1)
@@ -268,20 +284,4 @@ ask(int fd, const char *path, const char *request)
 		    path);
 	answer[n] = '\0';
 	return show_answer(answer, path);
-}
-
-int
-control_ask(const char *path, const char *request)
-{
-	if (path[0] == '\0') {
-		fputs("control = \"\": with this configuration the server has "
-		      "no control socket\n",
-		    stderr);
-		return EX_UNAVAILABLE;
-	}
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	int status = ask(fd, path, request);
-	if (fd != -1)
-		close(fd);
-	return status;
 }

@@ -24,7 +24,20 @@ handover_places(size_t count)
 	return (count + PLACE_MAX - 1) / PLACE_MAX;
 }
 
-/* Writes at *end, and moves it, or leaves both as they are: -1 with errno. */
+/* -1 with errno, also when only a part could be written. */
+static int
+write_at(int fd, off_t at, const struct iovec pieces[2])
+{
+	ssize_t n = pwritev(fd, pieces, 2, at);
+
+	if (n == (ssize_t)(pieces[0].iov_len + pieces[1].iov_len))
+		return 0;
+	if (n >= 0)
+		errno = ENOSPC;
+	return -1;
+}
+
+/* Writes at *end, and moves it; -1 with errno. */
 static int
 append(int fd, off_t *end, const struct conn *conn)
 {
@@ -45,29 +58,20 @@ append(int fd, off_t *end, const struct conn *conn)
 		{ &entry, sizeof(entry) },
 		{ (char *)state.bytes, state.out_len + state.in_len },
 	};
-	ssize_t n = pwritev(fd, pieces, 2, *end);
-	if (n == (ssize_t)(sizeof(entry) + pieces[1].iov_len)) {
-		*end += n;
-		return 0;
-	}
-	if (n >= 0)
-		errno = ENOSPC;
-	return -1;
+	if (write_at(fd, *end, pieces) == -1)
+		return -1;
+	*end += (off_t)(sizeof(entry) + state.out_len + state.in_len);
+	return 0;
 }
 
-/*
- * Writes the head and seals the file, which the next process reads in place.  -1
- * with errno.
- */
+/* Writes the head and seals the file, which is read in place. */
 static int
 complete(int fd, size_t count, off_t end)
 {
 	struct handover_head head = HANDOVER_HEAD((uint32_t)count);
-	ssize_t n = pwritev(fd, &(struct iovec){ &head, sizeof(head) }, 1, 0);
+	struct iovec pieces[] = { { &head, sizeof(head) }, { NULL, 0 } };
 
-	if (n >= 0 && n != (ssize_t)sizeof(head))
-		errno = ENOSPC;
-	if (n != (ssize_t)sizeof(head) || ftruncate(fd, end) == -1)
+	if (write_at(fd, 0, pieces) == -1 || ftruncate(fd, end) == -1)
 		return -1;
 	return fcntl(fd, F_ADD_SEALS, SEALS);
 }
@@ -283,12 +287,15 @@ receive_conns(int carrier, struct conn_list *list, struct counters *counters)
 			struct conn *conn = NULL;
 			if (handover_next(&states, &state))
 				conn = conn_restore(fds[i], &state, clock_ms());
-			if (conn != NULL) {
-				TAILQ_INSERT_TAIL(list, conn, link);
+			if (conn == NULL) {
+				counters_add(counters, COUNTER_CLOSED_UNKNOWN,
+				    1);
+				close(fds[i]);
 				continue;
 			}
-			counters_add(counters, COUNTER_CLOSED_UNKNOWN, 1);
-			close(fds[i]);
+			if (log_enabled(LOG_DEBUG))
+				conn_announce(conn);
+			TAILQ_INSERT_TAIL(list, conn, link);
 		}
 	}
 	if (n == -1 && errno != EAGAIN)

@@ -131,7 +131,7 @@ reload_run(struct server *server, char *text, size_t size)
 	else
 		status = refuse(reasons, text, size);
 	free(reasons);
-	notify_ready();
+	notify_send(NOTIFY_READY);
 	return status;
 }
 

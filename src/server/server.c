@@ -23,18 +23,12 @@
 static int
 exit_status(int problem)
 {
-	switch (problem) {
-	case EADDRINUSE:
-	case EADDRNOTAVAIL:
-	case ENOENT:
-	case ENOTDIR:
-		return EX_UNAVAILABLE;
-	case EACCES:
-	case EPERM:
+	if (problem == EACCES || problem == EPERM)
 		return EX_NOPERM;
-	default:
-		return EX_OSERR;
-	}
+	if (problem == EADDRINUSE || problem == EADDRNOTAVAIL ||
+	    problem == ENOENT || problem == ENOTDIR)
+		return EX_UNAVAILABLE;
+	return EX_OSERR;
 }
 
 void
@@ -62,8 +56,7 @@ log_counters(const struct server *server)
 	char text[COUNTERS_TEXT_MAX];
 
 	server_total_counters(server, &sum);
-	log_notice("counters: %s",
-	    counters_text(&sum, COUNTERS_LINE, text, sizeof(text)));
+	log_notice("counters: %s", counters_text(&sum, COUNTERS_LINE, text));
 }
 
 static void
@@ -86,7 +79,7 @@ take_signal(struct server *server)
 		shutdown_restart(server);
 		break;
 	default:
-		shutdown_stop(server);
+		shutdown_take_event(server, SHUTDOWN_STOP);
 	}
 }
 
@@ -185,15 +178,14 @@ wait_and_handle(struct server *server)
 static int
 open_fds(struct server *server)
 {
+	static const int taken[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1,
+		SIGUSR2 };
 	sigset_t signals;
 
 	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&signals);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGHUP);
-	sigaddset(&signals, SIGUSR1);
-	sigaddset(&signals, SIGUSR2);
+	for (size_t i = 0; i < sizeof(taken) / sizeof(*taken); i++)
+		sigaddset(&signals, taken[i]);
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	server->signal_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
 	server->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -218,8 +210,7 @@ close_all(struct server *server)
 	control_close(server);
 	listener_set_drop_all(&server->listeners);
 	end_pool(server);
-	if (server->passed != NULL)
-		fdstore_free(server->passed, server->passed_count);
+	fdstore_free(server->passed, server->passed_count);
 	if (server->epoll_fd != -1)
 		close(server->epoll_fd);
 	if (server->signal_fd != -1)
@@ -254,7 +245,6 @@ static void
 take_over(struct server *server)
 {
 	struct conn_list list = TAILQ_HEAD_INITIALIZER(list);
-	struct conn *conn;
 
 	handover_restore(server->passed, server->passed_count, &list,
 	    &server->counters);
@@ -262,9 +252,6 @@ take_over(struct server *server)
 	fdstore_free(server->passed, server->passed_count);
 	server->passed = NULL;
 	server->passed_count = 0;
-	if (log_enabled(LOG_DEBUG))
-		TAILQ_FOREACH (conn, &list, link)
-			conn_announce(conn);
 	server_serve(server, &list);
 }
 
@@ -292,7 +279,7 @@ start(struct server *server)
 	log_about(LOG_INFO, &about, "ready: %d workers, at most %d connections",
 	    server->pool.count, server->pool.max_connections);
 	watchdog_start(server);
-	notify_ready();
+	notify_send(NOTIFY_READY);
 	return 0;
 }
 

@@ -56,7 +56,7 @@ begin(struct server *server, const char *message)
 	struct log_about about = { .message_id = LOG_ID_STOP };
 
 	log_about(LOG_INFO, &about, "%s", message);
-	notify_stopping();
+	notify_send(NOTIFY_STOPPING);
 	server->deadline_ms = drain_deadline_ms(server);
 }
 
@@ -92,19 +92,13 @@ enter(struct server *server, enum shutdown_state state)
 	}
 }
 
-static void
-take_event(struct server *server, enum shutdown_event event)
+void
+shutdown_take_event(struct server *server, enum shutdown_event event)
 {
 	enum shutdown_state next = shutdown_next(server->state, event);
 
 	if (next != server->state)
 		enter(server, next);
-}
-
-void
-shutdown_stop(struct server *server)
-{
-	take_event(server, SHUTDOWN_STOP);
 }
 
 /* Whether the manager's store has the listeners, and room for connections. */
@@ -114,22 +108,15 @@ has_places(const struct server *server)
 	size_t stored = listener_set_stored(&server->listeners);
 	size_t more = handover_places((size_t)worker_pool_open(&server->pool));
 	size_t size = fdstore_size();
+	/* A probe also tells whether there was room for listeners. */
+	size_t probes = more == 0 && size > stored ? 1 : more;
 
-	if (size >= stored + more) {
-		/* A probe also tells whether there was room for listeners. */
-		if (more == 0 && size > stored)
-			more = 1;
-		if (fdstore_has_room(more))
-			return true;
-		log_warning("the service manager's store is smaller than "
-			    "FDSTORE=%zu says, raise FileDescriptorStoreMax=: "
-			    "connections end",
-		    size);
-	} else {
-		log_warning("a restart needs %zu places of the service "
-			    "manager's store, which has %zu: connections end",
-		    stored + more, size);
-	}
+	if (size >= stored + more && fdstore_has_room(probes))
+		return true;
+	log_warning("a restart needs %zu places in the service manager's "
+		    "store, which has fewer (FDSTORE=%zu); raise "
+		    "FileDescriptorStoreMax=: connections end",
+	    stored + more, size);
 	return false;
 }
 
@@ -140,7 +127,8 @@ shutdown_restart(struct server *server)
 		return;
 	bool possible = fdstore_size() > 0 && reload_can_load(server) &&
 	                has_places(server);
-	take_event(server, possible ? SHUTDOWN_RESTART : SHUTDOWN_STOP);
+	shutdown_take_event(server,
+	    possible ? SHUTDOWN_RESTART : SHUTDOWN_STOP);
 }
 
 static void
@@ -182,14 +170,14 @@ shutdown_advance(struct server *server)
 	if (server->state == SHUTDOWN_RUNNING)
 		return;
 	if (listener_set_is_empty(&server->listeners))
-		take_event(server, SHUTDOWN_ACCEPTED);
+		shutdown_take_event(server, SHUTDOWN_ACCEPTED);
 	if (server->pool.running == 0)
-		take_event(server, join_workers(server));
+		shutdown_take_event(server, join_workers(server));
 	if (server->state == SHUTDOWN_ENDED || clock_ms() < server->deadline_ms)
 		return;
 	log_warning("%s", server->state == SHUTDOWN_HANDING_OVER
 			      ? "a worker does not hand over: closing what is "
 				"open"
 			      : "drain_timeout is over: closing what is open");
-	take_event(server, SHUTDOWN_TIMEOUT);
+	shutdown_take_event(server, SHUTDOWN_TIMEOUT);
 }

@@ -38,8 +38,8 @@ enum shutdown_event {
 enum shutdown_state shutdown_next(enum shutdown_state state,
     enum shutdown_event event);
 
-/* SIGTERM or SIGINT; a second one ends all at once. */
-void shutdown_stop(struct server *server);
+/* SHUTDOWN_STOP, and what else happens; a second stop ends all at once. */
+void shutdown_take_event(struct server *server, enum shutdown_event event);
 
 /* SIGUSR2: a restart where the next process can take over, else a stop. */
 void shutdown_restart(struct server *server);

@@ -23,9 +23,7 @@ watchdog_start(struct server *server)
 	watchdog->watched = watchdog_ms != 0;
 	watchdog->period_ms = STATUS_MS;
 	if (watchdog->watched && watchdog_ms / BEATS < STATUS_MS)
-		watchdog->period_ms = watchdog_ms / BEATS;
-	if (watchdog->period_ms == 0)
-		watchdog->period_ms = 1;
+		watchdog->period_ms = watchdog_ms / BEATS + 1;
 	watchdog->next_ms = clock_ms();
 }
 
@@ -38,7 +36,7 @@ check_threads(struct server *server)
 	if (worker_pool_is_responsive(&server->pool) &&
 	    listener_set_is_responsive(&server->listeners)) {
 		watchdog->missed = 0;
-		notify_alive();
+		notify_send(NOTIFY_ALIVE);
 	} else if (++watchdog->missed == BEATS - 1) {
 		log_about(LOG_ERR,
 		    &(struct log_about){ .message_id = LOG_ID_WATCHDOG },

@@ -21,16 +21,14 @@ fdstore_receive(size_t *count)
 		errno = -n;
 		return NULL;
 	}
-	*count = 0;
 	struct fdstore_fd *fds = calloc((size_t)n + 1, sizeof(*fds));
+	*count = fds == NULL ? 0 : (size_t)n;
 	for (int i = 0; i < n; i++) {
-		if (fds == NULL) {
+		if (fds == NULL)
 			free(names[i]);
-			continue;
-		}
-		fds[i].fd = SD_LISTEN_FDS_START + i;
-		fds[i].name = names[i];
-		++*count;
+		else
+			fds[i] = (struct fdstore_fd){ SD_LISTEN_FDS_START + i,
+				names[i] };
 	}
 	free(names);
 	return fds;
@@ -109,16 +107,13 @@ fdstore_put_pair(const char *name)
 bool
 fdstore_has_room(size_t count)
 {
-	struct pollfd probes[PROBES_MAX];
-	bool has_room = true;
+	struct pollfd probes[PROBES_MAX] = { 0 };
 
 	if (count > PROBES_MAX)
 		count = PROBES_MAX;
 	for (size_t i = 0; i < count; i++)
-		probes[i] = (struct pollfd){ .fd = fdstore_put_pair(
-						 FDSTORE_CONNECTIONS) };
-	if (fdstore_sync() == 0 && poll(probes, count, 0) > 0)
-		has_room = false;
+		probes[i].fd = fdstore_put_pair(FDSTORE_CONNECTIONS);
+	bool has_room = fdstore_sync() == -1 || poll(probes, count, 0) <= 0;
 	fdstore_remove(FDSTORE_CONNECTIONS);
 	for (size_t i = 0; i < count; i++)
 		if (probes[i].fd != -1)

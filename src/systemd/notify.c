@@ -12,9 +12,9 @@ notify_is_heard(void)
 }
 
 void
-notify_ready(void)
+notify_send(const char *message)
 {
-	sd_notify(0, "READY=1");
+	sd_notify(0, message);
 }
 
 void
@@ -29,12 +29,6 @@ notify_reloading(void)
 }
 
 void
-notify_stopping(void)
-{
-	sd_notify(0, "STOPPING=1");
-}
-
-void
 notify_status(const char *status)
 {
 	sd_notifyf(0, "STATUS=%s", status);
@@ -46,10 +40,4 @@ notify_watchdog_ms(void)
 	uint64_t us;
 
 	return sd_watchdog_enabled(0, &us) > 0 ? us / 1000 : 0;
-}
-
-void
-notify_alive(void)
-{
-	sd_notify(0, "WATCHDOG=1");
 }

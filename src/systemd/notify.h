@@ -12,16 +12,19 @@
 /* Whether there is a service manager. */
 bool notify_is_heard(void);
 
-/* The start or a reload has ended; a reload or the stop begins. */
-void notify_ready(void);
+/* The start or a reload has ended; the stop begins; all threads respond. */
+#define NOTIFY_READY "READY=1"
+#define NOTIFY_STOPPING "STOPPING=1"
+#define NOTIFY_ALIVE "WATCHDOG=1"
+void notify_send(const char *message);
+
+/* A reload begins. */
 void notify_reloading(void);
-void notify_stopping(void);
 
 /* One line for people; systemctl status shows it. */
 void notify_status(const char *status);
 
-/* The longest allowed time between two calls of notify_alive; 0: no limit. */
+/* The longest allowed time from one NOTIFY_ALIVE to the next; 0: no limit. */
 uint64_t notify_watchdog_ms(void);
-void notify_alive(void);
 
 #endif

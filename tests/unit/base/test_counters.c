@@ -18,7 +18,7 @@ START_TEST(sums_threads)
 	ck_assert_uint_eq(counters_get(&sum, COUNTER_ACCEPTED), 5);
 
 	char text[COUNTERS_TEXT_MAX];
-	counters_text(&sum, COUNTERS_LINE, text, sizeof(text));
+	counters_text(&sum, COUNTERS_LINE, text);
 	ck_assert_ptr_nonnull(strstr(text, "open=2 accepted=5 "));
 	ck_assert_ptr_nonnull(strstr(text, " closed_stop=2 "));
 	ck_assert_ptr_nonnull(strstr(text,
@@ -34,11 +34,11 @@ START_TEST(one_a_line_and_as_json)
 	char text[COUNTERS_TEXT_MAX];
 
 	counters_add(&counters, COUNTER_ACCEPTED, 3);
-	counters_text(&counters, COUNTERS_LINES, text, sizeof(text));
+	counters_text(&counters, COUNTERS_LINES, text);
 	ck_assert_ptr_eq(strstr(text, "open 3\naccepted 3\ntaken_over 0\n"),
 	    text);
 	ck_assert_ptr_nonnull(strstr(text, "\nudp_bytes_in 0\n"));
-	counters_text(&counters, COUNTERS_JSON, text, sizeof(text));
+	counters_text(&counters, COUNTERS_JSON, text);
 	ck_assert_ptr_eq(strstr(text, "{\"open\": 3, \"accepted\": 3, "), text);
 	ck_assert_ptr_nonnull(strstr(text, ", \"udp_bytes_in\": 0, "));
 }
@@ -55,13 +55,13 @@ START_TEST(largest_values_fit)
 		for (int j = 0; j < TRAFFIC_FIELDS; j++)
 			counters_add_traffic(&all, (enum protocol)i,
 			    (enum traffic)j, UINT64_MAX);
-	counters_text(&all, COUNTERS_LINE, text, sizeof(text));
+	counters_text(&all, COUNTERS_LINE, text);
 	ck_assert_ptr_nonnull(
 	    strstr(text, "unix-seqpacket_bytes_out=18446744073709551615"));
-	counters_text(&all, COUNTERS_LINES, text, sizeof(text));
+	counters_text(&all, COUNTERS_LINES, text);
 	ck_assert_ptr_nonnull(
 	    strstr(text, "unix-seqpacket_bytes_out 18446744073709551615\n"));
-	counters_text(&all, COUNTERS_JSON, text, sizeof(text));
+	counters_text(&all, COUNTERS_JSON, text);
 	ck_assert_ptr_nonnull(strstr(text,
 	    "\"unix-seqpacket_bytes_out\": 18446744073709551615}\n"));
 }
