@@ -21,40 +21,29 @@ static const struct option long_options[] = {
 	{ NULL, 0, NULL, 0 },
 };
 
+/* The options without an argument, by their letter. */
+static const size_t switches[] = {
+	['r'] = offsetof(struct options, reload),
+	['s'] = offsetof(struct options, status),
+	['j'] = offsetof(struct options, json),
+	['t'] = offsetof(struct options, test),
+	['d'] = offsetof(struct options, debug),
+	['V'] = offsetof(struct options, version),
+	['h'] = offsetof(struct options, help),
+};
+
 static int
 parse_one(struct options *options, int option)
 {
-	switch (option) {
-	case 'c':
+	if (option == 'c')
 		options->config_path = optarg;
-		return 0;
-	case 'l':
+	else if (option == 'l')
 		options->specs[options->spec_count++] = optarg;
-		return 0;
-	case 'r':
-		options->reload = true;
-		return 0;
-	case 's':
-		options->status = true;
-		return 0;
-	case 'j':
-		options->json = true;
-		return 0;
-	case 't':
-		options->test = true;
-		return 0;
-	case 'd':
-		options->debug = true;
-		return 0;
-	case 'V':
-		options->version = true;
-		return 0;
-	case 'h':
-		options->help = true;
-		return 0;
-	default:
+	else if (option == '?')
 		return -1;
-	}
+	else
+		*(bool *)((char *)options + switches[option]) = true;
+	return 0;
 }
 
 /* Whether the options go together; says why not. */
@@ -115,6 +104,7 @@ options_load(const struct options *options, struct config **config,
 	    config_set_listeners(*config, options->specs, options->spec_count,
 		errors) == -1) {
 		config_free(*config);
+		*config = NULL;
 		return EX_USAGE;
 	}
 	if (options->debug)

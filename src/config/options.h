@@ -44,7 +44,8 @@ void options_free(struct options *options);
 
 /*
  * The configuration that the command line asks for; reads the file anew each
- * time.  Returns 0, or an exit status with a line in errors for each fault.
+ * time.  Returns 0, or an exit status with a line in errors for each fault;
+ * *config is NULL then.
  */
 int options_load(const struct options *options, struct config **config,
     FILE *errors);

@@ -126,26 +126,21 @@ may_ask(int fd)
 	       (client.uid == 0 || client.uid == geteuid());
 }
 
-static int
-run_counters(const struct server *server, enum counters_form form, char *text)
-{
-	struct counters sum = { 0 };
-
-	server_total_counters(server, &sum);
-	counters_text(&sum, form, text);
-	return 0;
-}
-
 /* Returns 0, or an exit status for the client, with text for it. */
 static int
 run_request(struct server *server, const char *request, char text[TEXT_MAX])
 {
+	bool is_json = strcmp(request, "counters json") == 0;
+	struct counters sum = { 0 };
+
 	if (strcmp(request, "reload") == 0)
 		return reload_run(server, text, TEXT_MAX);
-	if (strcmp(request, "counters") == 0)
-		return run_counters(server, COUNTERS_LINES, text);
-	if (strcmp(request, "counters json") == 0)
-		return run_counters(server, COUNTERS_JSON, text);
+	if (is_json || strcmp(request, "counters") == 0) {
+		server_total_counters(server, &sum);
+		counters_text(&sum, is_json ? COUNTERS_JSON : COUNTERS_LINES,
+		    text);
+		return 0;
+	}
 	strcpy(text,
 	    "unknown request; there are: reload, counters, counters json\n");
 	return EX_USAGE;

@@ -218,23 +218,21 @@ handover_begin(struct handover_file *file, const char *bytes, size_t len)
 	struct handover_head head, expected = HANDOVER_HEAD(0);
 	struct conn_state state;
 
-	*file = (struct handover_file){ .bytes = bytes, .len = len };
+	*file = (struct handover_file){ bytes, len, sizeof(head), 0 };
 	if (len < sizeof(head))
 		return false;
 	memcpy(&head, bytes, sizeof(head));
 	expected.count = head.count;
 	if (memcmp(&head, &expected, sizeof(head)) != 0)
 		return false;
+	file->count = head.count;
 	struct handover_file end = *file;
-	end.at = sizeof(head);
-	end.count = head.count;
-	const struct handover_file begin = end;
 	while (handover_next(&end, &state))
 		;
-	if (end.count > 0 || end.at != len)
-		return false;
-	*file = begin;
-	return true;
+	if (end.count == 0 && end.at == len)
+		return true;
+	file->count = 0;
+	return false;
 }
 
 /* Maps the file and checks it; -1 with errno. */

@@ -58,18 +58,27 @@ reload_use(struct server *server, struct config *config)
 		    strerror(errno));
 }
 
-/* Loads the configuration and opens its listeners; NULL: see errors. */
+/*
+ * Loads the configuration and, with_listeners, opens its listeners.  NULL:
+ * *reasons, to be freed, has a line for each fault or is NULL.
+ */
 static struct config *
-load(struct server *server, FILE *errors)
+load(struct server *server, bool with_listeners, char **reasons)
 {
-	struct config *config;
+	struct config *config = NULL;
+	size_t len;
+	FILE *errors = open_memstream(reasons, &len);
 
-	if (options_load(server->options, &config, errors) != 0)
+	if (errors == NULL)
 		return NULL;
-	if (listener_set_reload(&server->listeners, config, errors) == 0)
-		return config;
-	config_free(config);
-	return NULL;
+	if (options_load(server->options, &config, errors) == 0 &&
+	    with_listeners &&
+	    listener_set_reload(&server->listeners, config, errors) == -1) {
+		config_free(config);
+		config = NULL;
+	}
+	fclose(errors);
+	return config;
 }
 
 static void
@@ -111,9 +120,7 @@ refuse(const char *reasons, char *text, size_t size)
 int
 reload_run(struct server *server, char *text, size_t size)
 {
-	struct config *config = NULL;
 	char *reasons = NULL;
-	size_t len;
 	int status = 0;
 
 	if (server->state != SHUTDOWN_RUNNING) {
@@ -121,11 +128,7 @@ reload_run(struct server *server, char *text, size_t size)
 		return EX_TEMPFAIL;
 	}
 	notify_reloading();
-	FILE *errors = open_memstream(&reasons, &len);
-	if (errors != NULL) {
-		config = load(server, errors);
-		fclose(errors);
-	}
+	struct config *config = load(server, true, &reasons);
 	if (config != NULL)
 		apply(server, config);
 	else
@@ -136,24 +139,18 @@ reload_run(struct server *server, char *text, size_t size)
 }
 
 bool
-reload_can_load(const struct server *server)
+reload_can_load(struct server *server)
 {
-	struct config *config;
 	char *reasons = NULL;
-	size_t len;
-	FILE *errors = open_memstream(&reasons, &len);
+	struct config *config = load(server, false, &reasons);
 
-	if (errors == NULL)
-		return true;
-	int status = options_load(server->options, &config, errors);
-	fclose(errors);
-	if (status == 0) {
-		config_free(config);
-	} else {
+	if (config == NULL) {
 		server_log_lines(reasons);
 		log_warning("another process can't start with this "
 			    "configuration: connections end");
 	}
+	bool is_good = config != NULL;
+	config_free(config);
 	free(reasons);
-	return status == 0;
+	return is_good;
 }

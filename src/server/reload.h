@@ -33,6 +33,6 @@ void reload_fit_connections(struct server *server);
  * Whether the next process can load the configuration, without which it would
  * end at once; logs why not.
  */
-bool reload_can_load(const struct server *server);
+bool reload_can_load(struct server *server);
 
 #endif

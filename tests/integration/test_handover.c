@@ -192,7 +192,7 @@ START_TEST(a_client_that_does_not_read_loses_nothing)
 }
 END_TEST
 
-/* The next process could not start, and what was left to it would be lost. */
+/* The next process could not start, and what is handed over would be lost. */
 START_TEST(with_a_bad_file_a_restart_is_a_stop)
 {
 	start_first(100);
@@ -215,7 +215,7 @@ START_TEST(with_a_bad_file_a_restart_is_a_stop)
 }
 END_TEST
 
-START_TEST(a_stop_leaves_nothing)
+START_TEST(a_stop_stores_nothing)
 {
 	start_first(100);
 	manager_await_kept(".listener", 4);
@@ -401,7 +401,7 @@ START_TEST(a_path_goes_on_as_configured_now)
 END_TEST
 
 /* A client for whom there is no room costs the others nothing. */
-START_TEST(who_waits_does_not_end_who_is_in)
+START_TEST(waiting_clients_do_not_end_others)
 {
 	manager_open(100);
 	manager_start(&server,
@@ -486,14 +486,14 @@ handover_suite(void)
 	tcase_add_test(tests, the_middle_of_a_line_stays_one);
 	tcase_add_test(tests, a_client_that_does_not_read_loses_nothing);
 	tcase_add_test(tests, with_a_bad_file_a_restart_is_a_stop);
-	tcase_add_test(tests, a_stop_leaves_nothing);
+	tcase_add_test(tests, a_stop_stores_nothing);
 	tcase_add_loop_test(tests, states_of_another_version_are_not_misread, 0,
 	    2);
 	tcase_add_test(tests, listeners_live_through_a_kill);
 	tcase_add_test(tests, a_listener_that_goes_is_not_kept);
 	tcase_add_test(tests, a_restart_may_move_a_listener);
 	tcase_add_test(tests, a_path_goes_on_as_configured_now);
-	tcase_add_test(tests, who_waits_does_not_end_who_is_in);
+	tcase_add_test(tests, waiting_clients_do_not_end_others);
 	tcase_add_loop_test(tests, without_room_it_is_a_stop, 0,
 	    sizeof(too_small) / sizeof(too_small[0]));
 	tcase_add_test(tests, without_room_for_listeners_it_is_a_stop);

@@ -158,7 +158,7 @@ START_TEST(a_state_that_cannot_be_is_refused)
 END_TEST
 
 /* Without a manager, and with one that says it has a store, but has none. */
-START_TEST(what_no_one_keeps_stays)
+START_TEST(what_is_not_kept_stays)
 {
 	static struct counters counters;
 	struct conn_list list = TAILQ_HEAD_INITIALIZER(list);
@@ -197,7 +197,7 @@ handover_suite(void)
 	    COUNT(wrong));
 	tcase_add_loop_test(tests, a_state_that_cannot_be_is_refused, 0,
 	    COUNT(impossible));
-	tcase_add_loop_test(tests, what_no_one_keeps_stays, 0, 2);
+	tcase_add_loop_test(tests, what_is_not_kept_stays, 0, 2);
 	suite_add_tcase(suite, tests);
 	return suite;
 }
