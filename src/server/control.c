@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "listen/bind.h"
+#include "listen/listener.h"
 #include "server/reload.h"
 #include "server/server.h"
 

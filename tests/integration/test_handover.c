@@ -138,13 +138,20 @@ START_TEST(restarts_without_time_to_drain)
 }
 END_TEST
 
+/* Each connection has its own state, among others. */
 START_TEST(the_middle_of_a_line_stays_one)
 {
+	int others[4];
+
 	start_first(100);
+	for (int i = 0; i < 2; i++)
+		client_talk(others[i] = client_tcp(port), "before");
 	int fd = client_tcp_to("127.0.0.2",
 	    daemon_port(&server, "tcp 127.0.0.2"));
 	client_send(fd, "begun, ", 7);
 	client_expect(fd, "begun, ", 7);
+	for (int i = 2; i < 4; i++)
+		client_talk(others[i] = client_tcp(port), "before");
 	manager_end(&server);
 	manager_start(&server, config);
 	client_send(fd, "ended\nnext\n", 11);
@@ -153,6 +160,10 @@ START_TEST(the_middle_of_a_line_stays_one)
 	ck_assert_mem_eq(rest, "ended\n", sizeof(rest));
 	client_expect(fd, "next\n", 5);
 	close(fd);
+	for (int i = 0; i < 4; i++) {
+		client_talk(others[i], "two\nlines");
+		close(others[i]);
+	}
 	finish();
 }
 END_TEST
