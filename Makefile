@@ -283,6 +283,7 @@ lint: check-analyzer
 	clang-tidy --quiet $(filter %.c,$(SOURCES)) -- \
 		-std=gnu17 $(CPPFLAGS_ALL) 2>/dev/null
 	tests/build/floors
+	tests/build/sizes
 	mandoc -T lint -W warning man/timestampd.8 man/timestampd.conf.5
 	shellcheck .ci/run tests/install-packages \
 		$(addprefix tests/build/,calls distros floors hardening sizes) \

@@ -10,21 +10,10 @@
 #include "server/control.h"
 #include "server/server.h"
 
-/* What to ask the running server; NULL: nothing, this is to be a server. */
-static const char *
-request_of(const struct options *options)
-{
-	if (options->reload)
-		return "reload";
-	if (options->status)
-		return options->json ? "counters json" : "counters";
-	return NULL;
-}
-
 static int
 run(const struct options *options)
 {
-	const char *request = request_of(options);
+	const char *request = options->json ? "counters json" : "counters";
 	struct config *config;
 
 	if (options->help) {
@@ -38,12 +27,13 @@ run(const struct options *options)
 	int status = options_load(options, &config, stderr);
 	if (status != 0)
 		return status;
-	if (!options->test && request == NULL)
+	if (!options->test && !options->reload && !options->status)
 		return server_run(config, options);
 	if (options->test)
 		puts("the configuration is good");
 	else
-		status = control_ask(config->control, request);
+		status = control_ask(config->control,
+		    options->reload ? "reload" : request);
 	config_free(config);
 	return status;
 }

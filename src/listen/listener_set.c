@@ -435,24 +435,17 @@ listener_set_fds(const struct listener_set *set)
 	return count;
 }
 
-void
+bool
 listener_set_ping(struct listener_set *set)
 {
-	const struct listener *listener;
+	struct listener *listener;
+	bool responsive = true;
 
 	TAILQ_FOREACH (listener, &set->listeners, link)
-		if (listener->datagram != NULL)
+		if (listener->datagram != NULL) {
+			responsive &= datagram_is_responsive(
+			    listener->datagram);
 			datagram_ping(listener->datagram);
-}
-
-bool
-listener_set_is_responsive(const struct listener_set *set)
-{
-	const struct listener *listener;
-
-	TAILQ_FOREACH (listener, &set->listeners, link)
-		if (listener->datagram != NULL &&
-		    !datagram_is_responsive(listener->datagram))
-			return false;
-	return true;
+		}
+	return responsive;
 }

@@ -21,10 +21,7 @@ struct listener_set {
 	int datagram_number; /* of the next datagram thread */
 };
 
-/*
- * No listeners.  set must not move from here on.  counters receive those of the
- * datagram threads that end, too.
- */
+/* No listeners; set must not move.  Ended threads add to counters. */
 void listener_set_init(struct listener_set *set, int epoll_fd,
     struct worker_pool *pool, struct counters *counters);
 
@@ -76,8 +73,7 @@ void listener_set_count(const struct listener_set *set, struct counters *sum);
 /* How many file descriptors the listeners and their threads take. */
 size_t listener_set_fds(const struct listener_set *set);
 
-/* As datagram_ping and datagram_is_responsive, of all. */
-void listener_set_ping(struct listener_set *set);
-bool listener_set_is_responsive(const struct listener_set *set);
+/* Pings all datagram threads; whether all have answered the ping before. */
+bool listener_set_ping(struct listener_set *set);
 
 #endif

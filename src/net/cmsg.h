@@ -9,9 +9,8 @@
 #include <time.h>
 
 /*
- * Control messages (cmsg(3)): what the kernel says about data besides its bytes,
- * and what a program tells the kernel about data that it sends.  Any thread may
- * call any function on memory of its own.
+ * Control messages (cmsg(3)): what the kernel says about received data, and is
+ * told about data to send.  Any thread, on memory of its own.
  */
 
 /* What the control messages of a received datagram say. */

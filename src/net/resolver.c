@@ -45,7 +45,6 @@ look_up(void *arg)
 {
 	struct request *request = arg;
 
-	pthread_detach(pthread_self());
 	pthread_setname_np(pthread_self(), "resolver");
 	int problem = getaddrinfo(request->host, request->port, &request->hints,
 	    &request->found);
@@ -70,7 +69,9 @@ find_name(struct request *request, uint64_t deadline_ms,
 	} else if (TEMP_FAILURE_RETRY(sem_clockwait(&request->answered,
 		       CLOCK_MONOTONIC, &deadline)) == -1) {
 		outcome = ETIMEDOUT;
+		pthread_detach(thread);
 	} else {
+		pthread_join(thread, NULL);
 		outcome = request->outcome;
 		*found = request->found;
 		request->found = NULL;

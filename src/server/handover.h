@@ -16,10 +16,8 @@
  *
  * They travel in a socket pair, one end of which the service manager keeps: the
  * first record in it is a sealed file in memory, the next ones are the sockets.
- * The file is a head and, for each of these sockets in their order, an entry
- * and the output and the input that the connection still holds.
- *
- * The main thread calls all functions.
+ * The file is a head and, for each socket in order, an entry and the output and
+ * input that the connection still holds.  The main thread calls all functions.
  */
 
 /* How many places count connections need in the manager's store. */

@@ -131,17 +131,6 @@ shutdown_restart(struct server *server)
 	    possible ? SHUTDOWN_RESTART : SHUTDOWN_STOP);
 }
 
-static void
-close_list(struct server *server, struct conn_list *list)
-{
-	struct conn *conn;
-
-	while ((conn = TAILQ_FIRST(list)) != NULL) {
-		TAILQ_REMOVE(list, conn, link);
-		conn_close(conn, &server->counters, CLOSE_ERROR, clock_ms());
-	}
-}
-
 /*
  * Joins the workers and hands over the connections that they have set aside.
  * Those that the manager doesn't take get workers again, to be answered.
@@ -150,6 +139,7 @@ static enum shutdown_event
 join_workers(struct server *server)
 {
 	struct conn_list list = TAILQ_HEAD_INITIALIZER(list);
+	struct conn *conn;
 
 	worker_pool_join(&server->pool, &server->counters, &list);
 	if (server->state == SHUTDOWN_HANDING_OVER)
@@ -160,7 +150,10 @@ join_workers(struct server *server)
 		server->deadline_ms = drain_deadline_ms(server);
 		return SHUTDOWN_LEFT_OVER;
 	}
-	close_list(server, &list);
+	while ((conn = TAILQ_FIRST(&list)) != NULL) {
+		TAILQ_REMOVE(&list, conn, link);
+		conn_close(conn, &server->counters, CLOSE_ERROR, clock_ms());
+	}
 	return SHUTDOWN_JOINED;
 }
 

@@ -10,16 +10,11 @@ struct server;
  */
 enum shutdown_state {
 	SHUTDOWN_RUNNING,
-	/* A stop: no listener lets new clients in; those in backlogs come. */
-	SHUTDOWN_DRAINING,
-	/* No client comes any more; workers answer, close and end. */
-	SHUTDOWN_FINISHING,
-	/* A restart: as DRAINING, of listeners that can't be handed over. */
-	SHUTDOWN_DRAINING_OTHERS,
-	/* The workers set their connections aside and end. */
-	SHUTDOWN_HANDING_OVER,
-	/* The workers close all connections and end. */
-	SHUTDOWN_ABORTING,
+	SHUTDOWN_DRAINING,        /* a stop: listeners accept their backlogs */
+	SHUTDOWN_FINISHING,       /* then workers answer, close and end */
+	SHUTDOWN_DRAINING_OTHERS, /* a restart: listeners that are not stored */
+	SHUTDOWN_HANDING_OVER,    /* then workers keep connections and end */
+	SHUTDOWN_ABORTING,        /* workers close all connections and end */
 	SHUTDOWN_ENDED,
 	SHUTDOWN_STATES,
 };

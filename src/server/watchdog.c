@@ -32,9 +32,10 @@ static void
 check_threads(struct server *server)
 {
 	struct watchdog *watchdog = &server->watchdog;
+	bool responsive = listener_set_ping(&server->listeners);
 
-	if (worker_pool_is_responsive(&server->pool) &&
-	    listener_set_is_responsive(&server->listeners)) {
+	responsive &= worker_pool_ping(&server->pool);
+	if (responsive) {
 		watchdog->missed = 0;
 		notify_send(NOTIFY_ALIVE);
 	} else if (++watchdog->missed == BEATS - 1) {
@@ -42,8 +43,6 @@ check_threads(struct server *server)
 		    &(struct log_about){ .message_id = LOG_ID_WATCHDOG },
 		    "watchdog: a thread does not respond");
 	}
-	listener_set_ping(&server->listeners);
-	worker_pool_ping(&server->pool);
 }
 
 static void

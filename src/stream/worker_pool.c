@@ -121,20 +121,16 @@ worker_pool_order(struct worker_pool *pool, enum worker_order order)
 		worker_order(pool->workers[i], order);
 }
 
-void
+bool
 worker_pool_ping(struct worker_pool *pool)
 {
-	for (int i = 0; i < pool->count; i++)
-		worker_ping(pool->workers[i]);
-}
+	bool responsive = true;
 
-bool
-worker_pool_is_responsive(const struct worker_pool *pool)
-{
-	for (int i = 0; i < pool->count; i++)
-		if (!worker_is_responsive(pool->workers[i]))
-			return false;
-	return true;
+	for (int i = 0; i < pool->count; i++) {
+		responsive &= worker_is_responsive(pool->workers[i]);
+		worker_ping(pool->workers[i]);
+	}
+	return responsive;
 }
 
 void

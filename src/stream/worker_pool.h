@@ -49,8 +49,9 @@ int worker_pool_set(struct worker_pool *pool, const struct config *config);
 
 /* As those of a worker, for all. */
 void worker_pool_order(struct worker_pool *pool, enum worker_order order);
-void worker_pool_ping(struct worker_pool *pool);
-bool worker_pool_is_responsive(const struct worker_pool *pool);
+
+/* Pings all; whether all have answered the ping before. */
+bool worker_pool_ping(struct worker_pool *pool);
 
 /* Counts the workers that ended; to be called when shared.done_fd is readable. */
 void worker_pool_note_done(struct worker_pool *pool);

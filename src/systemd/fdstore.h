@@ -24,10 +24,7 @@ struct fdstore_fd {
 struct fdstore_fd *fdstore_receive(size_t *count);
 void fdstore_free(struct fdstore_fd *fds, size_t count);
 
-/*
- * How many descriptors the manager keeps according to FDSTORE= in the
- * environment; 0 without a manager.
- */
+/* How many descriptors the manager keeps, says $FDSTORE; 0 without a manager. */
 size_t fdstore_size(void);
 
 /*
@@ -38,8 +35,7 @@ bool fdstore_has_room(size_t count);
 
 /*
  * Has the manager keep a duplicate of fd under name until it is removed or the
- * service is stopped.  -1 with errno when the manager can't be told.  The
- * manager closes the duplicate without a word when its store is full.
+ * service stops; a full store closes it silently.  -1 with errno: not sent.
  */
 int fdstore_put(const char *name, int fd);
 
