@@ -242,7 +242,7 @@ def long_refusal(folder):
 
 
 def await_beats(server, count):
-    """Until the manager has heard so often that all threads turn."""
+    """Until the manager has heard count times that all threads respond."""
     while count > 0:
         check(not server.ended, "it ended:", server.log.decode())
         count -= b"WATCHDOG=1" in server.read_news()
@@ -257,6 +257,7 @@ def watch(folder, *options):
         since = len(server.log)
         chosen = options[0](server) if options else []
         tracer = Strace(server, *chosen)
+        server.drain()  # beats from before the tracer do not count
         await_beats(server, BEATS)
         trace = tracer.stop()
         await_beats(server, 2)
@@ -269,7 +270,7 @@ def watch(folder, *options):
 
 
 def watched(key, errno):
-    """A case: key fails now and then while threads are asked for a sign."""
+    """A case: key fails now and then while the watchdog pings threads."""
     def case(folder):
         trace, _ = watch(folder, lambda server: [
             *selection(key, server), *injection(key, errno, NOW_AND_THEN)])
