@@ -38,7 +38,7 @@ run(const struct options *options)
 	return status;
 }
 
-/* Else a socket would take the number of a standard stream that is closed. */
+/* Otherwise a new socket could get the number of a closed standard stream. */
 static int
 open_standard_streams(void)
 {

@@ -23,8 +23,8 @@ struct setting {
 
 /*
  * A setting that is allowed in a group, and where its value goes: an int or
- * char[size].  One with max takes a whole number, any other text; one with
- * read_text too takes either.
+ * char[size].  A rule with max takes a whole number; one without takes text;
+ * one with max and read_text takes either.
  */
 struct setting_rule {
 	const char *name;   /* NULL ends a table */

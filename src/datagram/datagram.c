@@ -30,7 +30,7 @@
 #include "stamp/framing.h"
 
 #define BATCH UNIX_PEER_MAX
-#define RECEIVED_MAX 65536       /* more than one or several datagrams have */
+#define RECEIVED_MAX 65536       /* larger than any datagram or GRO buffer */
 #define PRIVILEGED_PORT_END 1024 /* echo, daytime, chargen, DNS, NTP ... */
 #define DRAIN_BATCHES_MAX 1024
 #define DRAIN_ERRORS_MAX 5 /* in a row */
@@ -100,7 +100,7 @@ take_settings(struct datagram_thread *thread)
 	thread->settings = next;
 	stamp_init(&thread->stamp, &next->stamp);
 	ratelimit_set(&thread->limit, next->rate_limit, next->rate_burst);
-	/* At first always: the socket may come from another process. */
+	/* Always the first time: an inherited socket may differ. */
 	if ((old == NULL || thread->arrival != next->arrival) &&
 	    sockopt_set_arrival(thread->fd, next->arrival) == 0)
 		thread->arrival = next->arrival;
@@ -222,7 +222,7 @@ answer_segments(struct datagram_thread *thread, int i)
 	return count;
 }
 
-/* Answers what was received as number i; returns the datagrams in it. */
+/* Answers message i of the batch; returns how many datagrams it held. */
 static size_t
 answer_request(struct datagram_thread *thread, int i)
 {
@@ -237,7 +237,7 @@ answer_request(struct datagram_thread *thread, int i)
 		thread->text = stamp_at(&thread->stamp,
 		    info->has_arrival ? &info->arrived : &thread->now,
 		    &thread->text_len);
-	/* If it is truncated it is a single datagram, and over any limit. */
+	/* A truncated message is a single datagram that exceeds every limit. */
 	if (info->segment_len != 0 && info->segment_len < len &&
 	    (header->msg_flags & MSG_TRUNC) == 0)
 		return answer_segments(thread, i);
@@ -273,7 +273,7 @@ answer_all(struct datagram_thread *thread, int received)
 	prepare(thread, received);
 }
 
-/* Waits for the main thread, and for a datagram if errors don't recur. */
+/* Waits for a datagram; after errors pauses.  The main thread ends either. */
 static void
 wait_for_work(struct datagram_thread *thread)
 {
@@ -411,7 +411,7 @@ datagram_set(struct datagram_thread *thread,
 
 	if (copy == NULL)
 		return -1;
-	/* In one piece, for free(3). */
+	/* One allocation, so that a single free(3) releases it. */
 	*copy = *settings;
 	copy->ports = (uint16_t *)(copy + 1);
 	if (size > 0)

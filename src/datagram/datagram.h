@@ -28,7 +28,7 @@ struct datagram_settings {
 struct datagram_thread *datagram_start(int number, int fd,
     enum protocol protocol, const struct datagram_settings *settings);
 
-/* Of every datagram that arrives after this call; -1: out of memory. */
+/* Settings of all datagrams that arrive from now on; -1: out of memory. */
 int datagram_set(struct datagram_thread *thread,
     const struct datagram_settings *settings);
 

@@ -51,8 +51,9 @@ void send_batch_add(struct send_batch *batch, const struct msghdr *request,
     char *data, size_t len);
 
 /*
- * Begins segments to the sender of request, as above, of at most segment_len
- * bytes each; send_batch_add_segment adds the next, a copy of stamp and data.
+ * Starts a group of segments to the sender of request, of at most segment_len
+ * bytes each; the same rules apply.  Its row carries the control messages left
+ * in request: the source address.  send_batch_add_segment adds copies to it.
  */
 void send_batch_begin_segments(struct send_batch *batch, struct msghdr *request,
     size_t segment_len);

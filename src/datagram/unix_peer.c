@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The overflow user: of files whose owner has no number in this namespace. */
+/* The overflow user ID, of files whose owner is unmapped in this namespace. */
 #define UNKNOWN_USER 65534
 
 /* A descriptor of the socket file at path; ENOTSOCK: it is not owner's. */

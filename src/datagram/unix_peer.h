@@ -27,8 +27,8 @@ struct unix_peer {
 
 /*
  * Holds the socket file of source and makes source a path to exactly this file,
- * valid until the release; at most UNIX_PEER_MAX times before it.  -1 with
- * errno; ENOTSOCK: source is not a socket file of owner.
+ * valid until unix_peer_release, before which UNIX_PEER_MAX calls are allowed.
+ * -1 with errno; ENOTSOCK: source is not a socket file of owner.
  */
 int unix_peer_hold(struct unix_peer *peer, struct sockaddr_any *source,
     uid_t owner);

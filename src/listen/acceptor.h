@@ -27,15 +27,15 @@ struct acceptor {
 	uint64_t logged_ms[2]; /* a shortage, max_connections */
 };
 
-/* Watches listener; -1 with errno. */
+/* Watches listener; while paused, 0 without trying.  -1 with errno. */
 int acceptor_add(struct acceptor *acceptor, struct listener *listener);
 
 /* Watches it no longer; its socket may stay open elsewhere. */
 void acceptor_remove(struct acceptor *acceptor, struct listener *listener);
 
 /*
- * Accepts some of the clients that wait in the backlog.  False: it is empty;
- * for a listener that drains a last call always says so.
+ * Accepts some of the clients in the backlog; while paused true without trying.
+ * False: it is empty; a draining listener is polled until a call returns false.
  */
 bool acceptor_accept(struct acceptor *acceptor, struct listener *listener);
 

@@ -95,7 +95,7 @@ new_inherited(enum protocol protocol, int fd, const char *name)
 
 	listener_config_default(&config, protocol);
 	snprintf(config.where, sizeof(config.where), "passed as %s", name);
-	/* Unknown: those configured differ and will be set. */
+	/* Impossible values, so that the configured ones are always set. */
 	config.mode = (mode_t)-1;
 	config.backlog = -1;
 	struct listener *listener = listener_new(&config, &unknown,

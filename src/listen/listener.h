@@ -46,7 +46,7 @@ struct listener {
 	ino_t inode;  /* 0: there is none */
 	int fd;       /* -1: none */
 	bool early;   /* clients may have connected before it was set up */
-	char store_name[48]; /* as which the manager keeps it; "": not */
+	char store_name[48]; /* name in the manager's store; "": not stored */
 	struct datagram_thread
 	    *datagram;                /* the thread that serves it, or NULL */
 	char name[LISTENER_NAME_MAX]; /* "tcp 127.0.0.1:21567" */
@@ -72,10 +72,7 @@ struct listener *listener_new(const struct listener_config *config,
 /* Names an open listener by the address that it is bound to. */
 void listener_set_name(struct listener *listener);
 
-/*
- * Writes a message that says where it was configured and its name.  Always -1;
- * errno stays.
- */
+/* Writes where it was configured, its name and a message; -1, errno stays. */
 int listener_fail(const struct listener *listener, char *error,
     const char *format, ...) __attribute__((format(printf, 3, 4)));
 
@@ -119,7 +116,7 @@ int listener_update(struct listener *listener, const struct listener *wanted);
  */
 void listener_drain(struct listener *listener);
 
-/* Datagrams that arrive from here on reach its siblings; it keeps those it has. */
+/* New datagrams reach its siblings and no longer it; queued ones stay. */
 void listener_divert(const struct listener *listener);
 
 /* Closes and frees it, and removes its path unless the manager keeps it. */

@@ -33,7 +33,7 @@ listener_set_init(struct listener_set *set, int epoll_fd,
 	TAILQ_INIT(&set->listeners);
 }
 
-/* All that config asks for, not open yet; with passed ones, no built-in ones. */
+/* All that config asks for; the built-in ones only if no socket was passed. */
 static int
 resolve_all(const struct listener_set *set, const struct config *config,
     struct listener_list *wanted, FILE *errors)
@@ -96,7 +96,7 @@ list_ports(const struct listener_set *set, size_t *count)
 	return ports;
 }
 
-/* Gives settings to the listener, and begins to serve it where it is not yet. */
+/* Gives settings to the listener; starts serving it if it is not served yet. */
 static int
 configure(struct listener_set *set, struct listener *listener,
     struct datagram_settings *settings)
@@ -145,7 +145,7 @@ listener_set_configure(struct listener_set *set, const struct config *config)
 	return configure_all(set, config, true);
 }
 
-/* Of siblings the first is announced, for all. */
+/* Only the first of several siblings is logged. */
 static void
 announce(const struct listener *listener)
 {
@@ -170,7 +170,7 @@ drop(struct listener_set *set, struct listener *listener)
 {
 	struct listener *next = TAILQ_NEXT(listener, link);
 
-	/* None may arrive between the last receive and close(2). */
+	/* A datagram between the last receive and close(2) would be lost. */
 	if (listener->state == LISTENER_DRAINING)
 		listener_divert(listener);
 	if (listener->datagram != NULL)
@@ -199,10 +199,7 @@ update(struct listener *listener, const struct listener *wanted)
 		    listener->name, strerror(errno));
 }
 
-/*
- * Keeps and drains, as planned, the listeners that are in this state.  Whether
- * one drains now.
- */
+/* Keeps and drains as planned those in this state.  Whether one drains now. */
 static bool
 apply(const struct plan_step *step, enum listener_state state)
 {

@@ -40,8 +40,9 @@ void listener_set_inherit(struct listener_set *set, struct fdstore_fd *fds,
  * - other wanted ones are opened,
  * - an open one that is not wanted drains; one that was passed stays, with the
  *   default settings.
- * -1 with errno when one can't be opened or served: then nothing is changed and
- * errors has a line for each fault.
+ * -1 with errno when one can't be opened or served; errors has a line for each
+ * fault.  On a reload nothing is changed then; at the start inherited listeners
+ * may have been drained.
  */
 int listener_set_reload(struct listener_set *set, const struct config *config,
     FILE *errors);
@@ -53,10 +54,10 @@ int listener_set_reload(struct listener_set *set, const struct config *config,
 int listener_set_configure(struct listener_set *set,
     const struct config *config);
 
-/* Drains all.  Clients at a passed socket wait there for the next process. */
+/* Drains all, but closes passed ones: the socket unit keeps their clients. */
 void listener_set_drain(struct listener_set *set);
 
-/* The same, but closes the stored ones: they go on letting clients in. */
+/* The same, but closes stored ones too: clients queue at the manager's copy. */
 void listener_set_hand_over(struct listener_set *set);
 
 /* How many the service manager keeps for us. */

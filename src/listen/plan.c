@@ -20,7 +20,7 @@ stands_for(const struct listener *open, const struct listener *wanted)
 	if (is_at_same_address(open, wanted) &&
 	    (is_passed || open->number == wanted->number))
 		return true;
-	/* Of two passed sockets, one for each family, each does for "*". */
+	/* If an IPv4 and an IPv6 socket were passed, either satisfies "*". */
 	return is_passed && open->config.protocol == wanted->config.protocol &&
 	       wanted->dual_stack && sockaddr_is_any(&open->bound) &&
 	       sockaddr_port(&open->bound) == sockaddr_port(&wanted->wanted);
@@ -38,7 +38,7 @@ judge_open(struct listener *open, const struct listener_list *wanted)
 		if (is_at_same_address(open, at))
 			step.other = at;
 	}
-	/* The number of threads stays while they serve. */
+	/* A serving listener keeps its number of threads until a restart. */
 	if (open->origin != ORIGIN_PASSED &&
 	    (step.other == NULL || open->state != LISTENER_SERVING))
 		step.action = PLAN_DRAIN;
@@ -79,7 +79,7 @@ judge_obstacle(struct listener *open, const struct listener *wanted,
 	                                       : PLAN_OPEN_BESIDE;
 }
 
-/* Of all listeners.  A step without a listener: there is nothing to do. */
+/* What to do with wanted, one of all; listener NULL: an open one serves it. */
 static struct plan_step
 judge_wanted(const struct listener_list *open, const struct listener_list *all,
     struct listener *wanted)

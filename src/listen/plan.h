@@ -12,7 +12,8 @@ enum plan_action {
 	/* An open listener; other is the wanted one with its settings. */
 	PLAN_KEEP,  /* other NULL: a passed one that is not configured */
 	PLAN_DRAIN, /* other NULL: not wanted; else a thread too many */
-	/* A wanted listener, in the order of what counts more. */
+	/* A wanted listener, from least to most severe: the worst obstacle
+	 * wins if there is no sibling.  All but the last still try to open. */
 	PLAN_OPEN,
 	PLAN_OPEN_BESIDE,   /* other has the address: a sibling, or it drains */
 	PLAN_NEEDS_RESTART, /* other is in the way, serves, and is to drain */
@@ -28,8 +29,8 @@ struct plan_step {
 
 /*
  * One step for each open listener that does not drain already, then one for each
- * wanted one that no open one stands for, then one without a listener.  To be
- * freed; NULL: out of memory.
+ * wanted listener that no open one covers, then an end mark whose listener is
+ * NULL.  To be freed; NULL: out of memory.
  */
 struct plan_step *plan_make(const struct listener_list *open,
     const struct listener_list *wanted);

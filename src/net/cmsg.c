@@ -25,10 +25,10 @@ is_pktinfo(const struct cmsghdr *control)
 }
 
 /*
- * Makes the address that a datagram was sent to the source address of its
- * reply, and returns whether it is a multicast or broadcast address.  The route
- * chooses the interface, except for a link-local address, which means nothing
- * without its interface.
+ * Makes the address that a datagram was sent to the source address of its reply
+ * (IPv4 sends from ipi_spec_dst; IPv6 from ipi6_addr, which holds it already);
+ * returns whether it is a multicast or broadcast address.  The route chooses
+ * the interface, but a link-local address means nothing without its interface.
  */
 static bool
 set_reply_source(struct cmsghdr *pktinfo)
@@ -155,7 +155,7 @@ cmsg_send_fds(int socket, const int *fds, size_t count)
 	return sendmsg(socket, &message, MSG_NOSIGNAL) == 1 ? 0 : -1;
 }
 
-/* Moves the descriptors of message to fds.  Their number; 0: none or closed. */
+/* Moves descriptors to fds, returns how many; 0: none, or they were closed. */
 static int
 take_fds(struct msghdr *message, int fds[CMSG_FDS_MAX])
 {

@@ -19,7 +19,7 @@ struct cmsg_request {
 	bool is_to_many; /* it was sent to a multicast or broadcast address */
 	bool has_arrival;
 	struct timespec arrived; /* if has_arrival: CLOCK_REALTIME */
-	uid_t sender; /* of a Unix datagram; else a user that owns no file */
+	uid_t sender; /* user ID, of a Unix datagram; otherwise (uid_t)-1 */
 };
 
 /* Space for the time at which the kernel received data. */

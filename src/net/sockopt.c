@@ -53,7 +53,7 @@ static const struct {
 	{ RECORDS, SOL_SOCKET, SO_PASSCRED, 1, false },
 	/* A kernel without it delivers datagrams singly. */
 	{ UDP, IPPROTO_UDP, UDP_GRO, 1, true },
-	/* poll(2) would return at once while errors wait that nobody reads. */
+	/* With unread errors queued, poll(2) would always return at once. */
 	{ UDP, IPPROTO_IP, IP_RECVERR, 0, true },
 	{ UDP, IPPROTO_IPV6, IPV6_RECVERR, 0, true },
 	/* A reply is sent from the address that the request was sent to; for

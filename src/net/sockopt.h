@@ -14,8 +14,8 @@
  */
 
 /*
- * Sets what a socket needs in order to be served.  Connections inherit it, except
- * Unix ones and those that are older.  family matters for UDP only.
+ * Sets what a socket needs to be served.  Accepted connections inherit it; Unix
+ * ones and those made before the call do not.  family matters for UDP only.
  */
 int sockopt_set_up(int fd, enum protocol protocol, sa_family_t family);
 

@@ -14,7 +14,7 @@
 #include "net/cmsg.h"
 
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
-#define PLACE_MAX 25000 /* 100 batches: the buffer of a socket has room */
+#define PLACE_MAX 25000 /* 100 records: the buffer of a socket has room */
 #define SECONDS_MAX 253402300799 /* of the year 9999 */
 #define NANOSECONDS_MAX 999999999
 
@@ -137,29 +137,30 @@ send_conns(int carrier, struct conn_list *list, size_t count,
 }
 
 /*
- * Fills one place of the store from list.  The manager keeps the other end of
- * the carrier: were its store full, sending would fail with EPIPE, and nothing
- * is lost in it.  -1 with errno: what was not sent is still in list.
+ * Fills one place of the store from list.  The carrier is our end of the pair.
+ * If the store is full the manager closes its end, sending fails with EPIPE,
+ * and no connection is lost.  -1 with errno: what was not sent stays in list.
  */
 static int
 fill_place(struct conn_list *list, struct conn_list *failed, int *problem,
     struct counters *counters)
 {
 	size_t count;
-	int states = write_states(list, &count, failed, problem);
-	int carrier = states == -1 ? -1 : fdstore_put_pair(FDSTORE_CONNECTIONS);
-	int rc = -1;
+	int states_fd = write_states(list, &count, failed, problem);
+	int carrier = -1, rc = -1;
 
+	if (states_fd != -1)
+		carrier = fdstore_put_pair(FDSTORE_CONNECTIONS);
 	if (carrier != -1 && fdstore_sync() == -1)
 		log_error("the service manager does not confirm that it keeps "
 			  "the connections");
-	if (carrier != -1 && cmsg_send_fds(carrier, &states, 1) == 0)
+	if (carrier != -1 && cmsg_send_fds(carrier, &states_fd, 1) == 0)
 		rc = send_conns(carrier, list, count, counters);
 	int saved_errno = errno;
 	if (carrier != -1)
 		close(carrier);
-	if (states != -1)
-		close(states);
+	if (states_fd != -1)
+		close(states_fd);
 	errno = saved_errno;
 	return rc;
 }

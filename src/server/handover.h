@@ -10,9 +10,9 @@
 #include "systemd/fdstore.h"
 
 /*
- * Connections that live through a restart.  What the next process needs of each
- * is its socket and a struct conn_state (stream/conn.h): protocol, framing,
- * whether a line begins, and what is not answered or not taken yet.
+ * Connections that live through a restart.  The next process gets the socket of
+ * each and a struct conn_state (stream/conn.h): protocol, framing, whether a
+ * line begins, what is not answered or taken yet; but no timers and counts.
  *
  * They travel in a socket pair, one end of which the service manager keeps: the
  * first record in it is a sealed file in memory, the next ones are the sockets.
@@ -37,7 +37,7 @@ void handover_store(struct conn_list *list, struct counters *counters);
 void handover_restore(struct fdstore_fd *fds, size_t count,
     struct conn_list *list, struct counters *counters);
 
-/* Without padding.  A change of these or of their meaning changes the number. */
+/* No padding.  If these or their meaning change, so must the number below. */
 struct handover_head {
 	char name[24];
 	uint32_t entry_size;

@@ -33,7 +33,7 @@ enum shutdown_event {
 enum shutdown_state shutdown_next(enum shutdown_state state,
     enum shutdown_event event);
 
-/* SHUTDOWN_STOP, and what else happens; a second stop ends all at once. */
+/* Handles an event.  A second SHUTDOWN_STOP closes everything at once. */
 void shutdown_take_event(struct server *server, enum shutdown_event event);
 
 /* SIGUSR2: a restart where the next process can take over, else a stop. */

@@ -22,8 +22,8 @@
 #include "net/sockopt.h"
 
 /*
- * The most that one receive takes.  With line framing each line gets a stamp;
- * output and input that has no stamps yet together fit in CONN_KEPT_MAX.
+ * The most that one receive takes.  Stamped output and unstamped input share
+ * CONN_KEPT_MAX: LINES_MAX leaves 24 KiB for stamps, at least 24 of them.
  */
 #define CHUNK_MAX (CONN_KEPT_MAX - STAMP_TEXT_MAX)
 #define LINES_MAX 40960
@@ -31,7 +31,7 @@
 /* A reply that the client has not taken yet. */
 struct conn_kept {
 	struct conn_state reply;
-	int queued;   /* bytes sent, but not taken when last looked at */
+	int queued;   /* in the kernel and not acknowledged (SIOCOUTQ) */
 	char bytes[]; /* of the reply */
 };
 
@@ -134,7 +134,7 @@ end(struct conn *conn, enum close_reason reason)
 	return CONN_WANT_CLOSE;
 }
 
-/* Bytes sent but not taken; where unknown, a number that can't decrease. */
+/* Bytes not acknowledged by the client; INT_MAX (no progress) if unknown. */
 static int
 count_queued(const struct conn *conn)
 {
@@ -237,7 +237,7 @@ send_reply(struct conn *conn, struct conn_io *io, struct conn_state *reply)
 	return rc;
 }
 
-/* As keep, of what can't be sent at once. */
+/* Sends the reply and keeps what can't be sent now. */
 static enum conn_want
 send_or_keep(struct conn *conn, struct conn_io *io, struct conn_state *reply,
     const char *in)
@@ -337,7 +337,7 @@ receive_message(const struct conn *conn, char *data, size_t size,
 	return n;
 }
 
-/* receipt->arrived is the time of now where the kernel does not tell it. */
+/* If the kernel gives no arrival time, receipt->arrived is the current time. */
 static ssize_t
 receive(struct conn *conn, const struct conn_io *io, char *data, size_t size,
     struct receipt *receipt)

@@ -17,7 +17,7 @@
 enum conn_want {
 	CONN_WANT_READ,
 	CONN_WANT_WRITE,
-	CONN_WANT_LINGER, /* our side is shut down: the client's end */
+	CONN_WANT_LINGER, /* our side is shut down; wait for the client's end */
 	CONN_WANT_CLOSE,  /* nothing: it is to be closed */
 };
 
@@ -50,7 +50,7 @@ struct conn {
 };
 TAILQ_HEAD(conn_list, conn);
 
-/* A worker's, used by the connection that it serves. */
+/* Buffers of a worker, lent to the connection that it serves. */
 struct conn_io {
 	struct stamp stamp;
 	bool arrival; /* stamps tell when data arrived, where that is known */
@@ -75,7 +75,7 @@ struct conn_state {
 	enum protocol protocol;
 	enum framing framing;
 	bool line_start;
-	struct timespec arrived; /* the input */
+	struct timespec arrived; /* when the input arrived */
 	uint64_t messages;       /* in the output */
 	size_t out_len, in_len;
 	const char *bytes;

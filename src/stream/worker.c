@@ -134,7 +134,7 @@ admit_dispatched(struct worker *worker)
 
 	if (worker->dispatched != NULL)
 		conn = atomic_exchange(&worker->dispatched, NULL);
-	/* Only now: neither may be older than the connections. */
+	/* After taking the connections: neither may be older than they are. */
 	use_next_settings(worker);
 	worker->now_ms = clock_ms();
 	for (; conn != NULL; conn = next) {

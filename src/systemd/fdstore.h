@@ -24,7 +24,7 @@ struct fdstore_fd {
 struct fdstore_fd *fdstore_receive(size_t *count);
 void fdstore_free(struct fdstore_fd *fds, size_t count);
 
-/* How many descriptors the manager keeps, says $FDSTORE; 0 without a manager. */
+/* The most descriptors the manager keeps, as $FDSTORE says; 0: no manager. */
 size_t fdstore_size(void);
 
 /*

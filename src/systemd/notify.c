@@ -22,7 +22,7 @@ notify_reloading(void)
 {
 	struct timespec now;
 
-	/* By the time systemd recognizes the reload that it asked for. */
+	/* systemd matches the reload that it requested by this time. */
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
 	    (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000);
