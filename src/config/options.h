@@ -35,10 +35,7 @@ struct options {
 	"  -V, --version       show the version and exit\n"                    \
 	"  -h, --help          show this and exit\n"
 
-/*
- * -1 for a wrong command line, after a message on standard error.  Free with
- * options_free.
- */
+/* -1: wrong command line, after a message on stderr.  Free by options_free. */
 int options_parse(struct options *options, int argc, char **argv);
 void options_free(struct options *options);
 

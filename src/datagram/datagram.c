@@ -1,5 +1,5 @@
 /*
- * A datagram on its way: answer_batch receives it with others; judge decides
+ * A datagram on its way: answer_batch receives it with others; admit decides
  * whether it is answered; answer_request or answer_segments puts the stamp in
  * front; send_batch_flush sends the replies.  A UDP reply has the source address
  * that cmsg_read_request leaves in the request's control messages.
@@ -99,7 +99,7 @@ take_settings(struct datagram_thread *thread)
 	next = atomic_exchange(&thread->next_settings, NULL);
 	thread->settings = next;
 	stamp_init(&thread->stamp, &next->stamp);
-	ratelimit_set(&thread->limit, next->rate_limit, next->rate_burst);
+	ratelimit_configure(&thread->limit, next->rate_limit, next->rate_burst);
 	/* Always the first time: an inherited socket may differ. */
 	if ((old == NULL || thread->arrival != next->arrival) &&
 	    sockopt_set_arrival(thread->fd, next->arrival) == 0)
@@ -145,7 +145,7 @@ is_own_port(const struct datagram_thread *thread, uint16_t port)
 
 /* A reply is sent only to a socket that the sender owns. */
 static const struct drop *
-judge_unix(struct datagram_thread *thread, struct request *request)
+find_unix_drop(struct datagram_thread *thread, struct request *request)
 {
 	if (request->source.len <= offsetof(struct sockaddr_un, sun_path))
 		return &drop_unnamed;
@@ -157,14 +157,14 @@ judge_unix(struct datagram_thread *thread, struct request *request)
 
 /* Why a datagram of len bytes is dropped, or NULL: it is answered. */
 static const struct drop *
-judge(struct datagram_thread *thread, struct request *request, size_t len)
+find_drop(struct datagram_thread *thread, struct request *request, size_t len)
 {
 	const struct sockaddr_any *source = &request->source;
 
 	if (len > (size_t)thread->settings->max_datagram)
 		return &drop_oversize;
 	if (thread->protocol == PROTOCOL_UNIX_DGRAM)
-		return judge_unix(thread, request);
+		return find_unix_drop(thread, request);
 	if (thread->text_len + len > SEND_BATCH_ROW_MAX)
 		return &drop_oversize;
 	if (sockaddr_port(source) < PRIVILEGED_PORT_END ||
@@ -178,17 +178,20 @@ judge(struct datagram_thread *thread, struct request *request, size_t len)
 	return NULL;
 }
 
-/* Whether a datagram of len bytes is answered; counts and logs it. */
+/*
+ * Whether a datagram of len bytes is answered; counts and logs it.  On success
+ * a Unix source is replaced by the path of the held file.
+ */
 static bool
-is_answered(struct datagram_thread *thread, struct request *request, size_t len)
+admit(struct datagram_thread *thread, struct request *request, size_t len)
 {
 	bool is_logged = log_enabled(LOG_DEBUG);
 	char source[SOCKADDR_TEXT_MAX];
 
-	/* Before judging, which replaces the address of a Unix client. */
+	/* Before find_drop, which replaces the address of a Unix client. */
 	if (is_logged)
 		sockaddr_text(&request->source, false, source, sizeof(source));
-	const struct drop *drop = judge(thread, request, len);
+	const struct drop *drop = find_drop(thread, request, len);
 	if (is_logged) {
 		const char *name = protocol_name(thread->protocol);
 		struct log_about about = { name, source, NULL };
@@ -215,7 +218,7 @@ answer_segments(struct datagram_thread *thread, int i)
 	for (; left > 0; data += len, left -= len, count++) {
 		if (len > left)
 			len = left;
-		if (is_answered(thread, request, len))
+		if (admit(thread, request, len))
 			send_batch_add_segment(&thread->replies, thread->text,
 			    thread->text_len, data, len);
 	}
@@ -241,7 +244,7 @@ answer_request(struct datagram_thread *thread, int i)
 	if (info->segment_len != 0 && info->segment_len < len &&
 	    (header->msg_flags & MSG_TRUNC) == 0)
 		return answer_segments(thread, i);
-	if (is_answered(thread, request, len)) {
+	if (admit(thread, request, len)) {
 		header->msg_namelen = request->source.len;
 		send_batch_add(&thread->replies, header,
 		    framing_chunk(request->piece.iov_base, thread->text,
@@ -367,7 +370,8 @@ set_up(struct datagram_thread *thread, const struct datagram_settings *settings)
 	uint64_t seed[3];
 
 	thread->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (thread->wake_fd == -1 || datagram_set(thread, settings) == -1 ||
+	if (thread->wake_fd == -1 ||
+	    datagram_configure(thread, settings) == -1 ||
 	    getrandom(seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
 		return -1;
 	ratelimit_init(&thread->limit, seed);
@@ -403,7 +407,7 @@ datagram_start(int number, int fd, enum protocol protocol,
 }
 
 int
-datagram_set(struct datagram_thread *thread,
+datagram_configure(struct datagram_thread *thread,
     const struct datagram_settings *settings)
 {
 	size_t size = settings->port_count * sizeof(settings->ports[0]);

@@ -29,7 +29,7 @@ struct datagram_thread *datagram_start(int number, int fd,
     enum protocol protocol, const struct datagram_settings *settings);
 
 /* Settings of all datagrams that arrive from now on; -1: out of memory. */
-int datagram_set(struct datagram_thread *thread,
+int datagram_configure(struct datagram_thread *thread,
     const struct datagram_settings *settings);
 
 /* Responsive: the loop has run since the last ping. */

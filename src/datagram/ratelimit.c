@@ -13,7 +13,7 @@ ratelimit_init(struct ratelimit *limit, const uint64_t seed[3])
 }
 
 void
-ratelimit_set(struct ratelimit *limit, int rate, int burst)
+ratelimit_configure(struct ratelimit *limit, int rate, int burst)
 {
 	limit->rate = (uint32_t)rate;
 	limit->burst = (uint32_t)burst;

@@ -28,7 +28,7 @@ struct ratelimit {
 void ratelimit_init(struct ratelimit *limit, const uint64_t seed[3]);
 
 /* The buckets keep their tokens, up to the new burst. */
-void ratelimit_set(struct ratelimit *limit, int rate, int burst);
+void ratelimit_configure(struct ratelimit *limit, int rate, int burst);
 
 /*
  * Whether network may have a reply now; takes a token for it.  An empty bucket

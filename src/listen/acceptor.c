@@ -47,10 +47,8 @@ begin_pause(struct acceptor *acceptor, int problem)
 	acceptor->resume_ms = problem == 0 ? ACCEPTOR_FULL : now_ms + PAUSE_MS;
 	acceptor->failures = 0;
 	counters_add(acceptor->counters, COUNTER_ACCEPT_PAUSES, 1);
-	/*
-	 * Epoll would report a listener again and again; one that is shut down
-	 * even when it watches for no event.
-	 */
+	/* Epoll would report a listener again and again; one that is shut down
+	 * even when it watches for no event. */
 	TAILQ_FOREACH (listener, acceptor->listeners, link)
 		if (!protocol_is_datagram(listener->config.protocol))
 			acceptor_remove(acceptor, listener);

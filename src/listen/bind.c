@@ -99,7 +99,7 @@ bind_inet(struct listener *listener, char *error)
 	bound->len = sizeof(bound->storage);
 	if (getsockname(listener->fd, &bound->any, &bound->len) == -1)
 		return listener_fail(listener, error, "getsockname: %m");
-	listener_set_name(listener);
+	listener_rename(listener);
 	return 0;
 }
 
@@ -131,7 +131,7 @@ open_bound(struct listener *listener, bool is_shared, char *error)
 	if (is_shared != has_siblings &&
 	    sockopt_set_shared(listener->fd, has_siblings) == -1)
 		return listener_fail(listener, error, "setsockopt: %m");
-	listener->state = LISTENER_OPEN;
+	listener->state = LISTENER_READY;
 	return 0;
 }
 

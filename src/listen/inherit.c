@@ -62,7 +62,7 @@ find_address(struct listener *listener)
 	listener->wanted = *bound;
 	if (listener->origin == ORIGIN_STORED)
 		restore_wanted(listener);
-	listener_set_name(listener);
+	listener_rename(listener);
 	return 0;
 }
 
@@ -103,7 +103,7 @@ new_inherited(enum protocol protocol, int fd, const char *name)
 	if (listener == NULL)
 		return NULL;
 	listener->fd = fd;
-	listener->state = LISTENER_OPEN;
+	listener->state = LISTENER_READY;
 	listener->early = true;
 	listener->origin = is_stored ? ORIGIN_STORED : ORIGIN_PASSED;
 	if (is_stored)
@@ -151,7 +151,7 @@ listener_store(struct listener *listener)
 	uint64_t cookie;
 
 	if (listener->origin == ORIGIN_PASSED ||
-	    listener->store_name[0] != '\0' || fdstore_size() == 0 ||
+	    listener->store_name[0] != '\0' || fdstore_capacity() == 0 ||
 	    sockopt_cookie(listener->fd, &cookie) == -1)
 		return;
 	if (listener->dual_stack)

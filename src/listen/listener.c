@@ -28,7 +28,7 @@ listener_fail(const struct listener *listener, char *error, const char *format,
 }
 
 void
-listener_set_name(struct listener *listener)
+listener_rename(struct listener *listener)
 {
 	const struct sockaddr_any *address = listener->fd == -1
 	                                       ? &listener->wanted
@@ -54,7 +54,7 @@ listener_new(const struct listener_config *config,
 	listener->fd = -1;
 	memcpy(&listener->wanted.any, wanted, len);
 	listener->wanted.len = len;
-	listener_set_name(listener);
+	listener_rename(listener);
 	return listener;
 }
 
@@ -194,7 +194,7 @@ listener_update(struct listener *listener, const struct listener *wanted)
 	    !protocol_is_datagram(config->protocol))
 		rc |= listen(listener->fd, from->backlog);
 	config->backlog = from->backlog;
-	if (listener->state == LISTENER_OPEN) {
+	if (listener->state == LISTENER_READY) {
 		config->threads = from->threads;
 		if (config->protocol == PROTOCOL_UDP)
 			rc |= sockopt_set_shared(listener->fd,

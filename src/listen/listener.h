@@ -24,7 +24,7 @@ enum origin {
 
 enum listener_state {
 	LISTENER_NEW,      /* configured, without a socket */
-	LISTENER_OPEN,     /* with a socket that is not announced yet */
+	LISTENER_READY,    /* has a socket, is not served yet */
 	LISTENER_SERVING,  /* clients are accepted, datagrams answered */
 	LISTENER_DRAINING, /* only what has arrived is accepted or answered */
 };
@@ -70,14 +70,14 @@ struct listener *listener_new(const struct listener_config *config,
     const struct sockaddr *wanted, socklen_t len);
 
 /* Names an open listener by the address that it is bound to. */
-void listener_set_name(struct listener *listener);
+void listener_rename(struct listener *listener);
 
 /* Writes where it was configured, its name and a message; -1, errno stays. */
 int listener_fail(const struct listener *listener, char *error,
     const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /*
- * Makes the socket, binds it and lets clients connect: LISTENER_OPEN.  The
+ * Makes the socket, binds it and lets clients connect: LISTENER_READY.  The
  * address is shared with beside, an open listener: a sibling, or one that
  * drains; NULL: no other socket may have it.  -1 with errno and a message in
  * error.

@@ -98,7 +98,7 @@ list_ports(const struct listener_set *set, size_t *count)
 
 /* Gives settings to the listener; starts serving it if it is not served yet. */
 static int
-configure(struct listener_set *set, struct listener *listener,
+serve_or_configure(struct listener_set *set, struct listener *listener,
     struct datagram_settings *settings)
 {
 	if (!protocol_is_datagram(listener->config.protocol)) {
@@ -108,7 +108,7 @@ configure(struct listener_set *set, struct listener *listener,
 	}
 	settings->max_datagram = listener->config.max_datagram;
 	if (listener->datagram != NULL)
-		return datagram_set(listener->datagram, settings);
+		return datagram_configure(listener->datagram, settings);
 	listener->datagram = datagram_start(set->datagram_number++,
 	    listener->fd, listener->config.protocol, settings);
 	return listener->datagram != NULL ? 0 : -1;
@@ -134,7 +134,7 @@ configure_all(struct listener_set *set, const struct config *config,
 	settings.ports = ports;
 	TAILQ_FOREACH (listener, &set->listeners, link)
 		if (with_serving || listener->state != LISTENER_SERVING)
-			rc |= configure(set, listener, &settings);
+			rc |= serve_or_configure(set, listener, &settings);
 	free(ports);
 	return rc;
 }
@@ -166,7 +166,7 @@ announce(const struct listener *listener)
 
 /* Returns the one after it. */
 static struct listener *
-drop(struct listener_set *set, struct listener *listener)
+close_listener(struct listener_set *set, struct listener *listener)
 {
 	struct listener *next = TAILQ_NEXT(listener, link);
 
@@ -183,7 +183,7 @@ drop(struct listener_set *set, struct listener *listener)
 }
 
 static void
-update(struct listener *listener, const struct listener *wanted)
+take_wanted_settings(struct listener *listener, const struct listener *wanted)
 {
 	struct log_about about = { .listener = listener->name };
 
@@ -201,7 +201,7 @@ update(struct listener *listener, const struct listener *wanted)
 
 /* Keeps and drains as planned those in this state.  Whether one drains now. */
 static bool
-apply(const struct plan_step *step, enum listener_state state)
+keep_and_drain(const struct plan_step *step, enum listener_state state)
 {
 	bool drains = false;
 
@@ -212,7 +212,7 @@ apply(const struct plan_step *step, enum listener_state state)
 			continue;
 		/* A surplus thread answers what it has as its siblings do. */
 		if (step->action == PLAN_KEEP || step->other != NULL)
-			update(listener, step->other);
+			take_wanted_settings(listener, step->other);
 		else if (listener->number == 0)
 			log_about(LOG_INFO, &about, "no longer listening on %s",
 			    listener->name);
@@ -285,12 +285,10 @@ carry_out(struct listener_set *set, const struct plan_step *plan,
 {
 	struct listener *listener;
 
-	/*
-	 * No client is served yet at inherited sockets: they change first.  The
+	/* No client is served yet at inherited sockets: they change first.  The
 	 * manager must have closed its duplicate of one that drains before we
-	 * do, or datagrams would go on arriving in it.
-	 */
-	if (apply(plan, LISTENER_OPEN))
+	 * do, or datagrams would go on arriving in it. */
+	if (keep_and_drain(plan, LISTENER_READY))
 		fdstore_sync();
 	if (open_all(set, plan, wanted, errors) == -1)
 		return -1;
@@ -298,9 +296,9 @@ carry_out(struct listener_set *set, const struct plan_step *plan,
 		fprintf(errors, "serving a new listener: %m\n");
 		return -1;
 	}
-	apply(plan, LISTENER_SERVING);
+	keep_and_drain(plan, LISTENER_SERVING);
 	TAILQ_FOREACH (listener, &set->listeners, link)
-		if (listener->state == LISTENER_OPEN) {
+		if (listener->state == LISTENER_READY) {
 			listener->state = LISTENER_SERVING;
 			announce(listener);
 			listener_store(listener);
@@ -316,8 +314,8 @@ undo(struct listener_set *set)
 	struct listener *at = TAILQ_FIRST(&set->listeners);
 
 	while (at != NULL)
-		at = at->origin == ORIGIN_OWN && at->state == LISTENER_OPEN
-		       ? drop(set, at)
+		at = at->origin == ORIGIN_OWN && at->state == LISTENER_READY
+		       ? close_listener(set, at)
 		       : TAILQ_NEXT(at, link);
 }
 
@@ -353,7 +351,7 @@ listener_set_drop_drained(struct listener_set *set)
 		at = at->state == LISTENER_DRAINING &&
 		             (protocol_is_datagram(at->config.protocol) ||
 				 !acceptor_accept(&set->acceptor, at))
-		       ? drop(set, at)
+		       ? close_listener(set, at)
 		       : TAILQ_NEXT(at, link);
 }
 
@@ -366,7 +364,7 @@ listener_set_drain(struct listener_set *set)
 		if (at->origin != ORIGIN_PASSED &&
 		    at->state != LISTENER_DRAINING)
 			listener_drain(at);
-		at = at->origin == ORIGIN_PASSED ? drop(set, at)
+		at = at->origin == ORIGIN_PASSED ? close_listener(set, at)
 		                                 : TAILQ_NEXT(at, link);
 	}
 }
@@ -377,13 +375,13 @@ listener_set_hand_over(struct listener_set *set)
 	struct listener *at = TAILQ_FIRST(&set->listeners);
 
 	while (at != NULL)
-		at = at->store_name[0] != '\0' ? drop(set, at)
+		at = at->store_name[0] != '\0' ? close_listener(set, at)
 		                               : TAILQ_NEXT(at, link);
 	listener_set_drain(set);
 }
 
 size_t
-listener_set_stored(const struct listener_set *set)
+listener_set_count_stored(const struct listener_set *set)
 {
 	const struct listener *listener;
 	size_t count = 0;
@@ -397,7 +395,7 @@ void
 listener_set_drop_all(struct listener_set *set)
 {
 	while (!TAILQ_EMPTY(&set->listeners))
-		drop(set, TAILQ_FIRST(&set->listeners));
+		close_listener(set, TAILQ_FIRST(&set->listeners));
 }
 
 bool
@@ -407,7 +405,7 @@ listener_set_is_empty(const struct listener_set *set)
 }
 
 void
-listener_set_count(const struct listener_set *set, struct counters *sum)
+listener_set_add_counters(const struct listener_set *set, struct counters *sum)
 {
 	const struct listener *listener;
 
@@ -418,7 +416,7 @@ listener_set_count(const struct listener_set *set, struct counters *sum)
 }
 
 size_t
-listener_set_fds(const struct listener_set *set)
+listener_set_count_fds(const struct listener_set *set)
 {
 	const struct listener *listener;
 	size_t count = 0;

@@ -61,7 +61,7 @@ void listener_set_drain(struct listener_set *set);
 void listener_set_hand_over(struct listener_set *set);
 
 /* How many the service manager keeps for us. */
-size_t listener_set_stored(const struct listener_set *set);
+size_t listener_set_count_stored(const struct listener_set *set);
 
 /* Closes those that drain and have no client waiting.  To be called often. */
 void listener_set_drop_drained(struct listener_set *set);
@@ -69,10 +69,11 @@ void listener_set_drop_all(struct listener_set *set);
 bool listener_set_is_empty(const struct listener_set *set);
 
 /* Adds the counters of the datagram threads that run. */
-void listener_set_count(const struct listener_set *set, struct counters *sum);
+void listener_set_add_counters(const struct listener_set *set,
+    struct counters *sum);
 
 /* How many file descriptors the listeners and their threads take. */
-size_t listener_set_fds(const struct listener_set *set);
+size_t listener_set_count_fds(const struct listener_set *set);
 
 /* Pings all datagram threads; whether all have answered the ping before. */
 bool listener_set_ping(struct listener_set *set);

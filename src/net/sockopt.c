@@ -30,8 +30,8 @@ get(int fd, int level, int name)
 
 #define TCP (1U << PROTOCOL_TCP)
 #define UDP (1U << PROTOCOL_UDP)
-#define STREAM (1U << PROTOCOL_UNIX)
-#define RECORDS (1U << PROTOCOL_UNIX_DGRAM | 1U << PROTOCOL_UNIX_SEQPACKET)
+#define UNIX_STREAM (1U << PROTOCOL_UNIX)
+#define UNIX_RECORDS (1U << PROTOCOL_UNIX_DGRAM | 1U << PROTOCOL_UNIX_SEQPACKET)
 
 /* What a socket of these protocols needs in order to be served. */
 static const struct {
@@ -41,16 +41,16 @@ static const struct {
 } options[] = {
 	{ TCP, SOL_SOCKET, SO_REUSEADDR, 1, false },
 	{ TCP, SOL_SOCKET, SO_KEEPALIVE, 1, false },
-	{ TCP | STREAM, SOL_SOCKET, SO_OOBINLINE, 1, false },
+	{ TCP | UNIX_STREAM, SOL_SOCKET, SO_OOBINLINE, 1, false },
 	/* Replies that a client does not read must not fill kernel memory. */
 	{ TCP, IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT_MAX, false },
 	{ TCP, IPPROTO_TCP, TCP_NODELAY, 1, false },
 	/* A client could send the last descriptor of a file whose close(2)
 	 * takes long.  Where the kernel can, it rejects descriptors. */
-	{ STREAM | RECORDS, SOL_SOCKET, SO_PASSRIGHTS, 0, true },
+	{ UNIX_STREAM | UNIX_RECORDS, SOL_SOCKET, SO_PASSRIGHTS, 0, true },
 	/* Credentials tell an empty record from the end of a connection, and
 	 * the sender's user decides where a datagram may be answered. */
-	{ RECORDS, SOL_SOCKET, SO_PASSCRED, 1, false },
+	{ UNIX_RECORDS, SOL_SOCKET, SO_PASSCRED, 1, false },
 	/* A kernel without it delivers datagrams singly. */
 	{ UDP, IPPROTO_UDP, UDP_GRO, 1, true },
 	/* With unread errors queued, poll(2) would always return at once. */

@@ -15,7 +15,7 @@
 #define FDS_RESERVED 48 /* standard streams, epoll, control, files read ... */
 
 rlim_t
-reload_file_limit(void)
+reload_raise_file_limit(void)
 {
 	struct rlimit limit;
 
@@ -31,10 +31,11 @@ void
 reload_fit_connections(struct server *server)
 {
 	int fitting = server->config->max_connections;
-	rlim_t others = FDS_RESERVED + listener_set_fds(&server->listeners) +
+	rlim_t others = FDS_RESERVED +
+	                listener_set_count_fds(&server->listeners) +
 	                (rlim_t)server->pool.count * FDS_A_WORKER;
 	rlim_t needed = (rlim_t)fitting + others;
-	rlim_t limit = reload_file_limit();
+	rlim_t limit = reload_raise_file_limit();
 
 	if (limit < needed) {
 		fitting = limit > others ? (int)(limit - others) : 1;
@@ -58,31 +59,19 @@ reload_use(struct server *server, struct config *config)
 		    strerror(errno));
 }
 
-/*
- * Loads the configuration and, with_listeners, opens its listeners.  NULL:
- * *reasons, to be freed, has a line for each fault or is NULL.
- */
+/* NULL: errors, if not NULL itself, has a line for each fault. */
 static struct config *
-load(struct server *server, bool with_listeners, char **reasons)
+load_config(const struct server *server, FILE *errors)
 {
 	struct config *config = NULL;
-	size_t len;
-	FILE *errors = open_memstream(reasons, &len);
 
-	if (errors == NULL)
-		return NULL;
-	if (options_load(server->options, &config, errors) == 0 &&
-	    with_listeners &&
-	    listener_set_reload(&server->listeners, config, errors) == -1) {
-		config_free(config);
-		config = NULL;
-	}
-	fclose(errors);
+	if (errors != NULL)
+		options_load(server->options, &config, errors);
 	return config;
 }
 
 static void
-apply(struct server *server, struct config *config)
+use_new_config(struct server *server, struct config *config)
 {
 	struct log_about about = { .message_id = LOG_ID_RELOAD };
 
@@ -92,7 +81,7 @@ apply(struct server *server, struct config *config)
 	reload_use(server, config);
 	reload_fit_connections(server);
 	int rc = listener_set_configure(&server->listeners, config);
-	rc |= worker_pool_set(&server->pool, config);
+	rc |= worker_pool_configure(&server->pool, config);
 	if (rc != 0)
 		log_error("reload: a thread keeps its old settings: %s",
 		    strerror(errno));
@@ -121,18 +110,26 @@ int
 reload_run(struct server *server, char *text, size_t size)
 {
 	char *reasons = NULL;
-	int status = 0;
+	size_t len;
+	int rc = -1, status = 0;
 
 	if (server->state != SHUTDOWN_RUNNING) {
 		snprintf(text, size, "the server is stopping\n");
 		return EX_TEMPFAIL;
 	}
 	notify_reloading();
-	struct config *config = load(server, true, &reasons);
+	FILE *errors = open_memstream(&reasons, &len);
+	struct config *config = load_config(server, errors);
 	if (config != NULL)
-		apply(server, config);
-	else
+		rc = listener_set_reload(&server->listeners, config, errors);
+	if (errors != NULL)
+		fclose(errors);
+	if (rc == 0) {
+		use_new_config(server, config);
+	} else {
+		config_free(config);
 		status = refuse(reasons, text, size);
+	}
 	free(reasons);
 	notify_send(NOTIFY_READY);
 	return status;
@@ -142,8 +139,12 @@ bool
 reload_can_load(struct server *server)
 {
 	char *reasons = NULL;
-	struct config *config = load(server, false, &reasons);
+	size_t len;
+	FILE *errors = open_memstream(&reasons, &len);
+	struct config *config = load_config(server, errors);
 
+	if (errors != NULL)
+		fclose(errors);
 	if (config == NULL) {
 		server_log_lines(reasons);
 		log_warning("another process can't start with this "

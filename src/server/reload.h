@@ -21,7 +21,7 @@ int reload_run(struct server *server, char *text, size_t size);
 void reload_use(struct server *server, struct config *config);
 
 /* Raises the soft limit of open files to the hard one, and returns it. */
-rlim_t reload_file_limit(void);
+rlim_t reload_raise_file_limit(void);
 
 /*
  * Sets how many connections may be open: as many as that limit allows beside the

@@ -45,8 +45,8 @@ void
 server_total_counters(const struct server *server, struct counters *sum)
 {
 	counters_sum(sum, &server->counters);
-	worker_pool_count(&server->pool, sum);
-	listener_set_count(&server->listeners, sum);
+	worker_pool_add_counters(&server->pool, sum);
+	listener_set_add_counters(&server->listeners, sum);
 }
 
 static void
@@ -263,7 +263,7 @@ start(struct server *server)
 
 	listener_set_init(&server->listeners, -1, &server->pool,
 	    &server->counters);
-	reload_file_limit();
+	reload_raise_file_limit();
 	server->passed = fdstore_receive(&server->passed_count);
 	if (server->passed == NULL || open_fds(server) == -1 ||
 	    server_start_pool(server) == -1) {

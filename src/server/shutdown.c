@@ -105,9 +105,10 @@ shutdown_take_event(struct server *server, enum shutdown_event event)
 static bool
 has_places(const struct server *server)
 {
-	size_t stored = listener_set_stored(&server->listeners);
-	size_t more = handover_places((size_t)worker_pool_open(&server->pool));
-	size_t size = fdstore_size();
+	size_t stored = listener_set_count_stored(&server->listeners);
+	int connections = worker_pool_connections(&server->pool);
+	size_t more = handover_places((size_t)connections);
+	size_t size = fdstore_capacity();
 	/* A probe also tells whether there was room for listeners. */
 	size_t probes = more == 0 && size > stored ? 1 : more;
 
@@ -125,7 +126,7 @@ shutdown_restart(struct server *server)
 {
 	if (server->state != SHUTDOWN_RUNNING)
 		return;
-	bool possible = fdstore_size() > 0 && reload_can_load(server) &&
+	bool possible = fdstore_capacity() > 0 && reload_can_load(server) &&
 	                has_places(server);
 	shutdown_take_event(server,
 	    possible ? SHUTDOWN_RESTART : SHUTDOWN_STOP);

@@ -206,14 +206,14 @@ render(struct stamp *stamp, time_t second)
 }
 
 const char *
-stamp_at(struct stamp *stamp, const struct timespec *now, size_t *len)
+stamp_at(struct stamp *stamp, const struct timespec *when, size_t *len)
 {
-	if (stamp->len == 0 || stamp->second != now->tv_sec)
-		render(stamp, now->tv_sec);
+	if (stamp->len == 0 || stamp->second != when->tv_sec)
+		render(stamp, when->tv_sec);
 	for (size_t i = 0; i < stamp->fractions; i++) {
 		const struct stamp_fraction *fraction = &stamp->fraction[i];
 		char *to = stamp->text + fraction->at;
-		long value = now->tv_nsec;
+		long value = when->tv_nsec;
 
 		for (size_t n = 9; n > fraction->digits; n--)
 			value /= 10;

@@ -58,7 +58,7 @@ void stamp_init(struct stamp *stamp, const struct stamp_format *format);
  * The text for a time of CLOCK_REALTIME, *len bytes without a terminating NUL;
  * valid until the next call.
  */
-const char *stamp_at(struct stamp *stamp, const struct timespec *now,
+const char *stamp_at(struct stamp *stamp, const struct timespec *when,
     size_t *len);
 
 #endif

@@ -48,7 +48,7 @@ struct worker {
 
 /* Tells the acceptor, if it waits for it, that there is room. */
 static void
-release_place(struct worker *worker)
+release_connection(struct worker *worker)
 {
 	struct worker_shared *shared = worker->shared;
 
@@ -62,7 +62,7 @@ close_one(struct worker *worker, struct conn *conn, enum close_reason reason)
 {
 	TAILQ_REMOVE(&worker->conns[conn->want], conn, link);
 	conn_close(conn, &worker->counters, reason, worker->now_ms);
-	release_place(worker);
+	release_connection(worker);
 }
 
 /* Has epoll report when conn is ready for want; -1 with errno. */
@@ -160,7 +160,7 @@ hand_over_all(struct worker *worker)
 			epoll_ctl(worker->epoll_fd, EPOLL_CTL_DEL, conn->fd,
 			    NULL);
 			conn->events = 0;
-			release_place(worker);
+			release_connection(worker);
 		}
 		TAILQ_CONCAT(&worker->handed_over, &worker->conns[want], link);
 	}
@@ -338,7 +338,7 @@ worker_load(const struct worker *worker)
 }
 
 int
-worker_set(struct worker *worker, const struct worker_settings *settings)
+worker_configure(struct worker *worker, const struct worker_settings *settings)
 {
 	struct worker_settings *copy = malloc(sizeof(*copy));
 

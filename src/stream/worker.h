@@ -43,7 +43,8 @@ enum worker_order {
 struct worker *worker_start(int number, struct worker_shared *shared);
 
 /* Used from the next event on; -1 with errno: out of memory. */
-int worker_set(struct worker *worker, const struct worker_settings *settings);
+int worker_configure(struct worker *worker,
+    const struct worker_settings *settings);
 
 /* conn is the worker's from here on. */
 void worker_dispatch(struct worker *worker, struct conn *conn);

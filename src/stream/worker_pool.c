@@ -41,7 +41,7 @@ worker_pool_start(struct worker_pool *pool, const struct config *config,
 		if (pool->workers[pool->count] == NULL)
 			goto fail;
 	}
-	if (worker_pool_set(pool, config) == 0)
+	if (worker_pool_configure(pool, config) == 0)
 		return 0;
 fail:;
 	int saved_errno = errno;
@@ -52,7 +52,7 @@ fail:;
 }
 
 int
-worker_pool_open(const struct worker_pool *pool)
+worker_pool_connections(const struct worker_pool *pool)
 {
 	int open = 0;
 
@@ -64,11 +64,11 @@ worker_pool_open(const struct worker_pool *pool)
 bool
 worker_pool_has_room(struct worker_pool *pool)
 {
-	if (worker_pool_open(pool) < pool->max_connections)
+	if (worker_pool_connections(pool) < pool->max_connections)
 		return true;
 	pool->shared.room_wanted = true;
 	/* A worker that did not see room_wanted closed one before: look again. */
-	return worker_pool_open(pool) < pool->max_connections;
+	return worker_pool_connections(pool) < pool->max_connections;
 }
 
 void
@@ -98,7 +98,7 @@ worker_pool_dispatch(struct worker_pool *pool, struct conn *conn)
 }
 
 int
-worker_pool_set(struct worker_pool *pool, const struct config *config)
+worker_pool_configure(struct worker_pool *pool, const struct config *config)
 {
 	struct worker_settings settings = {
 		.stamp = config->stamp,
@@ -109,7 +109,7 @@ worker_pool_set(struct worker_pool *pool, const struct config *config)
 	int rc = 0;
 
 	for (int i = 0; i < pool->count; i++)
-		rc |= worker_set(pool->workers[i], &settings);
+		rc |= worker_configure(pool->workers[i], &settings);
 	return rc;
 }
 
@@ -143,7 +143,7 @@ worker_pool_note_done(struct worker_pool *pool)
 }
 
 void
-worker_pool_count(const struct worker_pool *pool, struct counters *sum)
+worker_pool_add_counters(const struct worker_pool *pool, struct counters *sum)
 {
 	for (int i = 0; i < pool->count; i++)
 		counters_sum(sum, worker_counters(pool->workers[i]));

@@ -27,7 +27,7 @@ int worker_pool_start(struct worker_pool *pool, const struct config *config,
     int max_connections);
 
 /* How many connections are open. */
-int worker_pool_open(const struct worker_pool *pool);
+int worker_pool_connections(const struct worker_pool *pool);
 
 /*
  * Whether fewer connections than the maximum are open.  False: shared.room_fd
@@ -45,7 +45,8 @@ void worker_pool_set_max(struct worker_pool *pool, int max_connections);
 void worker_pool_dispatch(struct worker_pool *pool, struct conn *conn);
 
 /* New settings for all; -1 with errno: a worker keeps its old ones. */
-int worker_pool_set(struct worker_pool *pool, const struct config *config);
+int worker_pool_configure(struct worker_pool *pool,
+    const struct config *config);
 
 /* As those of a worker, for all. */
 void worker_pool_order(struct worker_pool *pool, enum worker_order order);
@@ -56,7 +57,8 @@ bool worker_pool_ping(struct worker_pool *pool);
 /* Counts the workers that ended; to be called when shared.done_fd is readable. */
 void worker_pool_note_done(struct worker_pool *pool);
 
-void worker_pool_count(const struct worker_pool *pool, struct counters *sum);
+void worker_pool_add_counters(const struct worker_pool *pool,
+    struct counters *sum);
 
 /* As worker_join, for all, which have been ordered to end. */
 void worker_pool_join(struct worker_pool *pool, struct counters *sum,

@@ -46,7 +46,7 @@ fdstore_free(struct fdstore_fd *fds, size_t count)
 }
 
 size_t
-fdstore_size(void)
+fdstore_capacity(void)
 {
 	const char *text = getenv("FDSTORE");
 

@@ -25,7 +25,7 @@ struct fdstore_fd *fdstore_receive(size_t *count);
 void fdstore_free(struct fdstore_fd *fds, size_t count);
 
 /* The most descriptors the manager keeps, as $FDSTORE says; 0: no manager. */
-size_t fdstore_size(void);
+size_t fdstore_capacity(void);
 
 /*
  * Whether the manager really keeps count more: FDSTORE= may say more than the

@@ -83,7 +83,7 @@ START_TEST(new_settings_hold_for_the_next_datagram)
 	char reply[32];
 	int fd = client_udp(port);
 
-	ck_assert_int_eq(datagram_set(thread, &settings), 0);
+	ck_assert_int_eq(datagram_configure(thread, &settings), 0);
 	client_send(fd, "eleven byte", 11);
 	ck_assert_int_eq(recv(fd, reply, sizeof(reply), 0), 15);
 	ck_assert_mem_eq(reply, "[%] eleven byte", 15);
@@ -94,7 +94,7 @@ START_TEST(new_settings_hold_for_the_next_datagram)
 	client_port = sockaddr_port(&local);
 	settings.ports = &client_port;
 	settings.port_count = 1;
-	ck_assert_int_eq(datagram_set(thread, &settings), 0);
+	ck_assert_int_eq(datagram_configure(thread, &settings), 0);
 	client_send(fd, "x", 1);
 	while (
 	    counters_get(datagram_counters(thread), COUNTER_DROPPED_PORT) == 0)
@@ -122,7 +122,7 @@ START_TEST(new_settings_need_no_datagram)
 
 	for (int i = 0; i < 1000; i++) {
 		settings.arrival = !settings.arrival;
-		ck_assert_int_eq(datagram_set(thread, &settings), 0);
+		ck_assert_int_eq(datagram_configure(thread, &settings), 0);
 		while (kernel_notes_arrival() != settings.arrival)
 			;
 	}

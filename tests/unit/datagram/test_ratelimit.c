@@ -11,7 +11,7 @@ set_up(int rate, int burst)
 	static const uint64_t seed[3] = { 11, 22, 33 };
 
 	ratelimit_init(&limit, seed);
-	ratelimit_set(&limit, rate, burst);
+	ratelimit_configure(&limit, rate, burst);
 }
 
 static int

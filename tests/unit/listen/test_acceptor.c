@@ -134,7 +134,7 @@ START_TEST(batches_grow_with_the_queue)
 			client_talk(clients[i], "hello");
 			close(clients[i]);
 		}
-		while (worker_pool_open(&pool) != 0)
+		while (worker_pool_connections(&pool) != 0)
 			;
 	}
 	ck_assert_uint_le(calls, 3);
@@ -152,7 +152,7 @@ START_TEST(single_clients_take_one_accept_each)
 		empty += !acceptor_accept(&acceptor, listener);
 		client_talk(a, "hello");
 		close(a);
-		while (worker_pool_open(&pool) != 0)
+		while (worker_pool_connections(&pool) != 0)
 			;
 	}
 	ck_assert_uint_eq(counters_get(&counters, COUNTER_ACCEPTED), 100);

@@ -60,7 +60,7 @@ START_TEST(a_stored_one_is_known_by_its_traits)
 	    cases[_i].name);
 
 	ck_assert_int_eq(listener->origin, ORIGIN_STORED);
-	ck_assert_int_eq(listener->state, LISTENER_OPEN);
+	ck_assert_int_eq(listener->state, LISTENER_READY);
 	ck_assert(listener->store_name[0] != '\0');
 	ck_assert_int_eq(listener->dual_stack, cases[_i].dual_stack);
 	ck_assert_int_eq(listener->number, cases[_i].number);

@@ -37,7 +37,7 @@ start(void)
 	};
 	worker = worker_start(0, &shared);
 	ck_assert_ptr_nonnull(worker);
-	ck_assert_int_eq(worker_set(worker, &settings), 0);
+	ck_assert_int_eq(worker_configure(worker, &settings), 0);
 }
 
 static void
@@ -203,13 +203,13 @@ START_TEST(new_settings_reach_a_worker_that_sleeps)
 
 	client_talk(fd, "before");
 	settings.idle_ms = 0;
-	ck_assert_int_eq(worker_set(worker, &settings), 0);
-	ck_assert_int_eq(worker_set(worker, &settings), 0);
+	ck_assert_int_eq(worker_configure(worker, &settings), 0);
+	ck_assert_int_eq(worker_configure(worker, &settings), 0);
 	client_send(fd, "x", 1);
 	client_read(fd, reply, 5);
 	ck_assert_mem_eq(reply, "[%] x", 5);
 	settings.idle_ms = 1;
-	ck_assert_int_eq(worker_set(worker, &settings), 0);
+	ck_assert_int_eq(worker_configure(worker, &settings), 0);
 	client_expect_end(fd);
 	close(fd);
 }
@@ -230,7 +230,7 @@ START_TEST(a_client_that_does_not_read_has_send_timeout)
 	int ends[2];
 
 	settings.send_ms = 1;
-	ck_assert_int_eq(worker_set(worker, &settings), 0);
+	ck_assert_int_eq(worker_configure(worker, &settings), 0);
 	int fd = connect_client();
 	client_talk(fd, "hello");
 	close(fd);

@@ -72,14 +72,14 @@ START_TEST(spreads_connections)
 		clients[i] = connect_client();
 	for (int i = 0; i < 3; i++)
 		ck_assert_int_eq(worker_load(pool.workers[i]), 2);
-	ck_assert_int_eq(worker_pool_open(&pool), 6);
-	ck_assert_int_eq(worker_pool_set(&pool, config), 0);
+	ck_assert_int_eq(worker_pool_connections(&pool), 6);
+	ck_assert_int_eq(worker_pool_configure(&pool, config), 0);
 	worker_pool_order(&pool, WORKER_ABORT);
 	while (pool.running > 0) {
 		ck_assert_int_eq(await(pool.shared.done_fd, -1), 1);
 		worker_pool_note_done(&pool);
 	}
-	worker_pool_count(&pool, &sum);
+	worker_pool_add_counters(&pool, &sum);
 	ck_assert_uint_eq(counters_get(&sum, COUNTER_CLOSED_STOP), 6);
 	worker_pool_join(&pool, &sum, &handed_over);
 	worker_pool_join(&pool, &sum, &handed_over);
@@ -98,7 +98,7 @@ START_TEST(tells_of_room_when_asked_for_it)
 	ck_assert(worker_pool_has_room(&pool));
 	int a = connect_client(), b = connect_client();
 	close(a);
-	while (worker_pool_open(&pool) != 1)
+	while (worker_pool_connections(&pool) != 1)
 		;
 	ck_assert(worker_pool_has_room(&pool));
 	a = connect_client();
@@ -126,7 +126,7 @@ START_TEST(a_new_maximum_holds_at_once)
 	worker_pool_set_max(&pool, 1);
 	ck_assert(!worker_pool_has_room(&pool));
 	close(a);
-	while (worker_pool_open(&pool) != 1)
+	while (worker_pool_connections(&pool) != 1)
 		;
 	ck_assert(!worker_pool_has_room(&pool));
 	close(b);
