@@ -102,7 +102,8 @@ take_settings(struct datagram_thread *thread)
 	ratelimit_configure(&thread->limit, next->rate_limit, next->rate_burst);
 	/* Always the first time: an inherited socket may differ. */
 	if ((old == NULL || thread->arrival != next->arrival) &&
-	    sockopt_set_arrival(thread->fd, next->arrival) == 0)
+	    sockopt_set(thread->fd, SOL_SOCKET, SO_TIMESTAMPNS,
+		next->arrival) == 0)
 		thread->arrival = next->arrival;
 	free(old);
 }

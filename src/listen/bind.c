@@ -1,6 +1,7 @@
 #include "listen/listener.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <unistd.h>
 
 #include "net/sockopt.h"
@@ -115,9 +116,11 @@ open_bound(struct listener *listener, bool is_shared, char *error)
 	listener->fd = make_socket(listener);
 	if (listener->fd == -1)
 		return listener_fail(listener, error, "socket: %m");
-	if ((family == AF_INET6 && sockopt_set_v6_only(listener->fd,
-				       !listener->dual_stack) == -1) ||
-	    (is_shared && sockopt_set_shared(listener->fd, true) == -1) ||
+	if ((family == AF_INET6 &&
+		sockopt_set(listener->fd, IPPROTO_IPV6, IPV6_V6ONLY,
+		    !listener->dual_stack) == -1) ||
+	    (is_shared &&
+		sockopt_set(listener->fd, SOL_SOCKET, SO_REUSEPORT, 1) == -1) ||
 	    sockopt_set_up(listener->fd, protocol, family) == -1)
 		return listener_fail(listener, error, "setsockopt: %m");
 	if (protocol_is_unix(protocol) ? bind_unix(listener, error) == -1
@@ -127,9 +130,12 @@ open_bound(struct listener *listener, bool is_shared, char *error)
 	    listen(listener->fd, listener->config.backlog) == -1)
 		return listener_fail(listener, error, "listen: %m%s",
 		    bind_advice());
+	/* A listener that drains is beside it, and was bound first. */
+	if (is_shared && protocol == PROTOCOL_TCP)
+		sockopt_prefer_second(listener->fd);
 	/* From here on only siblings may have the address too. */
-	if (is_shared != has_siblings &&
-	    sockopt_set_shared(listener->fd, has_siblings) == -1)
+	if (is_shared != has_siblings && sockopt_set(listener->fd, SOL_SOCKET,
+					     SO_REUSEPORT, has_siblings) == -1)
 		return listener_fail(listener, error, "setsockopt: %m");
 	listener->state = LISTENER_READY;
 	return 0;

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,7 +59,8 @@ find_address(struct listener *listener)
 		return -1;
 	listener->dual_stack = bound->any.sa_family == AF_INET6 &&
 	                       sockaddr_is_any(bound) &&
-	                       !sockopt_is_v6_only(listener->fd);
+	                       sockopt_get(listener->fd, IPPROTO_IPV6,
+				   IPV6_V6ONLY) == 0;
 	listener->wanted = *bound;
 	if (listener->origin == ORIGIN_STORED)
 		restore_wanted(listener);

@@ -188,17 +188,19 @@ listener_update(struct listener *listener, const struct listener *wanted)
 		return 0;
 	if (config->mode != from->mode && protocol_is_unix(config->protocol))
 		rc |= chmod(listener->bound.un.sun_path, from->mode);
-	config->mode = from->mode;
+	if (rc == 0) /* else the next reload tries again */
+		config->mode = from->mode;
 	/* listen(2) on a listening socket changes its backlog. */
 	if (config->backlog != from->backlog &&
 	    !protocol_is_datagram(config->protocol))
 		rc |= listen(listener->fd, from->backlog);
-	config->backlog = from->backlog;
+	if (rc == 0)
+		config->backlog = from->backlog;
 	if (listener->state == LISTENER_READY) {
 		config->threads = from->threads;
 		if (config->protocol == PROTOCOL_UDP)
-			rc |= sockopt_set_shared(listener->fd,
-			    config->threads > 1);
+			rc |= sockopt_set(listener->fd, SOL_SOCKET,
+			    SO_REUSEPORT, config->threads > 1);
 	}
 	return rc;
 }
@@ -209,7 +211,7 @@ listener_drain(struct listener *listener)
 	listener_unstore(listener);
 	listener->state = LISTENER_DRAINING;
 	if (!protocol_is_unix(listener->config.protocol))
-		sockopt_set_shared(listener->fd, true);
+		sockopt_set(listener->fd, SOL_SOCKET, SO_REUSEPORT, 1);
 	else
 		remove_path(listener);
 	if (listener->config.protocol == PROTOCOL_TCP)
@@ -222,10 +224,20 @@ listener_drain(struct listener *listener)
 void
 listener_divert(const struct listener *listener)
 {
-	/* Connected, to itself, it receives from no client. */
-	if (listener->config.protocol == PROTOCOL_UDP)
-		(void)connect(listener->fd, &listener->bound.any,
-		    listener->bound.len);
+	const struct sockaddr_any *bound = &listener->bound;
+	struct sockaddr_in6 mapped = {
+		.sin6_family = AF_INET6,
+		.sin6_port = bound->in6.sin6_port,
+		.sin6_addr.s6_addr = { [10] = 0xff, 0xff, 127, 0, 0, 1 },
+	};
+
+	/* Connected to itself it receives from no client.  Where IPv6 is
+	 * switched off it can be connected to IPv4 only. */
+	if (listener->config.protocol == PROTOCOL_UDP &&
+	    connect(listener->fd, &bound->any, bound->len) == -1 &&
+	    bound->any.sa_family == AF_INET6)
+		(void)connect(listener->fd, (struct sockaddr *)&mapped,
+		    sizeof(mapped));
 }
 
 void

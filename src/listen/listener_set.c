@@ -103,8 +103,9 @@ serve_or_configure(struct listener_set *set, struct listener *listener,
 {
 	if (!protocol_is_datagram(listener->config.protocol)) {
 		int rc = acceptor_add(&set->acceptor, listener);
-		return rc |
-		       sockopt_set_arrival(listener->fd, settings->arrival);
+		/* TCP connections inherit it. */
+		return rc | sockopt_set(listener->fd, SOL_SOCKET,
+				SO_TIMESTAMPNS, settings->arrival);
 	}
 	settings->max_datagram = listener->config.max_datagram;
 	if (listener->datagram != NULL)

@@ -13,14 +13,14 @@
 
 #define UNSENT_MAX (64 * 1024)
 
-static int
-set(int fd, int level, int name, int value)
+int
+sockopt_set(int fd, int level, int name, int value)
 {
 	return setsockopt(fd, level, name, &value, sizeof(value));
 }
 
-static int
-get(int fd, int level, int name)
+int
+sockopt_get(int fd, int level, int name)
 {
 	int value;
 	socklen_t len = sizeof(value);
@@ -68,23 +68,11 @@ sockopt_set_up(int fd, enum protocol protocol, sa_family_t family)
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
 		if ((options[i].protocols & 1U << protocol) != 0 &&
 		    (options[i].level != IPPROTO_IPV6 || family == AF_INET6) &&
-		    set(fd, options[i].level, options[i].name,
+		    sockopt_set(fd, options[i].level, options[i].name,
 			options[i].value) == -1 &&
 		    !options[i].is_optional)
 			return -1;
 	return 0;
-}
-
-int
-sockopt_set_v6_only(int fd, bool v6_only)
-{
-	return set(fd, IPPROTO_IPV6, IPV6_V6ONLY, v6_only);
-}
-
-bool
-sockopt_is_v6_only(int fd)
-{
-	return get(fd, IPPROTO_IPV6, IPV6_V6ONLY) != 0;
 }
 
 int
@@ -98,10 +86,10 @@ sockopt_set_nonblocking(int fd)
 int
 sockopt_protocol(int fd)
 {
-	int domain = get(fd, SOL_SOCKET, SO_DOMAIN);
-	int type = get(fd, SOL_SOCKET, SO_TYPE);
-	int transport = get(fd, SOL_SOCKET, SO_PROTOCOL);
-	bool listens = get(fd, SOL_SOCKET, SO_ACCEPTCONN) == 1;
+	int domain = sockopt_get(fd, SOL_SOCKET, SO_DOMAIN);
+	int type = sockopt_get(fd, SOL_SOCKET, SO_TYPE);
+	int transport = sockopt_get(fd, SOL_SOCKET, SO_PROTOCOL);
+	bool listens = sockopt_get(fd, SOL_SOCKET, SO_ACCEPTCONN) == 1;
 	bool is_inet = (domain == AF_INET || domain == AF_INET6) &&
 	               (transport == IPPROTO_TCP || transport == IPPROTO_UDP);
 
@@ -114,12 +102,6 @@ sockopt_protocol(int fd)
 }
 
 int
-sockopt_set_arrival(int fd, bool on)
-{
-	return set(fd, SOL_SOCKET, SO_TIMESTAMPNS, on);
-}
-
-int
 sockopt_cookie(int fd, uint64_t *cookie)
 {
 	socklen_t len = sizeof(*cookie);
@@ -127,10 +109,14 @@ sockopt_cookie(int fd, uint64_t *cookie)
 	return getsockopt(fd, SOL_SOCKET, SO_COOKIE, cookie, &len);
 }
 
-int
-sockopt_set_shared(int fd, bool shared)
+void
+sockopt_prefer_second(int fd)
 {
-	return set(fd, SOL_SOCKET, SO_REUSEPORT, shared);
+	struct sock_filter code[] = { BPF_STMT(BPF_RET | BPF_K, 1) };
+	struct sock_fprog program = { 1, code };
+
+	setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program,
+	    sizeof(program));
 }
 
 void

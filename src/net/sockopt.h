@@ -19,33 +19,25 @@
  */
 int sockopt_set_up(int fd, enum protocol protocol, sa_family_t family);
 
-/* Before bind(2): whether an IPv6 socket is for IPv6 alone. */
-int sockopt_set_v6_only(int fd, bool v6_only);
-bool sockopt_is_v6_only(int fd);
+/* One option that is an int.  Any thread. */
+int sockopt_set(int fd, int level, int name, int value);
+int sockopt_get(int fd, int level, int name);
 
 int sockopt_set_nonblocking(int fd);
 
 /* The enum protocol; -1 for a socket that we don't serve or that doesn't listen. */
 int sockopt_protocol(int fd);
 
-/*
- * Whether the kernel tells when it received data (cmsg_read_arrival): of
- * datagrams, records and TCP, whose connections inherit it from the listener.
- * Any thread.
- */
-int sockopt_set_arrival(int fd, bool on);
-
 /* A number that no other socket has had since the host was started. */
 int sockopt_cookie(int fd, uint64_t *cookie);
 
-/* SO_REUSEPORT: whether other sockets of this user may have its address too. */
-int sockopt_set_shared(int fd, bool shared);
+/* Of two TCP sockets at an address the one bound second gets all new clients. */
+void sockopt_prefer_second(int fd);
 
 /*
  * Makes a listening TCP socket drop every SYN.  Closing it resets the
- * connections in its backlog, also those that arrive after the last accept: so
- * none may arrive.  A client whose SYN is dropped tries again and reaches the
- * next listener at the address.
+ * connections in its backlog: none may arrive after the last accept.  A client
+ * whose SYN is dropped tries again and reaches the next listener there.
  */
 void sockopt_drop_syn(int fd);
 

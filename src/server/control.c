@@ -75,14 +75,18 @@ control_open(struct server *server)
 	if (control->listener != NULL &&
 	    strcmp(path, control->listener->bound.un.sun_path) == 0)
 		return;
-	free_listener(control);
-	if (path[0] == '\0')
-		return;
-	if (start_listening(server, error) == 0) {
+	struct listener *old = control->listener;
+	control->listener = NULL;
+	if (path[0] == '\0' || start_listening(server, error) == 0) {
 		log_debug("control socket at %s", path);
+		if (old != NULL)
+			listener_free(old);
 		return;
 	}
-	if (errno == ENOENT)
+	if (old != NULL)
+		log_warning("the control socket stays at %s: %s",
+		    old->bound.un.sun_path, error);
+	else if (errno == ENOENT)
 		log_debug("no control socket: the folder of %s is missing",
 		    path);
 	else
@@ -90,6 +94,7 @@ control_open(struct server *server)
 			    "reach this server: %s",
 		    error);
 	free_listener(control);
+	control->listener = old;
 }
 
 static void

@@ -169,9 +169,10 @@ shutdown_advance(struct server *server)
 		shutdown_take_event(server, join_workers(server));
 	if (server->state == SHUTDOWN_ENDED || clock_ms() < server->deadline_ms)
 		return;
-	log_warning("%s", server->state == SHUTDOWN_HANDING_OVER
-			      ? "a worker does not hand over: closing what is "
-				"open"
-			      : "drain_timeout is over: closing what is open");
+	if (server->state == SHUTDOWN_HANDING_OVER)
+		log_warning(
+		    "a worker does not hand over: closing what is open");
+	else if (server->config->drain_timeout > 0)
+		log_warning("drain_timeout is over: closing what is open");
 	shutdown_take_event(server, SHUTDOWN_TIMEOUT);
 }

@@ -346,7 +346,8 @@ receive(struct conn *conn, const struct conn_io *io, char *data, size_t size,
 
 	*receipt = (struct receipt){ 0 };
 	if (io->arrival && !conn->arrival && conn->protocol != PROTOCOL_UNIX)
-		conn->arrival = sockopt_set_arrival(conn->fd, true) == 0;
+		conn->arrival = sockopt_set(conn->fd, SOL_SOCKET,
+				    SO_TIMESTAMPNS, 1) == 0;
 	do {
 		if (conn->protocol == PROTOCOL_UNIX_SEQPACKET ||
 		    (io->arrival && conn->arrival)) {

@@ -217,6 +217,44 @@ START_TEST(a_narrower_address_needs_a_restart)
 }
 END_TEST
 
+/*
+ * The listener is opened again while the old one still drains: a client waits in
+ * its backlog.  The kernel must give no new client to the old one.
+ */
+START_TEST(a_listener_opened_beside_a_draining_one_gets_all_clients)
+{
+	enum { CLIENTS = 20 };
+	char config[256];
+	int clients[CLIENTS];
+
+	daemon_start_config(&server,
+	    "limits: { max_connections = 1; };\n" LISTENERS(TCP()));
+	int port = daemon_port(&server, "tcp *");
+	int first = client_tcp(port);
+	client_talk(first, "in");
+	int waiting = client_tcp(port);
+	client_send(waiting, "waiting", 7);
+	daemon_await(&server, "max_connections (1)");
+	daemon_reload(&server,
+	    "limits: { max_connections = 1; };\n" LISTENERS(UDP()), "reloaded");
+	snprintf(config, sizeof(config),
+	    "limits: { max_connections = 1; };\n" LISTENERS(
+		"{ protocol = \"tcp\"; port = %d; }"),
+	    port);
+	daemon_reload(&server, config, "reloaded");
+	for (int i = 0; i < CLIENTS; i++)
+		clients[i] = client_tcp(port);
+	close(first);
+	client_expect(waiting, "waiting", 7);
+	close(waiting);
+	for (int i = 0; i < CLIENTS; i++) {
+		client_talk(clients[i], "new");
+		close(clients[i]);
+	}
+	daemon_stop(&server);
+}
+END_TEST
+
 /* Returns the lowest number that is not an open descriptor of the process. */
 static rlim_t
 first_free_fd(pid_t pid)
@@ -371,6 +409,8 @@ reload_suite(void)
 	tcase_add_test(tests, a_reload_that_fails_half_way_changes_nothing);
 	tcase_add_test(tests, a_draining_listener_uses_no_cpu);
 	tcase_add_test(tests, clients_of_a_listener_that_drains_are_served);
+	tcase_add_test(tests,
+	    a_listener_opened_beside_a_draining_one_gets_all_clients);
 	tcase_add_test(tests, the_command_line_stays_in_force);
 	tcase_add_test(tests, a_higher_maximum_admits_clients_that_wait);
 	suite_add_tcase(suite, tests);

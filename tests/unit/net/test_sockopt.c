@@ -15,7 +15,9 @@ open_at(int type, struct sockaddr_any *address, bool is_shared)
 	int fd = socket(address->any.sa_family, type, 0);
 
 	if (is_shared)
-		ck_assert_int_eq(sockopt_set_shared(fd, true), 0);
+		ck_assert_int_eq(sockopt_set(fd, SOL_SOCKET, SO_REUSEPORT,
+				     true),
+		    0);
 	if (bind(fd, &address->any, address->len) == -1 ||
 	    getsockname(fd, &address->any, &address->len) == -1) {
 		close(fd);
@@ -86,7 +88,7 @@ START_TEST(an_address_is_shared_and_then_no_more)
 	ck_assert_int_ne(a, -1);
 	ck_assert_int_ne(b, -1);
 	close(b);
-	ck_assert_int_eq(sockopt_set_shared(a, false), 0);
+	ck_assert_int_eq(sockopt_set(a, SOL_SOCKET, SO_REUSEPORT, false), 0);
 	ck_assert_int_eq(open_at(SOCK_DGRAM, &address, true), -1);
 	close(a);
 }
@@ -124,8 +126,10 @@ START_TEST(ipv6_alone_or_both)
 	int fd = socket(AF_INET6, SOCK_DGRAM, 0);
 
 	for (int on = 0; on < 2; on++) {
-		ck_assert_int_eq(sockopt_set_v6_only(fd, on), 0);
-		ck_assert_int_eq(sockopt_is_v6_only(fd), on);
+		ck_assert_int_eq(sockopt_set(fd, IPPROTO_IPV6, IPV6_V6ONLY, on),
+		    0);
+		ck_assert_int_eq(sockopt_get(fd, IPPROTO_IPV6, IPV6_V6ONLY),
+		    on);
 	}
 	close(fd);
 }
