@@ -225,12 +225,10 @@ void
 listener_divert(const struct listener *listener)
 {
 	const struct sockaddr_any *bound = &listener->bound;
-	struct sockaddr_in6 mapped = {
-		.sin6_family = AF_INET6,
-		.sin6_port = bound->in6.sin6_port,
-		.sin6_addr.s6_addr = { [10] = 0xff, 0xff, 127, 0, 0, 1 },
-	};
+	struct sockaddr_in6 mapped = bound->in6;
 
+	mapped.sin6_addr =
+	    (struct in6_addr){ .s6_addr = { [10] = 0xff, 0xff, 127, 0, 0, 1 } };
 	/* Connected to itself it receives from no client.  Where IPv6 is
 	 * switched off it can be connected to IPv4 only. */
 	if (listener->config.protocol == PROTOCOL_UDP &&
@@ -243,6 +241,8 @@ listener_divert(const struct listener *listener)
 void
 listener_free(struct listener *listener)
 {
+	if (listener == NULL)
+		return;
 	if (listener->store_name[0] == '\0')
 		remove_path(listener);
 	if (listener->fd != -1)

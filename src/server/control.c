@@ -33,14 +33,6 @@ watch(struct server *server, int operation, int fd, uint32_t events)
 	return epoll_ctl(server->epoll_fd, operation, fd, &event);
 }
 
-static void
-free_listener(struct control *control)
-{
-	if (control->listener != NULL)
-		listener_free(control->listener);
-	control->listener = NULL;
-}
-
 /* -1 with errno and a message in error. */
 static int
 start_listening(struct server *server, char *error)
@@ -79,8 +71,7 @@ control_open(struct server *server)
 	control->listener = NULL;
 	if (path[0] == '\0' || start_listening(server, error) == 0) {
 		log_debug("control socket at %s", path);
-		if (old != NULL)
-			listener_free(old);
+		listener_free(old);
 		return;
 	}
 	if (old != NULL)
@@ -93,7 +84,7 @@ control_open(struct server *server)
 		log_warning("no control socket, so timestampd -r and -s do not "
 			    "reach this server: %s",
 		    error);
-	free_listener(control);
+	listener_free(control->listener);
 	control->listener = old;
 }
 
@@ -202,7 +193,7 @@ control_handle(struct server *server, uint64_t now_ms)
 void
 control_close(struct server *server)
 {
-	free_listener(&server->control);
+	listener_free(server->control.listener);
 	if (server->control.client_fd != -1)
 		close(server->control.client_fd);
 }

@@ -114,6 +114,7 @@ reload_run(struct server *server, char *text, size_t size)
 	int rc = -1, status = 0;
 
 	if (server->state != SHUTDOWN_RUNNING) {
+		log_info("reload refused: the server is stopping");
 		snprintf(text, size, "the server is stopping\n");
 		return EX_TEMPFAIL;
 	}

@@ -250,6 +250,21 @@ START_TEST(a_reload_moves_the_socket)
 }
 END_TEST
 
+START_TEST(a_socket_that_cannot_be_moved_stays)
+{
+	struct daemon server;
+
+	start(&server, TCP);
+	scratch_write("file", "");
+	daemon_reload(&server, with_control("file", TCP),
+	    "the control socket stays at");
+	daemon_await(&server, "reloaded");
+	scratch_write("conf", with_control("ask", TCP));
+	assert_says(ASK("-r"), 0, "");
+	daemon_stop(&server);
+}
+END_TEST
+
 START_TEST(a_client_outlives_its_socket)
 {
 	struct daemon server;
@@ -327,6 +342,7 @@ control_suite(void)
 	tcase_add_test(tests, silent_clients_cost_nothing);
 	tcase_add_test(tests, other_users_are_refused);
 	tcase_add_test(tests, a_reload_moves_the_socket);
+	tcase_add_test(tests, a_socket_that_cannot_be_moved_stays);
 	tcase_add_test(tests, a_client_outlives_its_socket);
 	tcase_add_test(tests, a_path_that_is_taken);
 	tcase_add_test(tests, a_server_that_stops_says_so);
