@@ -253,7 +253,8 @@ fill(int fd)
 
 	while (poll(&room, 1, 1500) == 1)
 		if (send(fd, piece, sizeof(piece),
-			MSG_DONTWAIT | MSG_NOSIGNAL) == -1)
+			MSG_DONTWAIT | MSG_NOSIGNAL) == -1 &&
+		    errno != EAGAIN)
 			break;
 }
 
