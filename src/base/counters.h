@@ -39,8 +39,8 @@ enum traffic {
 };
 
 /*
- * The counters of one thread, which owns them and alone adds to them; any thread
- * may read them.  Aligned, so that no two threads write to one cache line.
+ * The counters of one thread, which alone adds to them; any thread may read
+ * them.  Aligned, so that no two threads write to one cache line.
  */
 struct counters {
 	_Alignas(64) _Atomic uint64_t event[COUNTER_EVENTS];

@@ -18,7 +18,7 @@ struct scan {
 	int error_count;
 };
 
-/* Begins a line of errors about the text at "at"; the caller writes the rest. */
+/* Begins a line of errors about the text at "at"; the caller ends it. */
 static FILE *
 complain(struct scan *scan, const char *at)
 {

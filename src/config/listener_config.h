@@ -40,8 +40,8 @@ void listener_config_read(const struct setting *group,
     struct listener_config *listeners, size_t i);
 
 /*
- * Sets listeners[i] by a SPEC of the command line, as "tcp:[::1]:PORT".  -1 with
- * a line in errors when it is wrong or the same as one of those before.
+ * Sets listeners[i] by a SPEC of the command line, as "tcp:[::1]:PORT".  -1
+ * with a line in errors when it is wrong or the same as one of those before.
  */
 int listener_config_parse(struct listener_config *listeners, size_t i,
     const char *spec, FILE *errors);

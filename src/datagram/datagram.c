@@ -1,8 +1,8 @@
 /*
  * A datagram on its way: answer_batch receives it with others; admit decides
  * whether it is answered; answer_request or answer_segments puts the stamp in
- * front; send_batch_flush sends the replies.  A UDP reply has the source address
- * that cmsg_read_request leaves in the request's control messages.
+ * front; send_batch_flush sends the replies.  A UDP reply has the source
+ * address that cmsg_read_request leaves in the request's control messages.
  */
 #include "datagram/datagram.h"
 

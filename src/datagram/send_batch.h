@@ -14,11 +14,11 @@
 #define SEND_BATCH_BYTES (256 * 1024 + SEND_BATCH_ROW_MAX)
 
 /*
- * Replies that wait to be sent from a datagram socket by one sendmmsg(2).  A row
- * is one datagram, or several to one client that the kernel takes apart (GSO):
- * segments of equal length, of which only the last may be shorter.  A reply that
- * can't be sent is counted and dropped; the others are still sent.  Owned by one
- * thread.
+ * Replies that wait to be sent from a datagram socket by one sendmmsg(2).  A
+ * row is one datagram, or several to one client that the kernel takes apart
+ * (GSO): segments of equal length, of which only the last may be shorter.  A
+ * reply that can't be sent is counted and dropped; the others are still sent.
+ * Owned by one thread.
  */
 struct send_batch {
 	int fd;

@@ -12,8 +12,8 @@
 #include "systemd/fdstore.h"
 
 /*
- * A stored socket is named ".listener-TRAITS-COOKIE": what can't be asked of the
- * socket, and a number that makes the name unique.
+ * A stored socket is named ".listener-TRAITS-COOKIE": what can't be asked of
+ * the socket, and a number that makes the name unique.
  */
 #define STORE_NAME ".listener-"
 #define TRAIT_ANY_PORT 1U /* configured with port 0 */

@@ -56,10 +56,10 @@ TAILQ_HEAD(listener_list, listener);
 /* All functions are for the main thread. */
 
 /*
- * Appends to list a listener, not open yet, for each thread of each address that
- * the configured one stands for.  -1 with errno and a message in error: for a
- * host that is unknown, or not resolved when clock_ms() reaches deadline_ms,
- * errno is EADDRNOTAVAIL.
+ * Appends to list a listener, not open yet, for each thread of each address
+ * that the configured one stands for.  -1 with errno and a message in error:
+ * for a host that is unknown, or not resolved when clock_ms() reaches
+ * deadline_ms, errno is EADDRNOTAVAIL.
  */
 int listener_resolve(const struct listener_config *config,
     struct listener_list *list, uint64_t deadline_ms,
@@ -110,9 +110,9 @@ void listener_note_path(struct listener *listener);
 int listener_update(struct listener *listener, const struct listener *wanted);
 
 /*
- * Lets no new client in; those that the kernel has let in can still be accepted.
- * Another listener can be opened at its address, beside it or at its path.  The
- * manager does not keep it any more.
+ * Lets no new client in; those that the kernel has let in can still be
+ * accepted.  Another listener can be opened at its address, beside it or at its
+ * path.  The manager does not keep it any more.
  */
 void listener_drain(struct listener *listener);
 

@@ -26,15 +26,15 @@ void listener_set_init(struct listener_set *set, int epoll_fd,
     struct worker_pool *pool, struct counters *counters);
 
 /*
- * Makes listeners of the sockets among fds that the service manager gave us; the
- * first listener_set_reload serves them.  Takes all descriptors but those of
- * FDSTORE_CONNECTIONS; logs and closes those that can't be served.
+ * Makes listeners of the sockets among fds that the service manager gave us;
+ * the first listener_set_reload serves them.  Takes all descriptors but those
+ * of FDSTORE_CONNECTIONS; logs and closes those that can't be served.
  */
 void listener_set_inherit(struct listener_set *set, struct fdstore_fd *fds,
     size_t count);
 
 /*
- * Makes the listeners those of config, at the start as on a reload (see plan.h):
+ * Makes the listeners those of config, at the start and on a reload (plan.h):
  * - an open listener at a wanted address keeps its socket and gets the wanted
  *   settings; the number of UDP threads changes only at a start,
  * - other wanted ones are opened,

@@ -4,8 +4,8 @@
 #include "listen/listener.h"
 
 /*
- * What a start or a reload does with a listener, and why.  The plan compares the
- * open listeners with the wanted ones and does nothing itself; listener_set
+ * What a start or a reload does with a listener, and why.  The plan compares
+ * the open listeners with the wanted ones and does nothing itself; listener_set
  * carries it out.
  */
 enum plan_action {
@@ -28,9 +28,9 @@ struct plan_step {
 };
 
 /*
- * One step for each open listener that does not drain already, then one for each
- * wanted listener that no open one covers, then an end mark whose listener is
- * NULL.  To be freed; NULL: out of memory.
+ * One step for each open listener that does not drain already, then one for
+ * each wanted listener that no open one covers, then an end mark whose listener
+ * is NULL.  To be freed; NULL: out of memory.
  */
 struct plan_step *plan_make(const struct listener_list *open,
     const struct listener_list *wanted);

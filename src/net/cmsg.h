@@ -32,8 +32,8 @@ struct cmsg_request {
 	    CMSG_ARRIVAL_SPACE)
 
 /*
- * Space for those of a Unix datagram, and not more: the kernel drops descriptors
- * that a client sends along only if there is no space for them.
+ * Space for those of a Unix datagram, and not more: the kernel drops
+ * descriptors that a client sends along only if there is no space for them.
  */
 #define CMSG_UNIX_MAX CMSG_SPACE(sizeof(struct ucred))
 

@@ -25,13 +25,13 @@ int sockopt_get(int fd, int level, int name);
 
 int sockopt_set_nonblocking(int fd);
 
-/* The enum protocol; -1 for a socket that we don't serve or that doesn't listen. */
+/* The enum protocol; -1: a socket that can't be served or does not listen. */
 int sockopt_protocol(int fd);
 
 /* A number that no other socket has had since the host was started. */
 int sockopt_cookie(int fd, uint64_t *cookie);
 
-/* Of two TCP sockets at an address the one bound second gets all new clients. */
+/* Of two TCP sockets at an address the second bound gets all new clients. */
 void sockopt_prefer_second(int fd);
 
 /*

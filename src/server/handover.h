@@ -25,8 +25,8 @@ size_t handover_places(size_t count);
 
 /*
  * Hands the connections of list, which no thread serves any more, over to the
- * manager and frees them.  Those that it doesn't keep stay in list, after a line
- * in the log.
+ * manager and frees them.  Those that it doesn't keep stay in list, after a
+ * line in the log.
  */
 void handover_store(struct conn_list *list, struct counters *counters);
 
@@ -67,7 +67,7 @@ struct handover_file {
  */
 bool handover_begin(struct handover_file *file, const char *bytes, size_t len);
 
-/* The state in the next entry, which points into the file; false: none is left. */
+/* The state in the next entry; it points into the file.  False: none left. */
 bool handover_next(struct handover_file *file, struct conn_state *state);
 
 #endif

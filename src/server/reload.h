@@ -11,9 +11,9 @@ struct server;
 
 /*
  * Reads the configuration anew.  If it is good, and all its listeners can be
- * opened, the server uses it from now on; else nothing changes.  Logs which, and
- * returns 0, or EX_CONFIG, EX_OSERR (out of memory) or EX_TEMPFAIL (the server
- * stops) with a line for each fault in text of size bytes, at least 64.
+ * opened, the server uses it from now on; else nothing changes.  Logs which,
+ * and returns 0, or EX_CONFIG, EX_OSERR (out of memory) or EX_TEMPFAIL (the
+ * server stops) with a line for each fault in text of size bytes, at least 64.
  */
 int reload_run(struct server *server, char *text, size_t size);
 
@@ -24,8 +24,8 @@ void reload_use(struct server *server, struct config *config);
 rlim_t reload_raise_file_limit(void);
 
 /*
- * Sets how many connections may be open: as many as that limit allows beside the
- * listeners, at most max_connections.  Warns when these are too many.
+ * Sets how many connections may be open: as many as that limit allows beside
+ * the listeners, at most max_connections.  Warns when these are too many.
  */
 void reload_fit_connections(struct server *server);
 

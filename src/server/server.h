@@ -31,9 +31,9 @@ struct server {
 };
 
 /*
- * Serves until a signal ends it; owns config.  Returns 0, or an exit status after
- * a line in the log.  The main thread calls it before there are others; it blocks
- * the signals that it takes.
+ * Serves until a signal ends it; owns config.  Returns 0, or an exit status
+ * after a line in the log.  The main thread calls it before there are others;
+ * it blocks the signals that it takes.
  */
 int server_run(struct config *config, const struct options *options);
 

@@ -8,8 +8,8 @@ struct server;
 
 /*
  * Tells the service manager from time to time that every thread is responsive,
- * and figures for people.  A thread is responsive if it has answered the ping of
- * the last beat.  The main thread calls all functions.
+ * and figures for people.  A thread is responsive if it has answered the ping
+ * of the last beat.  The main thread calls all functions.
  */
 struct watchdog {
 	uint64_t period_ms, next_ms; /* UINT64_MAX: no manager to tell */

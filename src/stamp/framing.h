@@ -39,10 +39,10 @@ struct framing_run {
 };
 
 /*
- * Copies data to out with stamp at the start of each line, and stops in front of
- * the line that would need stamp number max_stamps + 1.  out has room for
- * data.len + max_stamps * stamp.len bytes; at least FRAMING_SHORT bytes of stamp
- * are readable.  *line_start says whether the next byte begins a line; it
+ * Copies data to out with stamp at the start of each line, and stops in front
+ * of the line that would need stamp number max_stamps + 1.  out has room for
+ * data.len + max_stamps * stamp.len bytes; at least FRAMING_SHORT bytes of
+ * stamp are readable.  *line_start says whether the next byte begins a line; it
  * is kept for the next run of the same stream.
  */
 struct framing_run framing_lines(bool *line_start, struct framing_text data,

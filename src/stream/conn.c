@@ -1,7 +1,7 @@
 /*
  * A message on its way: conn_receive reads it; stamp_chunk or stamp_lines puts
- * the stamps in; send_or_keep sends the reply and keeps what the client does not
- * take; conn_flush sends that later.
+ * the stamps in; send_or_keep sends the reply and keeps what the client does
+ * not take; conn_flush sends that later.
  */
 #include "stream/conn.h"
 
@@ -72,7 +72,7 @@ conn_free(struct conn *conn)
 	free(conn);
 }
 
-/* A Unix client has an identity, not an address.  Unknown: text is unchanged. */
+/* A Unix client has an identity, not an address.  Unknown: text stays. */
 static void
 peer_text(const struct conn *conn, char *text, size_t size)
 {

@@ -67,9 +67,9 @@ struct conn *conn_new(int fd, enum protocol protocol, enum framing framing,
     uint64_t now_ms);
 
 /*
- * What another process needs besides the fd in order to serve a connection.  The
- * part from arrived on is a reply that the client has not taken yet: its bytes
- * are output and, behind it, input that has no stamps yet.
+ * What another process needs besides the fd in order to serve a connection.
+ * The part from arrived on is a reply that the client has not taken yet: its
+ * bytes are output and, behind it, input that has no stamps yet.
  */
 struct conn_state {
 	enum protocol protocol;
@@ -109,8 +109,8 @@ enum conn_want conn_ready(struct conn *conn, struct conn_io *io);
 enum conn_want conn_finish(struct conn *conn);
 
 /*
- * Whether the client of a connection in CONN_WANT_WRITE has taken anything since
- * the last call.  The kernel may report room only after it has taken much.
+ * Whether the client of a connection in CONN_WANT_WRITE has taken anything
+ * since the last call.  The kernel may report room only later.
  */
 bool conn_progressed(struct conn *conn);
 

@@ -124,8 +124,8 @@ use_next_settings(struct worker *worker)
 }
 
 /*
- * Takes the stack of dispatched connections, and serves each at once, the oldest
- * first: the first data has often arrived, so epoll needn't report it.
+ * Takes the stack of dispatched connections, and serves each at once, the
+ * oldest first: the first data has often arrived, so epoll needn't report it.
  */
 static void
 admit_dispatched(struct worker *worker)
@@ -209,7 +209,7 @@ expire_all(struct worker *worker)
 	}
 }
 
-/* How long to wait for events: until the first connection expires; -1: never. */
+/* How long to wait: until the first connection expires; -1: without limit. */
 static int
 wait_ms(const struct worker *worker)
 {

@@ -10,8 +10,8 @@
 #include "stream/conn.h"
 
 /*
- * A thread that serves the connections dispatched to it, by an epoll of its own.
- * Workers share nothing but struct worker_shared.
+ * A thread that serves the connections dispatched to it, by an epoll of its
+ * own.  Workers share nothing but struct worker_shared.
  */
 struct worker;
 
@@ -62,8 +62,8 @@ bool worker_is_responsive(const struct worker *worker);
 const struct counters *worker_counters(const struct worker *worker);
 
 /*
- * Waits until the thread has ended, adds its counters to sum and the connections
- * that it kept for another process to handed_over, and frees the worker.
+ * Waits until the thread has ended, adds its counters to sum and what it kept
+ * for another process to handed_over, and frees the worker.
  */
 void worker_join(struct worker *worker, struct counters *sum,
     struct conn_list *handed_over);

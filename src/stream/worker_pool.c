@@ -67,7 +67,7 @@ worker_pool_has_room(struct worker_pool *pool)
 	if (worker_pool_connections(pool) < pool->max_connections)
 		return true;
 	pool->shared.room_wanted = true;
-	/* A worker that did not see room_wanted closed one before: look again. */
+	/* A worker that missed room_wanted closed one before: look again. */
 	return worker_pool_connections(pool) < pool->max_connections;
 }
 

@@ -54,7 +54,7 @@ void worker_pool_order(struct worker_pool *pool, enum worker_order order);
 /* Pings all; whether all have answered the ping before. */
 bool worker_pool_ping(struct worker_pool *pool);
 
-/* Counts the workers that ended; to be called when shared.done_fd is readable. */
+/* Counts ended workers; to be called when shared.done_fd is readable. */
 void worker_pool_note_done(struct worker_pool *pool);
 
 void worker_pool_add_counters(const struct worker_pool *pool,

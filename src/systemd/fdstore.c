@@ -101,8 +101,8 @@ fdstore_put_pair(const char *name)
 }
 
 /*
- * A probe that stays in the store, because this process was killed, is read as a
- * set of no connections.
+ * A probe that stays in the store, because this process was killed, is read as
+ * a set of no connections.
  */
 bool
 fdstore_has_room(size_t count)

@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* The name under which connections are kept; all other sockets are listeners. */
+/* The name of stored connections; all other sockets are listeners. */
 #define FDSTORE_CONNECTIONS ".connections"
 
 /*
@@ -18,8 +18,8 @@ struct fdstore_fd {
 
 /*
  * All that was passed.  The caller takes descriptors by setting fd to -1;
- * fdstore_free closes the others.  *count is 0 if nothing was passed.  NULL with
- * errno when memory runs out or the manager contradicts itself.
+ * fdstore_free closes the others.  *count is 0 if nothing was passed.  NULL
+ * with errno when memory runs out or the manager contradicts itself.
  */
 struct fdstore_fd *fdstore_receive(size_t *count);
 void fdstore_free(struct fdstore_fd *fds, size_t count);
