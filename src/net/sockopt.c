@@ -112,8 +112,8 @@ sockopt_cookie(int fd, uint64_t *cookie)
 void
 sockopt_prefer_second(int fd)
 {
-	struct sock_filter code[] = { BPF_STMT(BPF_RET | BPF_K, 1) };
-	struct sock_fprog program = { 1, code };
+	static struct sock_filter code[] = { BPF_STMT(BPF_RET | BPF_K, 1) };
+	static const struct sock_fprog program = { 1, code };
 
 	setsockopt(fd, SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, &program,
 	    sizeof(program));
@@ -123,13 +123,13 @@ void
 sockopt_drop_syn(int fd)
 {
 	enum { FLAGS_AT = 13, SYN = 0x02 };
-	struct sock_filter code[] = {
+	static struct sock_filter code[] = {
 		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, FLAGS_AT),
 		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, SYN, 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, 0),
 		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
 	};
-	struct sock_fprog filter = { sizeof(code) / sizeof(code[0]), code };
+	static const struct sock_fprog filter = { 4, code };
 
 	setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter));
 }

@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -124,7 +125,7 @@ START_TEST(new_settings_need_no_datagram)
 		settings.arrival = !settings.arrival;
 		ck_assert_int_eq(datagram_configure(thread, &settings), 0);
 		while (kernel_notes_arrival() != settings.arrival)
-			;
+			sched_yield();
 	}
 }
 END_TEST
@@ -135,7 +136,7 @@ START_TEST(every_ping_is_answered)
 	for (int i = 0; i < 10000; i++) {
 		datagram_ping(thread);
 		while (!datagram_is_responsive(thread))
-			;
+			sched_yield();
 	}
 }
 END_TEST
@@ -152,7 +153,7 @@ START_TEST(a_stop_never_hangs)
 		if (i % 2 == 0) {
 			datagram_ping(other);
 			while (!datagram_is_responsive(other))
-				;
+				sched_yield();
 		}
 		datagram_stop(other, &counters);
 	}
@@ -164,7 +165,7 @@ await_receive_errors(const struct datagram_thread *other, uint64_t count)
 {
 	while (counters_get(datagram_counters(other), COUNTER_RECEIVE_ERRORS) <
 	       count)
-		;
+		sched_yield();
 }
 
 START_TEST(a_failing_receive_does_not_end_the_thread)
@@ -179,7 +180,7 @@ START_TEST(a_failing_receive_does_not_end_the_thread)
 	await_receive_errors(other, 3);
 	datagram_ping(other);
 	while (!datagram_is_responsive(other))
-		;
+		sched_yield();
 	datagram_stop(other, &counters);
 	close(fd);
 }
