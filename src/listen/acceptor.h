@@ -12,8 +12,7 @@
 
 /*
  * Accepts clients on all stream listeners and dispatches them to the workers;
- * pauses when there is no room for more.  It belongs to the main thread, as all
- * that it points to.
+ * pauses while no more fit.  The main thread owns it and all it points to.
  */
 struct acceptor {
 	int epoll_fd; /* the main thread's; a listener's events carry it */

@@ -12,11 +12,8 @@
 #include "net/sockopt.h"
 #include "stamp/framing.h"
 
-/*
- * For all host names of a configuration.  The main thread does not answer the
- * watchdog meanwhile: WatchdogSec= must be more than twice as long.
- */
-#define RESOLVE_MS 10000
+/* The watchdog gets no answer meanwhile: WatchdogSec= must be twice as long. */
+#define RESOLVE_MS 10000 /* for all host names of a configuration */
 
 void
 listener_set_init(struct listener_set *set, int epoll_fd,

@@ -97,6 +97,11 @@ judge_wanted(const struct listener_list *open, const struct listener_list *all,
 		sibling = at;
 	TAILQ_FOREACH (at, open, link) {
 		enum plan_action action = judge_obstacle(at, wanted, all);
+		/* See sockopt_prefer_second: beside two it may get no client. */
+		if (action == step.action && action == PLAN_OPEN_BESIDE &&
+		    wanted->config.protocol == PROTOCOL_TCP &&
+		    sockaddr_equal(&at->bound, &step.other->bound))
+			action = PLAN_NEEDS_RESTART;
 		if (action > step.action)
 			step = (struct plan_step){ action, wanted, at };
 		if (at->state == LISTENER_DRAINING)

@@ -76,6 +76,12 @@ static const struct {
 	{ { "stored open udp 127.0.0.1:7 0/1" }, { "udp *:7 0/1" },
 	    "a drain -; A beside a" },
 	{ { "own draining tcp *:7 0/1" }, { "tcp *:7 0/1" }, "A beside a" },
+	/* Two that drain at one address: a third would lose its clients. */
+	{ { "own draining tcp *:7 0/1", "own draining tcp *:7 0/1" },
+	    { "tcp *:7 0/1" }, "A needs-restart b" },
+	{ { "own draining tcp 127.0.0.1:7 0/1",
+	      "own draining tcp 127.0.0.2:7 0/1" },
+	    { "tcp *:7 0/1" }, "A beside a" },
 	{ { "own draining tcp *:7 0/1" }, { "tcp 127.0.0.1:7 0/1" },
 	    "A beside a" },
 	{ { "own draining unix /a 0/1" }, { "unix /a 0/1" }, "A open -" },
