@@ -97,7 +97,7 @@ judge_wanted(const struct listener_list *open, const struct listener_list *all,
 		sibling = at;
 	TAILQ_FOREACH (at, open, link) {
 		enum plan_action action = judge_obstacle(at, wanted, all);
-		/* See sockopt_prefer_second: beside two it may get no client. */
+		/* Beside two it may get no client: the kernel picks one. */
 		if (action == step.action && action == PLAN_OPEN_BESIDE &&
 		    wanted->config.protocol == PROTOCOL_TCP &&
 		    sockaddr_equal(&at->bound, &step.other->bound))
