@@ -80,6 +80,8 @@ LOAD_OBJECTS = \
 LIMITS = $(patsubst %,$(BUILD)/bench/limits/%,\
 	echo visit datagram group stream)
 SHIM = $(BUILD)/fault/shim.so
+HOST_PROGRAMS = \
+	$(patsubst tests/%.c,$(BUILD)/%,$(sort $(wildcard tests/hosts/*.c)))
 # Each is tests/fuzz/fuzz_NAME.c with its inputs in tests/fuzz/corpus/NAME.
 FUZZ_TARGETS = config spec stamp conn handover
 FUZZ_SECONDS ?= 60
@@ -115,6 +117,7 @@ $(BUILD)/flags: FORCE
 
 -include $(patsubst %.o,%.d,$(OBJECTS) $(UNIT_OBJECTS) $(HARNESS_OBJECTS) \
 	$(INTEGRATION_OBJECTS) $(LOAD_OBJECTS) $(LIMITS:=.o) \
+	$(HOST_PROGRAMS:=.o) \
 	$(patsubst tests/%.c,$(BUILD)/%.o,$(wildcard tests/fuzz/*.c)))
 
 $(UNIT): $(UNIT_OBJECTS) $(HARNESS_OBJECTS) $(ROOMS)
@@ -174,7 +177,7 @@ check: all $(UNIT) $(INTEGRATION) $(REPLAYS)
 	$(if $(filter integration,$(SUITES)),TIMESTAMPD=$(PROGRAM) \
 		TIMESTAMPD_WRAPPER="$(WRAPPER)" $(INTEGRATION))
 ifeq ($(VARIANT)$(WRAPPER),none)
-	$(MAKE) check-hardening check-calls check-fault check-systemd
+	$(MAKE) check-hardening check-calls check-fault check-hosts check-systemd
 endif
 
 # Compares the system calls of the integration tests with the unit's filter.
@@ -190,6 +193,16 @@ check-hardening: all
 check-fault: all $(SHIM)
 	TIMESTAMPD=$(PROGRAM) FAULT_SHIM=$(SHIM) PYTHONDONTWRITEBYTECODE=1 \
 		tests/fault/run $(FAULT)
+
+# Runs the server and its clients on different hosts: network namespaces that each
+# test makes.  HOSTS=NAME runs the tests whose names contain it.
+HOSTS ?=
+check-hosts: all $(HOST_PROGRAMS)
+	TIMESTAMPD=$(PROGRAM) HOSTS_PROGRAMS=$(BUILD)/hosts \
+		PYTHONDONTWRITEBYTECODE=1 tests/hosts/run $(HOSTS)
+
+$(HOST_PROGRAMS): %: %.o
+	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^
 
 # Clients of all kinds and reloads for SOAK seconds; memory must not grow.
 SOAK ?= 600
@@ -345,6 +358,6 @@ clean:
 FORCE:
 .PHONY: all run check check-analyzer check-calls check-fault check-hardening
 .PHONY: check-systemd check-asan check-tsan check-valgrind check-reproducible
-.PHONY: check-distros check-sizes deps-distros
+.PHONY: check-distros check-hosts check-sizes deps-distros
 .PHONY: coverage fuzz soak lint format bench bench-programs
 .PHONY: deps deps-ci deps-bench install uninstall dist clean FORCE
