@@ -16,7 +16,7 @@ is_ipv4(const struct sockaddr_any *address)
 		   IN6_IS_ADDR_V4MAPPED(&address->in6.sin6_addr));
 }
 
-/* In host byte order.  Only for an IPv4 address. */
+/* In host byte order.  Only for an IPv4 address, also one within IPv6. */
 static uint32_t
 ipv4_of(const struct sockaddr_any *address)
 {
@@ -115,6 +115,16 @@ sockaddr_is_multicast(const struct sockaddr_any *address)
 	       IN6_IS_ADDR_MULTICAST(&address->in6.sin6_addr);
 }
 
+/* Whether a NAT64 gateway made it of an IPv4 address: 64:ff9b::/96. */
+static bool
+is_translated(const struct sockaddr_any *address)
+{
+	static const uint8_t prefix[12] = { 0, 0x64, 0xff, 0x9b };
+
+	return address->any.sa_family == AF_INET6 &&
+	       memcmp(&address->in6.sin6_addr, prefix, sizeof(prefix)) == 0;
+}
+
 uint64_t
 sockaddr_network(const struct sockaddr_any *address)
 {
@@ -122,7 +132,7 @@ sockaddr_network(const struct sockaddr_any *address)
 	uint64_t halves[2] = { 0 };
 
 	/* No IPv6 unicast network is below 2^32: the numbers don't collide. */
-	if (is_ipv4(address))
+	if (is_ipv4(address) || is_translated(address))
 		return ipv4_of(address);
 	if (address->any.sa_family != AF_INET6)
 		return 0;

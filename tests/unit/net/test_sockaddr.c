@@ -126,6 +126,22 @@ START_TEST(groups_into_networks)
 }
 END_TEST
 
+/* They share one /64, and each IPv4 address is also reached without NAT64. */
+START_TEST(sees_through_nat64)
+{
+	struct sockaddr_any a = inet("64:ff9b::10.0.0.1", 1);
+	struct sockaddr_any b = inet("64:ff9b::10.0.0.2", 1);
+	struct sockaddr_any ipv4 = inet("10.0.0.1", 1);
+	struct sockaddr_any other = inet("64:ff9b:0:0:0:1:10.0.0.1", 1);
+	struct sockaddr_any loopback = inet("64:ff9b::127.0.0.1", 1);
+
+	ck_assert_uint_eq(sockaddr_network(&a), sockaddr_network(&ipv4));
+	ck_assert_uint_ne(sockaddr_network(&a), sockaddr_network(&b));
+	ck_assert_uint_ne(sockaddr_network(&other), sockaddr_network(&ipv4));
+	ck_assert(!sockaddr_is_loopback(&loopback));
+}
+END_TEST
+
 /* All are in fe80::/64, on whatever link. */
 START_TEST(tells_link_local_ones_apart)
 {
@@ -164,6 +180,7 @@ sockaddr_suite(void)
 	tcase_add_test(tests, the_longest_name_fits);
 	tcase_add_loop_test(tests, tells_kinds, 0, 11);
 	tcase_add_test(tests, groups_into_networks);
+	tcase_add_test(tests, sees_through_nat64);
 	tcase_add_test(tests, tells_link_local_ones_apart);
 	tcase_add_test(tests, compares);
 	suite_add_tcase(suite, tests);
