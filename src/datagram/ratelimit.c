@@ -3,6 +3,9 @@
 #include <string.h>
 #include <sys/param.h>
 
+#define TOKEN 1000U /* millitokens */
+#define LEAK_TOKEN (RATELIMIT_LEAK_SHARE * TOKEN)
+
 void
 ratelimit_init(struct ratelimit *limit, const uint64_t seed[3])
 {
@@ -19,7 +22,25 @@ ratelimit_configure(struct ratelimit *limit, int rate, int burst)
 	limit->burst = (uint32_t)burst;
 }
 
-/* The bucket of network.  A new one is full and replaces the oldest. */
+/* Adds what bucket has gained until now; returns whether it is full. */
+static bool
+refill(const struct ratelimit *limit, struct bucket *bucket, uint32_t now_ms)
+{
+	uint64_t full = (uint64_t)limit->burst * TOKEN;
+	/* A second's worth, but at least what one reply takes. */
+	uint64_t leak_full = (uint64_t)MAX(limit->rate, RATELIMIT_LEAK_SHARE) *
+	                     TOKEN;
+	uint64_t gain = (uint64_t)(now_ms - bucket->last_ms) * limit->rate;
+
+	if (bucket->last_ms == 0)
+		gain = UINT32_MAX;
+	bucket->millitokens = (uint32_t)MIN(bucket->millitokens + gain, full);
+	bucket->leak = (uint32_t)MIN(bucket->leak + gain, leak_full);
+	bucket->last_ms = now_ms;
+	return bucket->millitokens == full && bucket->leak == leak_full;
+}
+
+/* The bucket of network, or one that it shares, refilled. */
 static struct bucket *
 find_bucket(struct ratelimit *limit, uint64_t network, uint32_t now_ms)
 {
@@ -27,42 +48,38 @@ find_bucket(struct ratelimit *limit, uint64_t network, uint32_t now_ms)
 
 	hash = (hash ^ hash >> 32) * limit->key[1];
 	struct bucket *set = limit->buckets[hash >> 32 & (RATELIMIT_SETS - 1)];
-	struct bucket *oldest = &set[0];
 
-	for (int i = 0; i < RATELIMIT_WAYS; i++) {
-		if (set[i].last_ms != 0 && set[i].network == network)
+	for (int i = 0; i < RATELIMIT_WAYS; i++)
+		if (set[i].network == network) {
+			refill(limit, &set[i], now_ms);
 			return &set[i];
-		if (set[i].last_ms == 0 ||
-		    (oldest->last_ms != 0 &&
-			now_ms - set[i].last_ms > now_ms - oldest->last_ms))
-			oldest = &set[i];
-	}
-	oldest->network = network;
-	oldest->millitokens = limit->burst * 1000;
-	oldest->last_ms = now_ms;
-	return oldest;
+		}
+	for (int i = 0; i < RATELIMIT_WAYS; i++)
+		if (refill(limit, &set[i], now_ms)) {
+			set[i].network = network;
+			return &set[i];
+		}
+	/* Always the same one: if it had a choice the network would gain. */
+	return &set[hash >> 60 & (RATELIMIT_WAYS - 1)];
 }
 
 bool
 ratelimit_allow(struct ratelimit *limit, uint64_t network, uint64_t now_ms)
 {
-	uint32_t now = (uint32_t)now_ms != 0 ? (uint32_t)now_ms : 1;
-	uint64_t full = (uint64_t)limit->burst * 1000;
-
 	if (limit->rate == 0)
 		return true;
-	struct bucket *bucket = find_bucket(limit, network, now);
-	uint64_t tokens = bucket->millitokens +
-	                  (uint64_t)(now - bucket->last_ms) * limit->rate;
-	bucket->millitokens = (uint32_t)MIN(tokens, full);
-	bucket->last_ms = now;
-	if (bucket->millitokens >= 1000) {
-		bucket->millitokens -= 1000;
+	struct bucket *bucket = find_bucket(limit, network,
+	    (uint32_t)now_ms != 0 ? (uint32_t)now_ms : 1);
+	if (bucket->millitokens >= TOKEN) {
+		bucket->millitokens -= TOKEN;
 		return true;
 	}
 	/* xorshift64 */
 	limit->random ^= limit->random << 13;
 	limit->random ^= limit->random >> 7;
 	limit->random ^= limit->random << 17;
-	return limit->random % RATELIMIT_LEAK == 0;
+	if (bucket->leak < LEAK_TOKEN || limit->random % RATELIMIT_LEAK != 0)
+		return false;
+	bucket->leak -= LEAK_TOKEN;
+	return true;
 }

@@ -4,13 +4,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define RATELIMIT_SETS 1024
-#define RATELIMIT_WAYS 4
-#define RATELIMIT_LEAK 16 /* one reply in so many passes an empty bucket */
+#define RATELIMIT_SETS 512
+#define RATELIMIT_WAYS 8
+#define RATELIMIT_LEAK 16       /* an empty bucket lets one in so many pass, */
+#define RATELIMIT_LEAK_SHARE 4U /* but a second only rate / LEAK_SHARE */
 
 /*
- * Token buckets by source network.  A new network takes the bucket that was not
- * used for the longest time in its set.  Owned by one thread.
+ * Token buckets by source network.  A full bucket says nothing of its network:
+ * a new network may take it.  A network that finds no full one in its set has
+ * none of its own and draws from that of another.  So nobody can make room for
+ * a network whose bucket is empty, and no network gains by losing its bucket.
+ * Owned by one thread.
  */
 struct ratelimit {
 	uint32_t rate;   /* replies a second; 0: no limit */
@@ -20,6 +24,7 @@ struct ratelimit {
 	struct bucket {
 		uint64_t network;
 		uint32_t millitokens;
+		uint32_t leak;    /* millitokens / LEAK_SHARE: its own budget */
 		uint32_t last_ms; /* 0: never used */
 	} buckets[RATELIMIT_SETS][RATELIMIT_WAYS];
 };

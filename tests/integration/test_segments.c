@@ -275,7 +275,7 @@ START_TEST(the_rate_limit_counts_datagrams)
 		dropped = daemon_counter(&other, "dropped_rate");
 		answered = daemon_counter(&other, "udp_messages_out");
 	} while (dropped + answered != 640);
-	/* Answered: 10 at once, 1 in 16 of the others, and 1 a second. */
+	/* Answered: 10 at once, 1 of the others, and 1 a second. */
 	ck_assert_uint_gt(dropped, 400);
 	ck_assert_uint_le(dropped, 630);
 	close(fd);
