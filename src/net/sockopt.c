@@ -60,6 +60,10 @@ static const struct {
 	 * IPv4 also on a dual-stack socket, and this tells broadcasts apart. */
 	{ UDP, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1, false },
 	{ UDP, IPPROTO_IP, IP_PKTINFO, 1, false },
+	/* Anybody can forge an ICMP message that says that the path takes only
+	 * short packets.  Replies neither believe it nor store it. */
+	{ UDP, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_OMIT, false },
+	{ UDP, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_OMIT, false },
 };
 
 int

@@ -1,11 +1,15 @@
-"""UDP against forged datagrams."""
+"""UDP against forged datagrams and forged ICMP messages."""
 
+import re
 import select
 import socket
+import struct
 
 from daemon import LIMIT_S, check
 
 UDP = 'listeners = ( { protocol = "udp"; port = 0; } );'
+LARGE = 'listeners = ( { protocol = "udp"; port = 0; max_datagram = 65000; } );'
+STAMP = 27  # bytes
 
 
 class Forger:
@@ -104,4 +108,95 @@ def test_a_client_beside_a_flood_is_answered(lab):
     replies, dropped = count_replies(asker), server.counters()["dropped_rate"]
     check(replies >= 100, replies, "of 200 replies")
     check(dropped < 100, dropped, "datagrams over the limit")
+    server.stop()
+
+
+def checksum(data):
+    """The Internet checksum of an even number of bytes."""
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total > 0xffff:
+        total = (total & 0xffff) + (total >> 16)
+    return ~total & 0xffff
+
+
+def quoted_ports(server_port, client):
+    return struct.pack("!HHHH", server_port, client.getsockname()[1], 1400, 0)
+
+
+def need_fragments(attacker, server_host, server_port, client):
+    """Forges ICMP: a reply was too long for a router, which takes 600 bytes."""
+    ip = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 1420, 1, 0x4000, 64,
+                     socket.IPPROTO_UDP, 0,
+                     socket.inet_aton(server_host.address),
+                     socket.inet_aton(client.getsockname()[0]))
+    quote = ip + quoted_ports(server_port, client)
+    message = struct.pack("!BBHHH", 3, 4, 0, 0, 600) + quote
+    message = message[:2] + struct.pack("!H", checksum(message)) + message[4:]
+    attacker.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_ICMP
+                    ).sendto(message, (server_host.address, 0))
+
+
+def packet_too_big(attacker, server_host, server_port, client):
+    """The same with ICMPv6, and 1280 bytes.  The kernel adds the checksum."""
+    ip = struct.pack("!IHBB16s16s", 6 << 28, 1400, socket.IPPROTO_UDP, 64,
+                     socket.inet_pton(socket.AF_INET6, server_host.address6),
+                     socket.inet_pton(socket.AF_INET6,
+                                      client.getsockname()[0]))
+    message = struct.pack("!BBHI", 2, 0, 0, 1280) + ip + quoted_ports(
+        server_port, client)
+    attacker.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6
+                    ).sendto(message, (server_host.address6, 0))
+
+
+def fragments(host):
+    """How many fragments of datagrams a host has got, of both families."""
+    ip = [line.split()[1:] for line in
+          host.run("cat", "/proc/net/snmp").splitlines()
+          if line.startswith("Ip:")]
+    ip6 = re.search(r"Ip6ReasmReqds\s+(\d+)",
+                    host.run("cat", "/proc/net/snmp6")).group(1)
+    return int(dict(zip(*ip))["ReasmReqds"]) + int(ip6)
+
+
+def check_long_reply(client, data=b"x" * 1400):
+    client.send(data)
+    reply = client.recv(65536)
+    check(reply[STAMP:] == data, len(reply), "bytes came back")
+
+
+FAMILIES = ((socket.AF_INET, need_fragments, "address"),
+            (socket.AF_INET6, packet_too_big, "address6"))
+
+
+def test_a_forged_icmp_message_changes_nothing(lab):
+    """Replies stay whole, and the host's route cache is untouched."""
+    hosts = server_host, client_host, attacker = [
+        lab.host(name) for name in ("server", "client", "attacker")]
+    lab.switch(*hosts)
+    server = server_host.server(UDP)
+    for family, forge, name in FAMILIES:
+        client = client_host.socket(family, socket.SOCK_DGRAM)
+        client.connect((getattr(server_host, name), server.port("udp *")))
+        check_long_reply(client)
+        forge(attacker, server_host, server.port("udp *"), client)
+        check_long_reply(client)
+        route = server_host.run("ip", "route", "get",
+                                getattr(client_host, name))
+        check("mtu" not in route, route)
+    cache = server_host.run("ip", "-6", "route", "show", "cache")
+    check(cache == "", cache)
+    check(fragments(client_host) == 0, fragments(client_host), "fragments")
+    server.stop()
+
+
+def test_a_reply_longer_than_a_packet_arrives(lab):
+    """In fragments, although no path's MTU is asked for."""
+    server_host, client_host = lab.host("server"), lab.host("client")
+    lab.link(server_host, client_host)
+    server = server_host.server(LARGE)
+    for family, _, name in FAMILIES:
+        client = client_host.socket(family, socket.SOCK_DGRAM)
+        client.connect((getattr(server_host, name), server.port("udp *")))
+        check_long_reply(client, b"x" * 60000)
+    check(fragments(client_host) > 80, fragments(client_host), "fragments")
     server.stop()

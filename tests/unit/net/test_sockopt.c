@@ -151,6 +151,25 @@ START_TEST(each_socket_has_a_number_of_its_own)
 }
 END_TEST
 
+/* The options that keep forged ICMP messages from having an effect. */
+START_TEST(no_udp_socket_discovers_mtus)
+{
+	int four = socket(AF_INET, SOCK_DGRAM, 0);
+	int six = socket(AF_INET6, SOCK_DGRAM, 0);
+
+	ck_assert_int_eq(sockopt_set_up(four, PROTOCOL_UDP, AF_INET), 0);
+	ck_assert_int_eq(sockopt_set_up(six, PROTOCOL_UDP, AF_INET6), 0);
+	ck_assert_int_eq(sockopt_get(four, IPPROTO_IP, IP_MTU_DISCOVER),
+	    IP_PMTUDISC_OMIT);
+	ck_assert_int_eq(sockopt_get(six, IPPROTO_IP, IP_MTU_DISCOVER),
+	    IP_PMTUDISC_OMIT);
+	ck_assert_int_eq(sockopt_get(six, IPPROTO_IPV6, IPV6_MTU_DISCOVER),
+	    IPV6_PMTUDISC_OMIT);
+	close(four);
+	close(six);
+}
+END_TEST
+
 Suite *
 sockopt_suite(void)
 {
@@ -164,6 +183,7 @@ sockopt_suite(void)
 	tcase_add_test(tests, a_dropped_syn_lets_no_one_in);
 	tcase_add_test(tests, ipv6_alone_or_both);
 	tcase_add_test(tests, each_socket_has_a_number_of_its_own);
+	tcase_add_test(tests, no_udp_socket_discovers_mtus);
 	suite_add_tcase(suite, tests);
 	return suite;
 }
