@@ -6,9 +6,13 @@
 #include <string.h>
 #include <sys/param.h>
 
+#include "base/clock.h"
+#include "base/log.h"
 #include "net/cmsg.h"
+#include "net/sockopt.h"
 
 #define FLAGS (MSG_DONTWAIT | MSG_NOSIGNAL)
+#define WARN_EVERY_MS 60000
 
 void
 send_batch_init(struct send_batch *batch, int fd, enum protocol protocol,
@@ -17,6 +21,7 @@ send_batch_init(struct send_batch *batch, int fd, enum protocol protocol,
 	batch->fd = fd;
 	batch->protocol = protocol;
 	batch->counters = counters;
+	batch->warned_ms = 0;
 	batch->row_count = 0;
 	batch->used = 0;
 }
@@ -28,6 +33,35 @@ count_sent(struct send_batch *batch, size_t datagrams, size_t bytes)
 	    TRAFFIC_MESSAGES_OUT, datagrams);
 	counters_add_traffic(batch->counters, batch->protocol,
 	    TRAFFIC_BYTES_OUT, bytes);
+}
+
+static void
+warn_full(struct send_batch *batch)
+{
+	uint64_t now_ms = clock_ms();
+
+	if (batch->warned_ms != 0 && now_ms - batch->warned_ms < WARN_EVERY_MS)
+		return;
+	batch->warned_ms = now_ms;
+	int size = sockopt_send_buffer(batch->fd);
+	const char *cap = size < SOCKOPT_SEND_BUFFER
+	                    ? "; net.core.wmem_max keeps it below 4096 KiB"
+	                    : "";
+	log_warning("udp: replies are dropped: they wait for neighbours that "
+		    "do not answer ARP, or for a slow link, and the send "
+		    "buffer of %d KiB is full%s",
+	    size >> 10, cap);
+}
+
+/* Counts datagrams that the kernel did not take. */
+static void
+drop(struct send_batch *batch, size_t datagrams, int problem)
+{
+	counters_add(batch->counters, COUNTER_DROPPED_SEND, datagrams);
+	/* EAGAIN of a Unix socket tells of its client. */
+	if (batch->protocol == PROTOCOL_UDP &&
+	    (problem == EAGAIN || problem == ENOBUFS))
+		warn_full(batch);
 }
 
 /* Sends each segment of row as a datagram that the route may fragment. */
@@ -43,7 +77,7 @@ send_singly(struct send_batch *batch, int row)
 		piece.iov_len = MIN(batch->segment_len[row], left.iov_len);
 		ssize_t n = sendmsg(batch->fd, &header, FLAGS);
 		if (n == -1)
-			counters_add(batch->counters, COUNTER_DROPPED_SEND, 1);
+			drop(batch, 1, errno);
 		else
 			count_sent(batch, 1, (size_t)n);
 		left.iov_len -= piece.iov_len;
@@ -61,8 +95,7 @@ handle_failure(struct send_batch *batch, int row, int problem)
 		problem == EOPNOTSUPP))
 		send_singly(batch, row);
 	else
-		counters_add(batch->counters, COUNTER_DROPPED_SEND,
-		    batch->datagrams[row]);
+		drop(batch, batch->datagrams[row], problem);
 }
 
 void

@@ -2,6 +2,7 @@
 #define DATAGRAM_SEND_BATCH_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -18,12 +19,14 @@
  * row is one datagram, or several to one client that the kernel takes apart
  * (GSO): segments of equal length, of which only the last may be shorter.  A
  * reply that can't be sent is counted and dropped; the others are still sent.
+ * A warning, at most one a minute, says when the send buffer of UDP is full.
  * Owned by one thread.
  */
 struct send_batch {
 	int fd;
 	enum protocol protocol;
 	struct counters *counters;
+	uint64_t warned_ms; /* of a full send buffer, last; 0: never */
 	int row_count;
 	struct mmsghdr rows[SEND_BATCH_ROWS];
 	struct iovec pieces[SEND_BATCH_ROWS];

@@ -5,6 +5,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <netinet/udp.h>
+#include <unistd.h>
 
 /* Newer than the C library's headers; of Linux 6.16. */
 #ifndef SO_PASSRIGHTS
@@ -67,6 +68,39 @@ static const struct {
 };
 
 int
+sockopt_send_buffer(int fd)
+{
+	/* The kernel doubles what is set, for its own needs. */
+	return sockopt_get(fd, SOL_SOCKET, SO_SNDBUF) / 2;
+}
+
+/* Bytes that the kernel gives a send buffer for the asking. */
+static int
+most_send_buffer(void)
+{
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd == -1)
+		return 0;
+	sockopt_set(fd, SOL_SOCKET, SO_SNDBUF, SOCKOPT_SEND_BUFFER);
+	int size = sockopt_send_buffer(fd);
+	close(fd);
+	return size;
+}
+
+/* Makes the buffer as large as it may be.  A passed one may be larger already,
+ * and then must not shrink: SO_SNDBUF would cap it. */
+static void
+raise_send_buffer(int fd)
+{
+	if (sockopt_send_buffer(fd) < SOCKOPT_SEND_BUFFER &&
+	    sockopt_set(fd, SOL_SOCKET, SO_SNDBUFFORCE, SOCKOPT_SEND_BUFFER) ==
+		-1 &&
+	    sockopt_send_buffer(fd) < most_send_buffer())
+		sockopt_set(fd, SOL_SOCKET, SO_SNDBUF, SOCKOPT_SEND_BUFFER);
+}
+
+int
 sockopt_set_up(int fd, enum protocol protocol, sa_family_t family)
 {
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)
@@ -76,6 +110,8 @@ sockopt_set_up(int fd, enum protocol protocol, sa_family_t family)
 			options[i].value) == -1 &&
 		    !options[i].is_optional)
 			return -1;
+	if (protocol == PROTOCOL_UDP)
+		raise_send_buffer(fd);
 	return 0;
 }
 

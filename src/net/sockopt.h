@@ -14,6 +14,12 @@
  */
 
 /*
+ * Bytes of replies that a UDP socket can hold while neighbours do not answer
+ * ARP; net.core.wmem_max caps it unless we have CAP_NET_ADMIN.
+ */
+#define SOCKOPT_SEND_BUFFER (4 << 20)
+
+/*
  * Sets what a socket needs to be served.  Accepted connections inherit it; Unix
  * ones and those made before the call do not.  family matters for UDP only.
  */
@@ -22,6 +28,9 @@ int sockopt_set_up(int fd, enum protocol protocol, sa_family_t family);
 /* One option that is an int.  Any thread. */
 int sockopt_set(int fd, int level, int name, int value);
 int sockopt_get(int fd, int level, int name);
+
+/* The size of the send buffer, as it was set.  Any thread. */
+int sockopt_send_buffer(int fd);
 
 int sockopt_set_nonblocking(int fd);
 

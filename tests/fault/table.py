@@ -84,7 +84,7 @@ CALLS = {
     "sendmmsg": {NOTHING: "EINTR", "dropped_send": SEND + " EAGAIN"},
     "sendmsg": {NOTHING: SEND + " EAGAIN EINTR"},
     "sendto": {NOTHING: "EAGAIN EINTR", "closed_error": SEND},
-    "setsockopt": {NOTHING: SOCKET + " ENOPROTOOPT EDOM EISCONN"},
+    "setsockopt": {NOTHING: SOCKET + " ENOPROTOOPT EDOM EISCONN EPERM"},
     "shutdown": {NOTHING: "EBADF EINVAL ENOTCONN ENOTSOCK"},
     "signalfd4": {NOTHING: "EBADF EINVAL EMFILE ENFILE ENODEV ENOMEM"},
     "socket": {NOTHING: "EACCES EAFNOSUPPORT EINVAL EMFILE ENFILE ENOBUFS"

@@ -10,6 +10,8 @@ from daemon import LIMIT_S, check
 UDP = 'listeners = ( { protocol = "udp"; port = 0; } );'
 LARGE = 'listeners = ( { protocol = "udp"; port = 0; max_datagram = 65000; } );'
 STAMP = 27  # bytes
+WMEM_MAX = "/proc/sys/net/core/wmem_max"
+SEND_BUFFER = 4 << 20  # what the server asks for
 
 
 class Forger:
@@ -45,6 +47,67 @@ def asker_of(host, server_host, server):
     asker = host.socket(socket.AF_INET, socket.SOCK_DGRAM)
     asker.connect((server_host.address, server.port("udp *")))
     return asker
+
+
+def test_replies_that_wait_for_neighbours_do_not_silence_the_server(lab):
+    """Beside 400 forged datagrams a second from unused addresses of the
+    server's own network, an honest client gets 155 of 160 replies."""
+    hosts = server_host, honest, attacker = [
+        lab.host(name) for name in ("server", "honest", "attacker")]
+    lab.switch(*hosts)
+    server = server_host.server(UDP)
+    asker = asker_of(honest, server_host, server)
+    forger = Forger(lab, attacker, "-p", 10, 3200, 400, "10.77.1.100", 150,
+                    server_host.address, server.port("udp *"))
+    # By then the first neighbours have been given up.
+    for _ in range(160):
+        forger.await_dot()
+    for _ in range(160):
+        forger.await_dot()
+        asker.send(b"honest")
+    forger.end()
+    replies = count_replies(asker)
+    check(replies >= 155, replies, "of 160 replies")
+    server.stop()
+
+
+def fill_send_buffer(lab, **options):
+    """Has replies fill the send buffer of a server; returns what it logged."""
+    server_host, attacker = lab.host("server"), lab.host("attacker")
+    lab.switch(server_host, attacker)
+    server = server_host.server(UDP, **options)
+    dropped, rounds = 0, 0
+    while dropped < 2 and rounds < 10:
+        forger = Forger(lab, attacker, "-l", 1400, 6000, 4000, "10.77.1.100",
+                        150, server_host.address, server.port("udp *"))
+        forger.end()
+        dropped, rounds = server.counters()["dropped_send"], rounds + 1
+    check(dropped >= 2, "nothing was dropped")
+    server.stop()
+    return server.log.decode()
+
+
+def without_admin(server):
+    return ["setpriv", "--bounding-set", "-net_admin"]
+
+
+def check_warning(log, is_capped):
+    warnings = re.findall(r"warning: udp: (replies are dropped.*)\n", log)
+    check(len(warnings) == 1, len(warnings), "warnings:", log)
+    check(("net.core.wmem_max" in warnings[0]) == is_capped, warnings[0])
+    check(is_capped or "4096 KiB" in warnings[0], warnings[0])
+
+
+def test_a_full_send_buffer_is_logged_once(lab):
+    """With CAP_NET_ADMIN nothing caps the buffer."""
+    check_warning(fill_send_buffer(lab), False)
+
+
+def test_a_cap_of_the_send_buffer_is_named(lab):
+    """Without CAP_NET_ADMIN the sysctl does, where it is lower."""
+    with open(WMEM_MAX, encoding="ascii") as file:
+        is_capped = int(file.read()) < SEND_BUFFER
+    check_warning(fill_send_buffer(lab, tracer=without_admin), is_capped)
 
 
 def received(host):

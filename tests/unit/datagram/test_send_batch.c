@@ -1,5 +1,8 @@
+#include <errno.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
+#include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -249,6 +252,81 @@ START_TEST(each_dropped_segment_is_counted)
 }
 END_TEST
 
+/* Sends from a socket with little room to hosts that do not answer ARP. */
+static void
+send_to_the_silent(enum protocol protocol)
+{
+	struct sockaddr_in to = {
+		.sin_family = AF_INET,
+		.sin_port = htons(9),
+	};
+	int sender = socket(AF_INET, SOCK_DGRAM, 0), least = 1;
+	char one[] = "one";
+
+	setsockopt(sender, SOL_SOCKET, SO_SNDBUF, &least, sizeof(least));
+	send_batch_init(batch, sender, protocol, &counters);
+	request = (struct msghdr){ .msg_name = &to, .msg_namelen = sizeof(to) };
+	for (uint32_t host = 2; host < 100; host++) {
+		to.sin_addr.s_addr = htonl(0x0a630000 + host);
+		send_batch_add(batch, &request, one, 3);
+		send_batch_flush(batch);
+	}
+	close(sender);
+}
+
+/* The lines that it logs; NULL: this user can't make a network. */
+static const char *
+logged_about_the_silent(enum protocol protocol)
+{
+	static char text[8192];
+	int ends[2], standard_error = dup(STDERR_FILENO);
+
+	if (unshare(CLONE_NEWNET) == -1) {
+		ck_assert_int_eq(errno, EPERM);
+		puts("skipped: this user may not create a network namespace");
+		return NULL;
+	}
+	ck_assert_int_eq(system("ip link add name veth1 type veth peer name "
+				"veth2 && "
+				"ip address add 10.99.0.1/24 dev veth1 && "
+				"ip link set veth1 up && ip link set veth2 up"),
+	    0);
+	ck_assert_int_eq(pipe(ends), 0);
+	dup2(ends[1], STDERR_FILENO);
+	close(ends[1]);
+	send_to_the_silent(protocol);
+	dup2(standard_error, STDERR_FILENO);
+	close(standard_error);
+	ssize_t len = read(ends[0], text, sizeof(text) - 1);
+	close(ends[0]);
+	text[len > 0 ? len : 0] = '\0';
+	ck_assert_uint_gt(counters_get(&counters, COUNTER_DROPPED_SEND), 1);
+	return text;
+}
+
+START_TEST(a_full_send_buffer_is_logged_once)
+{
+	const char *text = logged_about_the_silent(PROTOCOL_UDP);
+
+	if (text == NULL)
+		return;
+	const char *end = strchr(text, '\n');
+	ck_assert_ptr_nonnull(strstr(text, "replies are dropped"));
+	ck_assert_ptr_nonnull(strstr(text, "net.core.wmem_max"));
+	ck_assert_str_eq(end, "\n");
+}
+END_TEST
+
+/* A line would tell of a client. */
+START_TEST(a_unix_client_that_does_not_read_is_not_logged)
+{
+	const char *text = logged_about_the_silent(PROTOCOL_UNIX_DGRAM);
+
+	if (text != NULL)
+		ck_assert_str_eq(text, "");
+}
+END_TEST
+
 Suite *
 send_batch_suite(void)
 {
@@ -266,6 +344,8 @@ send_batch_suite(void)
 	tcase_add_test(tests, a_row_has_at_most_65507_bytes);
 	tcase_add_test(tests, segments_are_sent_singly_where_the_kernel_cannot);
 	tcase_add_test(tests, each_dropped_segment_is_counted);
+	tcase_add_test(tests, a_full_send_buffer_is_logged_once);
+	tcase_add_test(tests, a_unix_client_that_does_not_read_is_not_logged);
 	suite_add_tcase(suite, tests);
 	return suite;
 }

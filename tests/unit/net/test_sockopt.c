@@ -170,6 +170,48 @@ START_TEST(no_udp_socket_discovers_mtus)
 }
 END_TEST
 
+/* A size that any user gets, at most SOCKOPT_SEND_BUFFER. */
+static int
+granted(void)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+	sockopt_set(fd, SOL_SOCKET, SO_SNDBUF, SOCKOPT_SEND_BUFFER);
+	int size = sockopt_send_buffer(fd);
+	close(fd);
+	return size;
+}
+
+START_TEST(a_udp_send_buffer_is_raised)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	int large = socket(AF_INET, SOCK_DGRAM, 0);
+	int passed = socket(AF_INET, SOCK_DGRAM, 0);
+	bool may_force = sockopt_set(large, SOL_SOCKET, SO_SNDBUFFORCE,
+			     2 * SOCKOPT_SEND_BUFFER) == 0;
+
+	ck_assert_int_eq(sockopt_set_up(fd, PROTOCOL_UDP, AF_INET), 0);
+	ck_assert_int_eq(sockopt_send_buffer(fd),
+	    may_force ? SOCKOPT_SEND_BUFFER : granted());
+	if (may_force) {
+		sockopt_set(passed, SOL_SOCKET, SO_SNDBUFFORCE,
+		    SOCKOPT_SEND_BUFFER / 2);
+		ck_assert_int_eq(setresuid(65534, 65534, 65534), 0);
+		/* What a socket unit gave, its user does not take away. */
+		sockopt_set_up(large, PROTOCOL_UDP, AF_INET);
+		ck_assert_int_eq(sockopt_send_buffer(large),
+		    2 * SOCKOPT_SEND_BUFFER);
+		sockopt_set_up(passed, PROTOCOL_UDP, AF_INET);
+		ck_assert_int_ge(sockopt_send_buffer(passed),
+		    SOCKOPT_SEND_BUFFER / 2);
+		ck_assert_int_ge(sockopt_send_buffer(passed), granted());
+	}
+	close(passed);
+	close(large);
+	close(fd);
+}
+END_TEST
+
 Suite *
 sockopt_suite(void)
 {
@@ -184,6 +226,7 @@ sockopt_suite(void)
 	tcase_add_test(tests, ipv6_alone_or_both);
 	tcase_add_test(tests, each_socket_has_a_number_of_its_own);
 	tcase_add_test(tests, no_udp_socket_discovers_mtus);
+	tcase_add_test(tests, a_udp_send_buffer_is_raised);
 	suite_add_tcase(suite, tests);
 	return suite;
 }
