@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/message.h"
+
 #define SD_JOURNAL_SUPPRESS_LOCATION
 #include <systemd/sd-journal.h>
 
@@ -135,7 +137,7 @@ void
 log_about(int level, const struct log_about *about, const char *format, ...)
 {
 	static const struct log_about nothing;
-	char message[MESSAGE_MAX];
+	char message[MESSAGE_MAX], shown[MESSAGE_MAX];
 	int saved_errno = errno;
 	va_list args;
 
@@ -147,8 +149,9 @@ log_about(int level, const struct log_about *about, const char *format, ...)
 	if (vsnprintf(message, sizeof(message), format, args) < 0)
 		message[0] = '\0';
 	va_end(args);
+	message_escape(shown, sizeof(shown), message);
 	if (!with_fields ||
-	    send_entry(level, message, about ? about : &nothing) == -1)
-		write_line(level, message);
+	    send_entry(level, shown, about ? about : &nothing) == -1)
+		write_line(level, shown);
 	errno = saved_errno;
 }

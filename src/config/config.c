@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/message.h"
 #include "config/config_file.h"
 #include "config/setting.h"
 
@@ -132,7 +133,7 @@ read_text(struct setting_file *file, const char *text, struct config *config)
 
 	config_init(&parsed);
 	if (config_read_string(&parsed, text) == CONFIG_FALSE) {
-		fprintf(file->errors, "%s:%d: %s\n", file->path,
+		message_print(file->errors, "%s:%d: %s\n", file->path,
 		    config_error_line(&parsed), config_error_text(&parsed));
 		file->error_count++;
 	} else {

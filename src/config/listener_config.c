@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/message.h"
 #include "config/setting.h"
 
 #define DEFAULT_PORT 21567
@@ -203,13 +204,13 @@ listener_config_parse(struct listener_config *listeners, size_t i,
     const char *spec, FILE *errors)
 {
 	if (!parse(&listeners[i], spec))
-		fprintf(errors,
+		message_print(errors,
 		    "-l %s: needs tcp:PORT, udp:ADDRESS:PORT, tcp:[::1]:PORT, "
 		    "unix:/path, unix-dgram:/path or unix-seqpacket:/path; "
 		    "ports to 65535, paths to %zu bytes\n",
 		    spec, sizeof(listeners[i].path) - 1);
 	else if (find_duplicate(listeners, i) != NULL)
-		fprintf(errors, "-l %s: given twice\n", spec);
+		message_print(errors, "-l %s: given twice\n", spec);
 	else
 		return 0;
 	return -1;

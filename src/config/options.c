@@ -6,6 +6,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/message.h"
+
 #define DEFAULT_PATH SYSCONFDIR "/timestampd.conf"
 
 static const struct option long_options[] = {
@@ -51,7 +53,7 @@ static bool
 is_consistent(const struct options *options, const char *stray)
 {
 	if (stray != NULL)
-		fprintf(stderr, "'%s' is not an option%s\n", stray,
+		message_print(stderr, "'%s' is not an option%s\n", stray,
 		    options->reload ? "; -r takes no process number any more, "
 				      "it asks at the control socket"
 				    : "");

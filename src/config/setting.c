@@ -3,6 +3,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "base/message.h"
+
 struct setting
 setting_member(const struct setting *parent, int i)
 {
@@ -34,12 +36,12 @@ setting_complain(const struct setting *setting, const char *format, ...)
 	FILE *errors = setting->file->errors;
 	va_list args;
 
-	fprintf(errors, "%s:%d: ", setting->file->path,
+	message_print(errors, "%s:%d: ", setting->file->path,
 	    (int)config_setting_source_line(setting->node));
 	print_name(errors, setting->node);
 	fputs(": ", errors);
 	va_start(args, format);
-	vfprintf(errors, format, args);
+	message_vprint(errors, format, args);
 	va_end(args);
 	fputc('\n', errors);
 	setting->file->error_count++;

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/message.h"
 #include "datagram/datagram.h"
 #include "datagram/unix_peer.h"
 #include "listen/plan.h"
@@ -47,7 +48,7 @@ resolve_all(const struct listener_set *set, const struct config *config,
 		if (listener_resolve(&config->listeners[i], wanted, deadline_ms,
 			error) == -1) {
 			problem = errno;
-			fprintf(errors, "%s\n", error);
+			message_print(errors, "%s\n", error);
 		}
 	errno = problem;
 	return problem == 0 ? 0 : -1;
@@ -248,7 +249,7 @@ open_one(const struct plan_step *step, FILE *errors)
 		    "unit or this listener",
 		    other->name);
 	int problem = errno;
-	fprintf(errors, "%s\n", error);
+	message_print(errors, "%s\n", error);
 	errno = problem;
 	return -1;
 }

@@ -1,6 +1,5 @@
 #include "server/control.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/message.h"
 #include "listen/listener.h"
 #include "server/reload.h"
 #include "server/server.h"
@@ -201,7 +201,7 @@ control_close(struct server *server)
 static int
 fail(int status, const char *path)
 {
-	fprintf(stderr, "cannot ask the server at %s: %s\n", path,
+	message_print(stderr, "cannot ask the server at %s: %s\n", path,
 	    strerror(errno));
 	return status;
 }
@@ -211,19 +211,19 @@ static int
 show_answer(const char *answer, const char *path)
 {
 	char *text;
+	size_t len;
 	int status = (int)strtol(answer, &text, 10);
 	FILE *out = status == 0 ? stdout : stderr;
 
 	if (*text != '\n') {
-		fprintf(stderr, "the server at %s ended without an answer\n",
-		    path);
+		message_print(stderr,
+		    "the server at %s ended without an answer\n", path);
 		return EX_UNAVAILABLE;
 	}
-	/* The output may be a terminal, to which some bytes are commands. */
-	while (*++text != '\0')
-		putc(*text == '\n' || isprint((unsigned char)*text) ? *text
-								    : '?',
-		    out);
+	for (text++; *text != '\0'; text += len + (text[len] == '\n')) {
+		len = strcspn(text, "\n");
+		message_print(out, "%.*s\n", (int)len, text);
+	}
 	if (fflush(out) == EOF && status == 0)
 		return fail(EX_IOERR, path);
 	return status;

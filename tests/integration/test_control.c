@@ -106,7 +106,7 @@ START_TEST(a_refused_reload_has_reasons)
 	scratch_write("conf",
 	    with_control("ask", "listeners = ( { protocol = \"tcp\"; address = "
 				"\"\033[31m.invalid\"; } );\n"));
-	assert_says(ASK("-r"), EX_CONFIG, "?[31m.invalid: host not found");
+	assert_says(ASK("-r"), EX_CONFIG, "\\x1b[31m.invalid: host not found");
 	daemon_stop(&server);
 }
 END_TEST

@@ -12,6 +12,7 @@ main(void)
 	srunner_add_suite(runner, protocol_suite());
 	srunner_add_suite(runner, sockaddr_suite());
 	srunner_add_suite(runner, resolver_suite());
+	srunner_add_suite(runner, message_suite());
 	srunner_add_suite(runner, log_suite());
 	srunner_add_suite(runner, counters_suite());
 	srunner_add_suite(runner, worker_pool_suite());

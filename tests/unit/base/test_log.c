@@ -78,6 +78,21 @@ START_TEST(a_long_line_is_cut_and_ends)
 }
 END_TEST
 
+static void
+write_control_characters(void)
+{
+	log_error("%s", "a\nerror: \x1b[2J\xff");
+}
+
+START_TEST(control_characters_are_escaped)
+{
+	const char *text = caught(write_control_characters);
+
+	ck_assert_str_eq(strstr(text, "error: "),
+	    "error: a\\x0aerror: \\x1b[2J\\xff\n");
+}
+END_TEST
+
 START_TEST(levels_are_parsed)
 {
 	ck_assert_int_eq(log_level_parse("error"), LOG_ERR);
@@ -96,6 +111,7 @@ log_suite(void)
 
 	tcase_add_test(tests, levels_filter);
 	tcase_add_test(tests, a_long_line_is_cut_and_ends);
+	tcase_add_test(tests, control_characters_are_escaped);
 	tcase_add_test(tests, levels_are_parsed);
 	suite_add_tcase(suite, tests);
 	return suite;

@@ -254,6 +254,17 @@ static const struct {
 	{ "workers = 2;\n@include \"more\"\n",
 	    "main:2: @include is not supported: put the settings into this "
 	    "file\n" },
+	{ "log_level = \"\\x1b[2J\\nmain:9: \xff\";\n",
+	    "main:1: log_level: \"\\x1b[2J\\x0amain:9: \\xff\" is none of "
+	    "\"error\", \"warning\", \"info\" and \"debug\"\n" },
+	{ "stamp: { format = \"%\\x1b\"; };\n",
+	    "main:1: stamp.format: \"%\\x1b\": '%\\x1b' is neither a "
+	    "conversion "
+	    "of strftime(3) that fits in a line nor %3N, %6N or %9N\n" },
+	{ LISTENER("protocol = \"tcp\"; port = \"\a\";"),
+	    "main:1: listeners[0].port: \"\\x07\" is not a tcp service in "
+	    "/etc/services; a number needs no quotes\n" },
+	{ "workers = \x1b;\n", "main:1: syntax error\n" },
 	{ "workers = 3 # no end of line: this is read, too\n; wrong",
 	    "main:2: syntax error\n" },
 };
@@ -272,6 +283,24 @@ START_TEST(missing_file)
 	ck_assert_ptr_null(load("nowhere/x"));
 	ck_assert_str_eq(complaints,
 	    "cannot read nowhere/x: No such file or directory\n");
+}
+END_TEST
+
+START_TEST(control_characters_of_a_spec_are_escaped)
+{
+	static const char start[] = "-l tcp:\\x1b[2J\\x0a: needs tcp:PORT, ";
+	char *specs[] = { "tcp:\x1b[2J\n", "unix:/\a", "unix:/\a" };
+	struct config *config = load(NULL);
+	size_t len;
+
+	free(complaints);
+	FILE *errors = open_memstream(&complaints, &len);
+	ck_assert_int_eq(config_set_listeners(config, specs, 3, errors), -1);
+	fclose(errors);
+	config_free(config);
+	ck_assert_mem_eq(complaints, start, strlen(start));
+	ck_assert_str_eq(strchr(complaints, '\n'),
+	    "\n-l unix:/\\x07: given twice\n");
 }
 END_TEST
 
@@ -317,6 +346,7 @@ config_suite(void)
 	tcase_add_loop_test(tests, says_what_is_wrong, 0,
 	    sizeof(bad) / sizeof(bad[0]));
 	tcase_add_test(tests, missing_file);
+	tcase_add_test(tests, control_characters_of_a_spec_are_escaped);
 	tcase_add_test(tests, specs_replace_the_listeners);
 	suite_add_tcase(suite, tests);
 	return suite;

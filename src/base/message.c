@@ -1,0 +1,85 @@
+#include "base/message.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#define TEXT_MAX 8192 /* of a message; more is cut */
+#define ESCAPE_LEN 4  /* of "\xff" */
+
+/* Whether c, above ASCII, is a control character or turns the text around. */
+static bool
+is_control(uint32_t c)
+{
+	return c < 0xa0 || (c >= 0x200e && c <= 0x200f) ||
+	       (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+}
+
+/* The length of the UTF-8 character at text; 0: it may not be shown. */
+static size_t
+shown_len(const unsigned char *text)
+{
+	static const uint32_t first[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	size_t len = text[0] < 0xe0 ? 2 : text[0] < 0xf0 ? 3 : 4;
+	uint32_t c = text[0] & 0x7fU >> len;
+
+	if (text[0] < 0x80)
+		return text[0] >= ' ' && text[0] != 0x7f ? 1 : 0;
+	if (text[0] < 0xc0 || text[0] > 0xf4)
+		return 0;
+	for (size_t i = 1; i < len; i++) {
+		if ((text[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | (text[i] & 0x3f);
+	}
+	bool is_valid = c >= first[len] && c <= 0x10ffff &&
+	                (c < 0xd800 || c > 0xdfff);
+	return is_valid && !is_control(c) ? len : 0;
+}
+
+void
+message_escape(char *out, size_t size, const char *text)
+{
+	const char *last = out + size - 1;
+
+	while (*text != '\0') {
+		size_t len = shown_len((const unsigned char *)text);
+		if ((size_t)(last - out) < (len > 0 ? len : ESCAPE_LEN))
+			break;
+		if (len > 0)
+			out = mempcpy(out, text, len);
+		else
+			out += sprintf(out, "\\x%02x", (unsigned char)*text);
+		text += len > 0 ? len : 1;
+	}
+	*out = '\0';
+}
+
+void
+message_vprint(FILE *out, const char *format, va_list args)
+{
+	char text[TEXT_MAX], shown[ESCAPE_LEN * TEXT_MAX];
+	size_t format_len = strlen(format);
+	bool ends_line = format_len > 0 && format[format_len - 1] == '\n';
+	int len = vsnprintf(text, sizeof(text), format, args);
+
+	if (len < 0)
+		text[0] = '\0';
+	else if (len >= (int)sizeof(text))
+		strcpy(text + sizeof(text) - sizeof("..."), "...");
+	else if (ends_line && len > 0)
+		text[len - 1] = '\0';
+	message_escape(shown, sizeof(shown), text);
+	/* At once: standard error has no buffer. */
+	fputs(ends_line ? strcat(shown, "\n") : shown, out);
+}
+
+void
+message_print(FILE *out, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	message_vprint(out, format, args);
+	va_end(args);
+}
