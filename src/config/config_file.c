@@ -11,22 +11,29 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/message.h"
+
+#define SIZE_LIMIT 1048576 /* bytes; larger files take long to parse */
+
 /* The state of one config_file_read. */
 struct scan {
-	const char *path, *text;
+	const char *path;
 	FILE *errors;
 	int error_count;
+	size_t line;         /* the number of the line of: */
+	const char *counted; /* the text of the last error */
 };
 
-/* Begins a line of errors about the text at "at"; the caller ends it. */
+/*
+ * Begins a line of errors about the text at "at", which is not before that of
+ * the last error; the caller ends it.
+ */
 static FILE *
 complain(struct scan *scan, const char *at)
 {
-	size_t line = 1;
-
-	for (const char *c = scan->text; c < at; c++)
-		line += *c == '\n';
-	fprintf(scan->errors, "%s:%zu: ", scan->path, line);
+	for (; scan->counted < at; scan->counted++)
+		scan->line += *scan->counted == '\n';
+	message_print(scan->errors, "%s:%zu: ", scan->path, scan->line);
 	scan->error_count++;
 	return scan->errors;
 }
@@ -77,10 +84,8 @@ check_number(struct scan *scan, const char *at)
 }
 
 static void
-check_text(struct scan *scan)
+check_text(struct scan *scan, const char *at)
 {
-	const char *at = scan->text;
-
 	while (*at != '\0')
 		if (*at == '"')
 			at = skip_string(at);
@@ -99,24 +104,43 @@ check_text(struct scan *scan)
 			    "this file\n");
 }
 
-/* All of a regular file.  NULL with errno, which is 0 for any other file. */
-static char *
-read_regular(int fd, size_t *len)
+/* The size of a file that can be read; -1 after a line in errors. */
+static off_t
+find_size(int fd, const char *path, FILE *errors)
 {
 	struct stat status;
-	ssize_t n;
 
 	if (fd == -1 || fstat(fd, &status) == -1)
-		return NULL;
-	errno = 0;
-	size_t size = (size_t)status.st_size;
-	char *text = S_ISREG(status.st_mode) ? calloc(1, size + 1) : NULL;
-	if (text == NULL)
-		return NULL;
-	for (*len = 0; (n = read(fd, text + *len, size - *len)) > 0;)
-		*len += (size_t)n;
-	if (n == 0)
+		message_print(errors, "cannot read %s: %s\n", path,
+		    strerror(errno));
+	else if (!S_ISREG(status.st_mode))
+		message_print(errors, "cannot read %s: not a regular file\n",
+		    path);
+	else if (status.st_size > SIZE_LIMIT)
+		message_print(errors,
+		    "cannot read %s: it has %lld bytes, and at most %d are "
+		    "allowed\n",
+		    path, (long long)status.st_size, SIZE_LIMIT);
+	else
+		return status.st_size;
+	return -1;
+}
+
+/* The text of a file of size bytes; NULL after a line in errors. */
+static char *
+read_all(int fd, size_t size, const char *path, FILE *errors)
+{
+	/* One byte more, to see whether the file has more meanwhile. */
+	char *text = calloc(1, size + 2);
+	size_t len = 0;
+	ssize_t n = -1;
+
+	while (text != NULL && (n = read(fd, text + len, size + 1 - len)) > 0)
+		len += (size_t)n;
+	if (n == 0 && len == size)
 		return text;
+	message_print(errors, "cannot read %s: %s\n", path,
+	    n == -1 ? strerror(errno) : "its size changes while it is read");
 	free(text);
 	return NULL;
 }
@@ -126,19 +150,18 @@ config_file_read(const char *path, FILE *errors)
 {
 	/* O_NONBLOCK: a FIFO would wait for a writer. */
 	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	size_t len;
-	char *text = read_regular(fd, &len);
-	struct scan scan = { path, text, errors, 0 };
+	off_t size = find_size(fd, path, errors);
+	char *text = NULL;
 
-	if (text == NULL)
-		fprintf(errors, "cannot read %s: %s\n", path,
-		    errno != 0 ? strerror(errno) : "not a regular file");
+	if (size != -1)
+		text = read_all(fd, (size_t)size, path, errors);
 	if (fd != -1)
 		close(fd);
 	if (text == NULL)
 		return NULL;
-	check_text(&scan);
-	if (strlen(text) < len)
+	struct scan scan = { path, errors, 0, 1, text };
+	check_text(&scan, text);
+	if (strlen(text) < (size_t)size)
 		fprintf(complain(&scan, strchr(text, '\0')),
 		    "a NUL byte: this is not a text file\n");
 	if (scan.error_count == 0)

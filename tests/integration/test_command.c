@@ -62,6 +62,15 @@ START_TEST(configuration)
 	    "syntax:3: syntax error");
 	assert_ends(ARGUMENTS("-tc", "bad"), EX_CONFIG, "bad:2: wrokers: ");
 	assert_ends(ARGUMENTS("-tc", "bad"), EX_CONFIG, "bad:3: limits: ");
+	scratch_write("red", "stamp: { source = \"\x1b[31m\"; };\n");
+	assert_ends(ARGUMENTS("-tc", "red"), EX_CONFIG,
+	    "red:1: stamp.source: \"\\x1b[31m\" is none of");
+	assert_ends(ARGUMENTS("-tc", "\x1b[31m"), EX_CONFIG,
+	    "cannot read \\x1b[31m: No such file or directory");
+	scratch_write("large", "");
+	ck_assert_int_eq(truncate("large", 300000000), 0);
+	assert_ends(ARGUMENTS("-tc", "large"), EX_CONFIG,
+	    "it has 300000000 bytes, and at most 1048576 are allowed");
 	assert_ends(ARGUMENTS("-tc", "good"), 0, "is good");
 	assert_ends(ARGUMENTS("-t"), 0, "is good");
 }
@@ -69,8 +78,12 @@ END_TEST
 
 START_TEST(unknown_host)
 {
+	scratch_write("conf", "listeners = ( { protocol = \"udp\"; address = "
+			      "\"x\x1b[2J\\n.invalid\"; } );\n");
 	assert_ends(ARGUMENTS("-l", "tcp:no.such.host.invalid:1"),
 	    EX_UNAVAILABLE, "no.such.host.invalid: host not found");
+	assert_ends(ARGUMENTS("-c", "conf"), EX_UNAVAILABLE,
+	    "conf:1: udp x\\x1b[2J\\x0a.invalid: host not found");
 }
 END_TEST
 

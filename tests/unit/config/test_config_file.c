@@ -1,6 +1,8 @@
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "config/config_file.h"
 #include "harness/scratch.h"
@@ -75,6 +77,56 @@ START_TEST(what_cannot_be_read_is_refused)
 }
 END_TEST
 
+/* A file of size bytes, of which nothing is on disk. */
+static void
+make_sparse(off_t size)
+{
+	scratch_write("main", "");
+	ck_assert_int_eq(truncate("main", size), 0);
+}
+
+START_TEST(a_large_file_is_refused)
+{
+	char *largest = calloc(1, (1 << 20) + 1);
+
+	memset(largest, '#', 1 << 20);
+	assert_read(largest);
+	free(largest);
+	make_sparse((1 << 20) + 1);
+	assert_refused("cannot read main: it has 1048577 bytes, and at most "
+		       "1048576 are allowed\n");
+	/* Reading it would take long. */
+	make_sparse(1LL << 40);
+	assert_refused("cannot read main: it has 1099511627776 bytes, and at "
+		       "most 1048576 are allowed\n");
+}
+END_TEST
+
+/* The kernel makes the text when it is read: before that it has no size. */
+START_TEST(a_file_that_grows_is_refused)
+{
+	ck_assert_int_eq(symlink("/proc/self/status", "main"), 0);
+	assert_refused("cannot read main: its size changes while it is read\n");
+}
+END_TEST
+
+START_TEST(control_characters_of_a_path_are_escaped)
+{
+	size_t len;
+	FILE *errors = open_memstream(&complaints, &len);
+
+	ck_assert_ptr_null(config_file_read("\x1b[2J\n\xff", errors));
+	scratch_write("\a", "@include\n\n99999999999");
+	ck_assert_ptr_null(config_file_read("\a", errors));
+	fclose(errors);
+	ck_assert_str_eq(complaints,
+	    "cannot read \\x1b[2J\\x0a\\xff: No such file or directory\n"
+	    "\\x07:1: " NO_INCLUDE
+	    "\\x07:3: the number 99999999999 is out of range\n");
+	free(complaints);
+}
+END_TEST
+
 START_TEST(a_nul_byte_is_refused)
 {
 	scratch_write("main", "");
@@ -115,6 +167,9 @@ config_file_suite(void)
 	tcase_add_test(tests, a_text_is_read_as_it_is);
 	tcase_add_test(tests, an_include_is_refused);
 	tcase_add_test(tests, what_cannot_be_read_is_refused);
+	tcase_add_test(tests, a_large_file_is_refused);
+	tcase_add_test(tests, a_file_that_grows_is_refused);
+	tcase_add_test(tests, control_characters_of_a_path_are_escaped);
 	tcase_add_test(tests, a_nul_byte_is_refused);
 	tcase_add_test(tests, numbers_that_would_wrap_are_refused);
 	suite_add_tcase(suite, tests);
