@@ -31,7 +31,9 @@ DEPS_DISTROS = debootstrap git util-linux
 PKG_CONFIG ?= pkg-config
 PACKAGES = libconfig libsystemd
 
-CPPFLAGS_ALL = -D_GNU_SOURCE -DVERSION='"$(VERSION)"' \
+# A time or a file's size has 64 bits on 32-bit processors too.
+CPPFLAGS_ALL = -D_GNU_SOURCE -D_TIME_BITS=64 -D_FILE_OFFSET_BITS=64 \
+	-DVERSION='"$(VERSION)"' \
 	-DSYSCONFDIR='"$(sysconfdir)"' -Isrc -Itests \
 	$(shell $(PKG_CONFIG) --cflags $(PACKAGES) 2>/dev/null) $(CPPFLAGS)
 WARNINGS = -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes \
@@ -47,8 +49,10 @@ supported = $(shell $(CC) -Werror $(1) -E -xc /dev/null >/dev/null 2>&1 && \
 	echo $(1))
 HARDENING = -fstack-protector-strong -fPIE -U_FORTIFY_SOURCE \
 	-D_FORTIFY_SOURCE=3 $(call supported,-fcf-protection) \
-	$(call supported,-fstack-clash-protection)
-HARDENING_LD = -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack
+	$(call supported,-fstack-clash-protection) \
+	$(call supported,-ftrivial-auto-var-init=zero)
+HARDENING_LD = -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack \
+	-Wl,-z,separate-code
 else ifeq ($(VARIANT),asan)
 SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all \
 	-fno-omit-frame-pointer
@@ -186,7 +190,8 @@ check-calls: all $(INTEGRATION)
 
 # Checks that the hardening flags have taken effect.
 check-hardening: all
-	CC="$(CC)" tests/build/hardening $(PROGRAM) $(OBJECTS)
+	CC="$(CC)" CFLAGS="$(CFLAGS_ALL)" \
+		tests/build/hardening $(PROGRAM) $(OBJECTS)
 
 # Runs the server with system calls that fail, and without memory.  FAULT=-f
 # makes every call fail in every way.

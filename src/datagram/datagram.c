@@ -187,7 +187,8 @@ static bool
 admit(struct datagram_thread *thread, struct request *request, size_t len)
 {
 	bool is_logged = log_enabled(LOG_DEBUG);
-	char source[SOCKADDR_TEXT_MAX];
+	/* Clearing it would cost 9 % of the time of a segment. */
+	char source[SOCKADDR_TEXT_MAX] __attribute__((uninitialized));
 
 	/* Before find_drop, which replaces the address of a Unix client. */
 	if (is_logged)

@@ -232,7 +232,8 @@ wait_ms(const struct worker *worker)
 static void
 wait_and_serve(struct worker *worker)
 {
-	struct epoll_event events[EVENTS_MAX];
+	/* Clearing it would cost 0.5 % of the time of a message. */
+	struct epoll_event events[EVENTS_MAX] __attribute__((uninitialized));
 	int n = epoll_wait(worker->epoll_fd, events, EVENTS_MAX,
 	    wait_ms(worker));
 
