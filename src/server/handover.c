@@ -202,13 +202,13 @@ handover_next(struct handover_file *file, struct conn_state *state)
 		.protocol = (enum protocol)entry.protocol,
 		.framing = (enum framing)entry.framing,
 		.line_start = entry.line_start,
-		.arrived = { (time_t)entry.arrived_s, entry.arrived_ns },
+		.arrived = { (time_t)entry.arrived_s, (long)entry.arrived_ns },
 		.messages = entry.messages,
-		.out_len = entry.out_len,
-		.in_len = entry.in_len,
+		.out_len = (size_t)entry.out_len,
+		.in_len = (size_t)entry.in_len,
 		.bytes = file->bytes + file->at + sizeof(entry),
 	};
-	file->at += sizeof(entry) + entry.out_len + entry.in_len;
+	file->at += sizeof(entry) + state->out_len + state->in_len;
 	file->count--;
 	return true;
 }

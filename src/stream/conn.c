@@ -202,7 +202,8 @@ conn_restore(int fd, const struct conn_state *state, uint64_t now_ms)
 }
 
 static void
-count(const struct conn *conn, struct conn_io *io, enum traffic field, size_t n)
+count(const struct conn *conn, struct conn_io *io, enum traffic field,
+    uint64_t n)
 {
 	counters_add_traffic(io->counters, conn->protocol, field, n);
 }
