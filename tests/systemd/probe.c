@@ -52,6 +52,19 @@ try_files(void)
 	expect_failure(mkdir("/probe", 0700) == -1, "a folder in /");
 }
 
+/* A protocol of the kernel that is neither TCP nor UDP. */
+static bool
+binds_udplite(void)
+{
+	struct sockaddr_in loopback = {
+		.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_UDPLITE);
+
+	return bind(fd, (struct sockaddr *)&loopback, sizeof(loopback)) == 0;
+}
+
 static void
 try_sockets(bool sealed)
 {
@@ -87,6 +100,9 @@ main(int argc, char **argv)
 	try_files();
 	try_sockets(argc > 1 && strcmp(argv[1], "sealed") == 0);
 	try_calls();
+	/* Not every systemd can forbid it. */
+	if (argc > 2)
+		expect_failure(!binds_udplite(), "a bind of UDP-Lite");
 	fflush(stdout);
 	execl("/bin/true", "true", (char *)NULL);
 	printf("probe: %d allowed\n", count);
