@@ -11,16 +11,17 @@
 #include "dialogue.h"
 #include "endpoint.h"
 
-#define BATCH 64
+#define BATCH DIALOGUE_NUMBERS
 #define DATAGRAM_MAX 2048
 
 struct post {
 	int fd;
-	unsigned out; /* on their way */
+	unsigned out;  /* on their way */
+	unsigned next; /* the number of the next request */
 	uint64_t sent_ns;
 	struct dialogue dialogue;
 	struct mmsghdr in[BATCH], request[BATCH];
-	struct iovec in_piece[BATCH], request_piece;
+	struct iovec in_piece[BATCH], request_piece[BATCH];
 	char bytes[BATCH][DATAGRAM_MAX];
 };
 
@@ -35,14 +36,15 @@ post_open(struct post *post, const struct plan *plan)
 	if (setsockopt(post->fd, SOL_SOCKET, SO_RCVTIMEO, &patience,
 		sizeof(patience)) == -1)
 		err(71, "setsockopt");
-	post->request_piece.iov_base = (void *)post->dialogue.request;
-	post->request_piece.iov_len = post->dialogue.request_len;
 	for (int i = 0; i < BATCH; i++) {
 		post->in_piece[i].iov_base = post->bytes[i];
 		post->in_piece[i].iov_len = DATAGRAM_MAX;
 		post->in[i].msg_hdr.msg_iov = &post->in_piece[i];
 		post->in[i].msg_hdr.msg_iovlen = 1;
-		post->request[i].msg_hdr.msg_iov = &post->request_piece;
+		post->request_piece[i].iov_base =
+		    dialogue_numbered(&post->dialogue, (unsigned)i);
+		post->request_piece[i].iov_len = post->dialogue.request_len;
+		post->request[i].msg_hdr.msg_iov = &post->request_piece[i];
 		post->request[i].msg_hdr.msg_iovlen = 1;
 	}
 }
@@ -53,10 +55,12 @@ post_send(struct post *post, unsigned count)
 	if (post->out == 0)
 		post->sent_ns = meter_now_ns();
 	while (count > 0) {
-		int n = sendmmsg(post->fd, post->request,
-		    count < BATCH ? count : BATCH, 0);
+		unsigned left = BATCH - post->next;
+		int n = sendmmsg(post->fd, post->request + post->next,
+		    count < left ? count : left, 0);
 		if (n == -1)
 			err(1, "send");
+		post->next = (post->next + (unsigned)n) % BATCH;
 		count -= (unsigned)n;
 		post->out += (unsigned)n;
 	}
@@ -75,7 +79,7 @@ post_receive(struct post *post, struct meter *meter)
 	if (n == -1)
 		err(1, "receive");
 	for (int i = 0; i < n; i++) {
-		dialogue_check(&post->dialogue, post->bytes[i],
+		dialogue_check_numbered(&post->dialogue, post->bytes[i],
 		    post->in[i].msg_len);
 		meter->bytes += post->in[i].msg_len;
 	}

@@ -63,6 +63,18 @@ dialogue_init_line(struct dialogue *dialogue, const struct plan *plan)
 	dialogue->request = dialogue->reply = line;
 }
 
+char *
+dialogue_numbered(const struct dialogue *dialogue, unsigned number)
+{
+	char *text = malloc(dialogue->request_len);
+
+	if (text == NULL)
+		err(71, "message");
+	memcpy(text, dialogue->request, dialogue->request_len);
+	text[0] = (char)('0' + number);
+	return text;
+}
+
 size_t
 dialogue_len(const struct dialogue *dialogue)
 {
@@ -112,6 +124,17 @@ dialogue_check(struct dialogue *dialogue, const char *data, size_t len)
 	if (memcmp(data + dialogue->prefix_len, dialogue->reply,
 		dialogue->reply_len) != 0)
 		errx(1, "a reply has other data than its request");
+}
+
+void
+dialogue_check_numbered(struct dialogue *dialogue, char *data, size_t len)
+{
+	char *first = data + dialogue->prefix_len;
+
+	if (len > dialogue->prefix_len && *first >= '0' &&
+	    *first < '0' + DIALOGUE_NUMBERS)
+		*first = dialogue->reply[0];
+	dialogue_check(dialogue, data, len);
 }
 
 void

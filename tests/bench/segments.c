@@ -46,9 +46,9 @@ sender_open(struct sender *sender, const struct plan *plan)
 	size_t len = sender->dialogue.request_len;
 	if (len * SEGMENTS > sizeof(sender->request))
 		errx(64, "so many segments are too large");
-	for (size_t i = 0; i < SEGMENTS; i++)
-		memcpy(sender->request + i * len, sender->dialogue.request,
-		    len);
+	for (unsigned i = 0; i < SEGMENTS; i++)
+		memcpy(sender->request + i * len,
+		    dialogue_numbered(&sender->dialogue, i), len);
 	sender->fd = endpoint_datagram(plan->port);
 	set(sender->fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
 	set(sender->fd, IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof(segment));
@@ -94,7 +94,8 @@ check_group(struct sender *sender, int i)
 	unsigned count = 0;
 
 	for (size_t at = 0; at < len; at += segment, count++)
-		dialogue_check(&sender->dialogue, sender->bytes[i] + at,
+		dialogue_check_numbered(&sender->dialogue,
+		    sender->bytes[i] + at,
 		    len - at < segment ? len - at : segment);
 	return count;
 }
