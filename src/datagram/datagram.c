@@ -21,6 +21,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "datagram/loop.h"
 #include "datagram/ratelimit.h"
 #include "datagram/send_batch.h"
 #include "datagram/unix_peer.h"
@@ -41,6 +42,9 @@
 struct request {
 	struct sockaddr_any source;
 	struct cmsg_request info;
+	const struct drop *refusal; /* of all of them; NULL: none */
+	bool is_limited;            /* by the rate of its source */
+	struct loop_run run;
 	struct iovec piece;
 	_Alignas(struct cmsghdr) char control[CMSG_UDP_MAX];
 	char bytes[STAMP_TEXT_MAX + RECEIVED_MAX];
@@ -64,6 +68,7 @@ struct datagram_thread {
 	bool arrival; /* the kernel says when datagrams arrived */
 	struct stamp stamp;
 	struct ratelimit limit;
+	struct loop_table *loops; /* NULL: no UDP */
 	int errors_in_a_row;
 	uint64_t logged_ms; /* when an error was logged last; 0: never */
 	struct unix_peer peers;
@@ -87,6 +92,7 @@ static const struct drop
     drop_send = { COUNTER_DROPPED_SEND, "can't be answered" },
     drop_unnamed = { COUNTER_DROPPED_UNNAMED, "client without name" },
     drop_rate = { COUNTER_DROPPED_RATE, "over the rate limit" },
+    drop_loop = { COUNTER_DROPPED_LOOP, "may be in a loop" },
     drop_oversize = { COUNTER_DROPPED_OVERSIZE, "over max_datagram" };
 
 static void
@@ -156,26 +162,45 @@ find_unix_drop(struct datagram_thread *thread, struct request *request)
 	return errno == ENOTSOCK ? &drop_port : &drop_send;
 }
 
-/* Why a datagram of len bytes is dropped, or NULL: it is answered. */
+/* Why nothing that came with this UDP message is answered, or NULL. */
 static const struct drop *
-find_drop(struct datagram_thread *thread, struct request *request, size_t len)
+find_refusal(const struct datagram_thread *thread,
+    const struct request *request)
 {
 	const struct sockaddr_any *source = &request->source;
 
-	if (len > (size_t)thread->settings->max_datagram)
-		return &drop_oversize;
-	if (thread->protocol == PROTOCOL_UNIX_DGRAM)
-		return find_unix_drop(thread, request);
-	if (thread->text_len + len > SEND_BATCH_ROW_MAX)
-		return &drop_oversize;
 	if (sockaddr_port(source) < PRIVILEGED_PORT_END ||
 	    is_own_port(thread, sockaddr_port(source)) ||
 	    sockaddr_is_multicast(source) || request->info.is_to_many)
 		return &drop_port;
-	if (!sockaddr_is_loopback(source) &&
-	    !ratelimit_allow(&thread->limit, sockaddr_network(source),
+	return NULL;
+}
+
+/* Why a datagram of len bytes is dropped, or NULL: it is answered. */
+static const struct drop *
+find_drop(struct datagram_thread *thread, struct request *request,
+    const char *data, size_t len)
+{
+	bool is_unix = thread->protocol == PROTOCOL_UNIX_DGRAM;
+
+	if (len > (size_t)thread->settings->max_datagram ||
+	    (!is_unix && thread->text_len + len > SEND_BATCH_ROW_MAX))
+		return &drop_oversize;
+	if (request->refusal != NULL)
+		return request->refusal;
+	/* The first comparison spares most data the call. */
+	if (len > 0 && *data == *thread->text &&
+	    loop_is_stamped_twice(thread->text, thread->text_len, data, len))
+		return &drop_loop;
+	if (is_unix)
+		return find_unix_drop(thread, request);
+	if (request->is_limited &&
+	    !ratelimit_allow(&thread->limit, sockaddr_network(&request->source),
 		thread->now_ms))
 		return &drop_rate;
+	/* What the rate limit drops does not reach the table. */
+	if (loop_is_due(thread->loops, &request->run, data, len))
+		return &drop_loop;
 	return NULL;
 }
 
@@ -184,7 +209,8 @@ find_drop(struct datagram_thread *thread, struct request *request, size_t len)
  * a Unix source is replaced by the path of the held file.
  */
 static bool
-admit(struct datagram_thread *thread, struct request *request, size_t len)
+admit(struct datagram_thread *thread, struct request *request, const char *data,
+    size_t len)
 {
 	bool is_logged = log_enabled(LOG_DEBUG);
 	/* Clearing it would cost 9 % of the time of a segment. */
@@ -193,7 +219,7 @@ admit(struct datagram_thread *thread, struct request *request, size_t len)
 	/* Before find_drop, which replaces the address of a Unix client. */
 	if (is_logged)
 		sockaddr_text(&request->source, false, source, sizeof(source));
-	const struct drop *drop = find_drop(thread, request, len);
+	const struct drop *drop = find_drop(thread, request, data, len);
 	if (is_logged) {
 		const char *name = protocol_name(thread->protocol);
 		struct log_about about = { name, source, NULL };
@@ -220,10 +246,12 @@ answer_segments(struct datagram_thread *thread, int i)
 	for (; left > 0; data += len, left -= len, count++) {
 		if (len > left)
 			len = left;
-		if (admit(thread, request, len))
+		if (admit(thread, request, data, len))
 			send_batch_add_segment(&thread->replies, thread->text,
 			    thread->text_len, data, len);
 	}
+	if (thread->loops != NULL)
+		loop_end(thread->loops, &request->run);
 	return count;
 }
 
@@ -238,6 +266,12 @@ answer_request(struct datagram_thread *thread, int i)
 
 	request->source.len = header->msg_namelen;
 	cmsg_read_request(header, &request->info);
+	request->run = (struct loop_run){ .address = &request->source,
+		.now_ms = thread->now_ms };
+	request->is_limited = !sockaddr_is_loopback(&request->source);
+	request->refusal = thread->protocol == PROTOCOL_UDP
+	                     ? find_refusal(thread, request)
+	                     : NULL;
 	if (thread->arrival)
 		thread->text = stamp_at(&thread->stamp,
 		    info->has_arrival ? &info->arrived : &thread->now,
@@ -246,7 +280,7 @@ answer_request(struct datagram_thread *thread, int i)
 	if (info->segment_len != 0 && info->segment_len < len &&
 	    (header->msg_flags & MSG_TRUNC) == 0)
 		return answer_segments(thread, i);
-	if (admit(thread, request, len)) {
+	if (admit(thread, request, request->piece.iov_base, len)) {
 		header->msg_namelen = request->source.len;
 		send_batch_add(&thread->replies, header,
 		    framing_chunk(request->piece.iov_base, thread->text,
@@ -361,6 +395,7 @@ static void
 thread_free(struct datagram_thread *thread)
 {
 	close(thread->wake_fd);
+	free(thread->loops);
 	free(thread->settings);
 	free(thread->next_settings);
 	free(thread);
@@ -369,7 +404,7 @@ thread_free(struct datagram_thread *thread)
 static int
 set_up(struct datagram_thread *thread, const struct datagram_settings *settings)
 {
-	uint64_t seed[3];
+	uint64_t seed[3 + LOOP_SEEDS];
 
 	thread->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (thread->wake_fd == -1 ||
@@ -377,6 +412,13 @@ set_up(struct datagram_thread *thread, const struct datagram_settings *settings)
 	    getrandom(seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
 		return -1;
 	ratelimit_init(&thread->limit, seed);
+	/* The kernel maps its pages as sources come. */
+	if (thread->protocol == PROTOCOL_UDP) {
+		thread->loops = calloc(1, sizeof(*thread->loops));
+		if (thread->loops == NULL)
+			return -1;
+		loop_init(thread->loops, seed + 3);
+	}
 	take_settings(thread);
 	prepare(thread, BATCH);
 	send_batch_init(&thread->replies, thread->fd, thread->protocol,

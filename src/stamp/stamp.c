@@ -223,3 +223,26 @@ stamp_at(struct stamp *stamp, const struct timespec *when, size_t *len)
 	*len = stamp->len;
 	return stamp->text;
 }
+
+/* What may stand for c at another time: one byte for all of these. */
+static char
+kind_of(char c)
+{
+	if ((c >= '0' && c <= '9') || c == ' ')
+		return '0';
+	if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'))
+		return 'a';
+	return c == '-' ? '+' : c;
+}
+
+bool
+stamp_resembles(const char *text, size_t text_len, const char *data, size_t len)
+{
+	size_t at = 0;
+
+	if (len < text_len)
+		return false;
+	while (at < text_len && kind_of(data[at]) == kind_of(text[at]))
+		at++;
+	return at == text_len;
+}

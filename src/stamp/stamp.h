@@ -61,4 +61,11 @@ void stamp_init(struct stamp *stamp, const struct stamp_format *format);
 const char *stamp_at(struct stamp *stamp, const struct timespec *when,
     size_t *len);
 
+/*
+ * Whether data begins with what looks like text, a stamp of text_len bytes, at
+ * another time or in another zone: digits, letters and signs may differ.  Pure.
+ */
+bool stamp_resembles(const char *text, size_t text_len, const char *data,
+    size_t len);
+
 #endif

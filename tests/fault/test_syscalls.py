@@ -22,8 +22,8 @@ LINES_MAX = 4  # of the log, for the faults of one case
 RELOAD_LINES_MAX = 30
 COUNTERS = ("closed_idle", "closed_send_timeout", "closed_error",
             "closed_stop", "accept_pauses", "accept_errors", "dropped_port",
-            "dropped_unnamed", "dropped_rate", "dropped_oversize",
-            "dropped_send", "receive_errors")
+            "dropped_unnamed", "dropped_rate", "dropped_loop",
+            "dropped_oversize", "dropped_send", "receive_errors")
 # The allocator makes these calls, and may work around a failure.
 ALLOCATOR = {"brk", "madvise", "mmap", "mprotect", "munmap"}
 # Calls that happen to be made in some runs only.

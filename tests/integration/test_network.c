@@ -104,28 +104,49 @@ START_TEST(a_loop_between_equal_ports_ends_at_once)
 }
 END_TEST
 
-/* Each reply adds a stamp, and 1400 bytes have room for 52. */
-START_TEST(a_loop_between_unequal_ports_ends_by_growth)
+static void
+start_with_format(struct daemon *daemon, const char *address, int port,
+    const char *format)
+{
+	char text[256];
+
+	snprintf(text, sizeof(text),
+	    "stamp: { format = \"%s\"; };\n"
+	    "listeners = ( { protocol = \"udp\"; address = \"%s\";\n"
+	    "port = %d; } );\n",
+	    format, address, port);
+	daemon_start_config(daemon, text);
+}
+
+/* The formats of both, and who replies how often: the forged datagram is sent
+ * to the first. */
+static const struct {
+	const char *formats[2];
+	unsigned long long replies[2];
+} pairs[] = {
+	{ { "ctime", "ctime" }, { 1, 1 } },
+	{ { "rfc3339-ns", "rfc3339-ns" }, { 1, 1 } },
+	{ { "epoch-us", "epoch-us" }, { 1, 1 } },
+	{ { "ctime", "epoch" }, { 2, 2 } },
+};
+
+START_TEST(a_loop_between_unequal_ports_ends_by_its_stamps)
 {
 	struct daemon a, b;
 
 	if (!enter_own_network())
 		return;
-	start_udp(&a, "127.0.0.1:21567");
-	start_udp(&b, "127.0.0.2:21568");
+	start_with_format(&a, "127.0.0.1", 21567, pairs[_i].formats[0]);
+	start_with_format(&b, "127.0.0.2", 21568, pairs[_i].formats[1]);
 	send_forged("127.0.0.2", 21568, "127.0.0.1", 21567);
-	while (daemon_counter(&a, "dropped_oversize") +
-		   daemon_counter(&b, "dropped_oversize") ==
-	       0)
-		;
+	daemon_await_counter(&a, "dropped_loop", 1);
 	/* The server counts a reply a moment after it has sent it. */
-	while (daemon_counter(&a, "udp_messages_out") +
-		   daemon_counter(&b, "udp_messages_out") <
-	       52)
-		;
-	ck_assert_uint_eq(daemon_counter(&a, "udp_messages_out") +
-			      daemon_counter(&b, "udp_messages_out"),
-	    52);
+	daemon_await_counter(&a, "udp_messages_out", pairs[_i].replies[0]);
+	daemon_await_counter(&b, "udp_messages_out", pairs[_i].replies[1]);
+	ck_assert_uint_eq(daemon_counter(&a, "udp_messages_out"),
+	    pairs[_i].replies[0]);
+	ck_assert_uint_eq(daemon_counter(&b, "udp_messages_in"),
+	    pairs[_i].replies[1]);
 	stop_silent(&a);
 	stop_silent(&b);
 }
@@ -135,8 +156,22 @@ END_TEST
 struct peer {
 	int fd;
 	pthread_t thread;
-	bool echoes; /* answers with what it received; false: a constant */
+	const char *echo; /* answers with this and what came; NULL: see below */
+	int period;       /* so many answers are the same; 0: all are */
 };
+
+/* The answer number count to the len bytes at data; returns its length. */
+static size_t
+peer_compose(const struct peer *peer, int count, char *data, size_t len)
+{
+	if (peer->echo == NULL)
+		return (size_t)sprintf(data, "error %d",
+		    peer->period == 0 ? 0 : count / peer->period);
+	size_t added = strlen(peer->echo);
+	memmove(data + added, data, len);
+	memcpy(data, peer->echo, added);
+	return added + len;
+}
 
 static void *
 peer_answer(void *arg)
@@ -144,13 +179,14 @@ peer_answer(void *arg)
 	const struct peer *peer = arg;
 	struct sockaddr_in from;
 	socklen_t from_len = sizeof(from);
-	char data[2048] = "error";
+	char data[2048];
 	ssize_t len;
 
-	while ((len = recvfrom(peer->fd, peer->echoes ? data : data + 5,
-		    sizeof(data) - 5, 0, (struct sockaddr *)&from, &from_len)) >
-	       0) {
-		sendto(peer->fd, data, peer->echoes ? (size_t)len : 5, 0,
+	for (int count = 0; (len = recvfrom(peer->fd, data, sizeof(data) - 100,
+				 0, (struct sockaddr *)&from, &from_len)) > 0;
+	     count++) {
+		sendto(peer->fd, data,
+		    peer_compose(peer, count, data, (size_t)len), 0,
 		    (struct sockaddr *)&from, from_len);
 		from_len = sizeof(from);
 	}
@@ -177,9 +213,28 @@ peer_stop(struct peer *peer)
 	close(peer->fd);
 }
 
-START_TEST(a_loop_with_an_echo_ends_by_growth)
+START_TEST(a_loop_with_an_echo_ends_by_its_stamps)
 {
-	struct peer echo = { .echoes = true };
+	struct peer echo = { .echo = "" };
+	struct daemon server;
+
+	if (!enter_own_network())
+		return;
+	peer_start(&echo, "127.0.0.2", 5000);
+	start_udp(&server, "127.0.0.1:21567");
+	send_forged("127.0.0.2", 5000, "127.0.0.1", 21567);
+	daemon_await_counter(&server, "dropped_loop", 1);
+	ck_assert_uint_eq(daemon_counter(&server, "udp_messages_out"), 2);
+	daemon_await_counter(&server, "udp_messages_in", 3);
+	stop_silent(&server);
+	peer_stop(&echo);
+}
+END_TEST
+
+/* The stamps stand behind a byte: what ends it is that 1400 bytes are full. */
+START_TEST(a_loop_with_an_echo_that_adds_ends_by_growth)
+{
+	struct peer echo = { .echo = ">" };
 	struct daemon server;
 
 	if (!enter_own_network())
@@ -188,35 +243,113 @@ START_TEST(a_loop_with_an_echo_ends_by_growth)
 	start_udp(&server, "127.0.0.1:21567");
 	send_forged("127.0.0.2", 5000, "127.0.0.1", 21567);
 	daemon_await_counter(&server, "dropped_oversize", 1);
-	ck_assert_uint_eq(daemon_counter(&server, "udp_messages_out"), 52);
+	ck_assert_uint_eq(daemon_counter(&server, "udp_messages_out"),
+	    (1400 - 2) / (STAMP_LEN + 1) + 1);
 	stop_silent(&server);
 	peer_stop(&echo);
 }
 END_TEST
 
-/* The peer answers every datagram with the same one, as in CVE-2024-2169. */
-START_TEST(a_loop_with_a_constant_answerer_ends_by_the_rate)
+/* CVE-2024-2169.  The rate limit spares loopback. */
+START_TEST(a_loop_with_a_constant_answerer_ends_by_repeats)
 {
-	struct peer constant = { .echoes = false };
+	/* The last as if the answer changed each second, at two a second. */
+	static const int periods[] = { 0, 50, 2 };
+	struct peer constant = { .period = periods[_i] };
 	struct daemon server;
 
 	if (!enter_own_network())
 		return;
-	peer_start(&constant, "10.99.0.2", 5000);
+	peer_start(&constant, "127.0.0.2", 5000);
+	start_udp(&server, "127.0.0.1:21567");
+	send_forged("127.0.0.2", 5000, "127.0.0.1", 21567);
+	unsigned long long replies;
+	do
+		replies = daemon_counter(&server, "udp_messages_out");
+	while (replies <= 1000 && daemon_counter(&server, "dropped_loop") == 0);
+	replies = daemon_counter(&server, "udp_messages_out");
+	ck_assert_uint_le(replies, 1000);
+	/* Nothing more is on its way. */
+	daemon_await_counter(&server, "udp_messages_in", replies + 1);
+	ck_assert_uint_eq(daemon_counter(&server, "udp_messages_out"), replies);
+	stop_silent(&server);
+	peer_stop(&constant);
+}
+END_TEST
+
+/* Who numbers its answers can't be told from a client. */
+START_TEST(a_loop_with_a_numbering_answerer_ends_by_the_rate)
+{
+	struct peer numbering = { .period = 1 };
+	struct daemon server;
+
+	if (!enter_own_network())
+		return;
+	peer_start(&numbering, "10.99.0.2", 5000);
 	daemon_start_config(&server,
-	    "udp: { rate_limit = 1; rate_burst = 100; };\n"
+	    "udp: { rate_limit = 1; rate_burst = 500; };\n"
 	    "listeners = ( { protocol = \"udp\"; address = \"10.99.0.1\";\n"
 	    "port = 21567; } );\n");
 	send_forged("10.99.0.2", 5000, "10.99.0.1", 21567);
 	daemon_await_counter(&server, "dropped_rate", 1);
 	unsigned long long replies = daemon_counter(&server,
 	    "udp_messages_out");
-	ck_assert_uint_ge(replies, 100);
-	ck_assert_uint_lt(replies, 1000);
+	ck_assert_uint_ge(replies, 500);
+	ck_assert_uint_lt(replies, 1500);
 	ck_assert_uint_eq(daemon_counter(&server, "udp_messages_in"),
 	    replies + 1);
 	stop_silent(&server);
-	peer_stop(&constant);
+	peer_stop(&numbering);
+}
+END_TEST
+
+#define CLIENT_TOTAL 60000
+#define CLIENT_WINDOW 50
+
+/* As one that sends 1000 a second for a minute, only faster. */
+START_TEST(a_client_that_numbers_its_datagrams_loses_none)
+{
+	const char *const arguments[] = { "-l", "udp:127.0.0.1:0", NULL };
+	struct daemon server;
+	char text[32];
+
+	daemon_start(&server, arguments);
+	int fd = client_udp(daemon_port(&server, "udp 127.0.0.1"));
+	for (int first = 0; first < CLIENT_TOTAL; first += CLIENT_WINDOW) {
+		for (int i = first; i < first + CLIENT_WINDOW; i++)
+			client_send(fd, text,
+			    (size_t)sprintf(text, "datagram %d", i));
+		for (int i = first; i < first + CLIENT_WINDOW; i++)
+			client_expect_datagram(fd, text,
+			    (size_t)sprintf(text, "datagram %d", i));
+	}
+	ck_assert_uint_eq(daemon_counter(&server, "dropped_loop"), 0);
+	close(fd);
+	daemon_stop(&server);
+}
+END_TEST
+
+/* One of 401: the last.  It is not known whether it belongs to a loop. */
+START_TEST(a_client_that_repeats_itself_loses_few)
+{
+	const char *const arguments[] = { "-l", "udp:127.0.0.1:0", NULL };
+	struct daemon server;
+
+	daemon_start(&server, arguments);
+	int fd = client_udp(daemon_port(&server, "udp 127.0.0.1"));
+	for (int i = 0; i < 400; i++) {
+		client_send(fd, "hello", 5);
+		client_expect_datagram(fd, "hello", 5);
+	}
+	client_send(fd, "hello", 5);
+	daemon_await_counter(&server, "dropped_loop", 1);
+	for (int i = 0; i < 399; i++) {
+		client_send(fd, "hello", 5);
+		client_expect_datagram(fd, "hello", 5);
+	}
+	ck_assert_uint_eq(daemon_counter(&server, "dropped_loop"), 1);
+	close(fd);
+	daemon_stop(&server);
 }
 END_TEST
 
@@ -447,9 +580,17 @@ network_suite(void)
 	tcase_set_timeout(tests, 120);
 	tcase_add_checked_fixture(tests, scratch_enter, scratch_leave);
 	tcase_add_test(tests, a_loop_between_equal_ports_ends_at_once);
-	tcase_add_test(tests, a_loop_between_unequal_ports_ends_by_growth);
-	tcase_add_test(tests, a_loop_with_an_echo_ends_by_growth);
-	tcase_add_test(tests, a_loop_with_a_constant_answerer_ends_by_the_rate);
+	tcase_add_loop_test(tests,
+	    a_loop_between_unequal_ports_ends_by_its_stamps, 0,
+	    sizeof(pairs) / sizeof(pairs[0]));
+	tcase_add_test(tests, a_loop_with_an_echo_ends_by_its_stamps);
+	tcase_add_test(tests, a_loop_with_an_echo_that_adds_ends_by_growth);
+	tcase_add_loop_test(tests,
+	    a_loop_with_a_constant_answerer_ends_by_repeats, 0, 3);
+	tcase_add_test(tests,
+	    a_loop_with_a_numbering_answerer_ends_by_the_rate);
+	tcase_add_test(tests, a_client_that_numbers_its_datagrams_loses_none);
+	tcase_add_test(tests, a_client_that_repeats_itself_loses_few);
 	tcase_add_test(tests, two_addresses_answer_for_themselves);
 	tcase_add_loop_test(tests, multicast_and_broadcast_are_not_answered, 0,
 	    2);

@@ -243,6 +243,41 @@ START_TEST(replies_that_fragment_are_sent_singly)
 }
 END_TEST
 
+/* As 401 datagrams that are the same, of which the last is dropped. */
+START_TEST(equal_segments_count_as_equal_datagrams)
+{
+	static const char data[500];
+	int fd = open_client(_i);
+
+	for (int i = 0; i < 8; i++) {
+		ck_assert_int_eq(send_segments(fd, data, 500, 10), 0);
+		expect_segments(fd, data, 500, 10);
+	}
+	ck_assert_uint_eq(daemon_counter(&server, "dropped_loop"), 0);
+	ck_assert_int_eq(send_segments(fd, data, 20, 10), 0);
+	daemon_await_counter(&server, "dropped_loop", 1);
+	daemon_await_counter(&server, "udp_messages_out", 401);
+	expect_segments(fd, data, 10, 10);
+	close(fd);
+}
+END_TEST
+
+/* The same two stamps that end a loop of single datagrams. */
+START_TEST(segments_with_two_stamps_are_dropped)
+{
+	static const char data[] = "[Sat Nov 21 01:15:00 2026] "
+				   "[Sun Nov 22 02:16:01 2026] a"
+				   "[Sat Nov 21 01:15:00 2026] "
+				   "[Sun Nov 22 02:16:01 2026]";
+	int fd = open_client(_i);
+
+	ck_assert_int_eq(send_segments(fd, data, sizeof(data) - 1, 55), 0);
+	expect_segments(fd, data + 55, sizeof(data) - 1 - 55, 55);
+	daemon_await_counter(&server, "dropped_loop", 1);
+	close(fd);
+}
+END_TEST
+
 /* A segment counts as one datagram. */
 START_TEST(the_rate_limit_counts_datagrams)
 {
@@ -300,6 +335,9 @@ segments_suite(void)
 	tcase_add_test(tests,
 	    the_reply_is_sent_from_the_address_of_the_request);
 	tcase_add_test(tests, replies_that_fragment_are_sent_singly);
+	tcase_add_loop_test(tests, equal_segments_count_as_equal_datagrams, 0,
+	    4);
+	tcase_add_loop_test(tests, segments_with_two_stamps_are_dropped, 0, 4);
 	tcase_add_test(tests, the_rate_limit_counts_datagrams);
 	suite_add_tcase(suite, tests);
 	return suite;

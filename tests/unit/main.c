@@ -17,6 +17,7 @@ main(void)
 	srunner_add_suite(runner, counters_suite());
 	srunner_add_suite(runner, worker_pool_suite());
 	srunner_add_suite(runner, ratelimit_suite());
+	srunner_add_suite(runner, loop_suite());
 	srunner_add_suite(runner, config_file_suite());
 	srunner_add_suite(runner, listener_config_suite());
 	srunner_add_suite(runner, config_suite());

@@ -30,6 +30,7 @@ Suite *config_file_suite(void);
 Suite *listener_config_suite(void);
 Suite *stamp_suite(void);
 Suite *datagram_suite(void);
+Suite *loop_suite(void);
 Suite *worker_suite(void);
 
 #endif
