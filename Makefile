@@ -87,7 +87,7 @@ SHIM = $(BUILD)/fault/shim.so
 HOST_PROGRAMS = \
 	$(patsubst tests/%.c,$(BUILD)/%,$(sort $(wildcard tests/hosts/*.c)))
 # Each is tests/fuzz/fuzz_NAME.c with its inputs in tests/fuzz/corpus/NAME.
-FUZZ_TARGETS = config spec stamp conn handover datagram
+FUZZ_TARGETS = config spec stamp conn handover datagram unix_peer
 FUZZ_SECONDS ?= 60
 FUZZ_CC ?= clang
 REPLAYS = $(FUZZ_TARGETS:%=$(BUILD)/fuzz/replay-%)
