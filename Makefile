@@ -14,7 +14,7 @@ DESTDIR ?=
 INSTALL ?= install
 
 CC = gcc
-# none, asan (with UBSan), tsan or coverage
+# none, asan (with UBSan), tsan, coverage, or fuzz for "make fuzz"
 VARIANT ?= none
 BUILD = build/$(VARIANT)-$(notdir $(CC))
 
@@ -60,8 +60,11 @@ else ifeq ($(VARIANT),tsan)
 SANITIZE = -fsanitize=thread -fno-omit-frame-pointer
 else ifeq ($(VARIANT),coverage)
 SANITIZE = --coverage -fprofile-update=atomic
+else ifeq ($(VARIANT),fuzz)
+SANITIZE = -fsanitize=fuzzer-no-link,address,undefined \
+	-fno-sanitize-recover=all
 else
-$(error VARIANT is none, asan, tsan or coverage)
+$(error VARIANT is none, asan, tsan, coverage or fuzz)
 endif
 
 PROGRAM = $(BUILD)/timestampd
@@ -87,7 +90,7 @@ SHIM = $(BUILD)/fault/shim.so
 HOST_PROGRAMS = \
 	$(patsubst tests/%.c,$(BUILD)/%,$(sort $(wildcard tests/hosts/*.c)))
 # Each is tests/fuzz/fuzz_NAME.c with its inputs in tests/fuzz/corpus/NAME.
-FUZZ_TARGETS = config spec stamp conn handover datagram unix_peer
+FUZZ_TARGETS = config spec stamp conn handover datagram unix_peer control
 FUZZ_SECONDS ?= 60
 FUZZ_CC ?= clang
 REPLAYS = $(FUZZ_TARGETS:%=$(BUILD)/fuzz/replay-%)
@@ -141,23 +144,22 @@ $(BUILD)/fuzz/replay-%: $(BUILD)/fuzz/fuzz_%.o $(BUILD)/fuzz/replay.o $(ROOMS)
 
 .SECONDARY: $(patsubst tests/%.c,$(BUILD)/%.o,$(wildcard tests/fuzz/*.c))
 
-build/fuzz/%: tests/fuzz/fuzz_%.c \
-		$(filter-out src/timestampd.c,$(wildcard src/*.[ch] src/*/*.[ch]))
-	@mkdir -p $(@D)
-	$(FUZZ_CC) $(CPPFLAGS_ALL) -std=gnu17 -pthread -g -O1 \
-		-fsanitize=fuzzer,address,undefined \
-		-fno-sanitize-recover=all -o $@ $(filter %.c,$^) $(LIBS)
+$(BUILD)/fuzz/%: $(BUILD)/fuzz/fuzz_%.o $(ROOMS)
+	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(LIBS)
+
+# All targets share the objects of one build; -j runs several at a time.
+fuzz:
+	$(MAKE) VARIANT=fuzz CC=$(FUZZ_CC) CFLAGS="-O1 -g" \
+		$(FUZZ_TARGETS:%=fuzz-%)
 
 # A failing input goes to the corpus, which "make check" replays.
-fuzz: $(FUZZ_TARGETS:%=build/fuzz/%)
-	for target in $(FUZZ_TARGETS); do \
-		mkdir -p build/fuzz/corpus/$$target && \
-		build/fuzz/$$target -max_total_time=$(FUZZ_SECONDS) \
-			-timeout=10 -print_final_stats=1 \
-			-artifact_prefix=tests/fuzz/corpus/$$target/ \
-			build/fuzz/corpus/$$target tests/fuzz/corpus/$$target \
-			|| exit 1; \
-	done
+$(FUZZ_TARGETS:%=fuzz-%): fuzz-%: $(BUILD)/fuzz/%
+	@mkdir -p build/fuzz/corpus/$*
+	@$< -max_total_time=$(FUZZ_SECONDS) -timeout=10 -print_final_stats=1 \
+		-artifact_prefix=tests/fuzz/corpus/$*/ \
+		build/fuzz/corpus/$* tests/fuzz/corpus/$* \
+		>build/fuzz/$*.log 2>&1 || { tail -n 60 build/fuzz/$*.log; exit 1; }
+	@sed -n 's/^Done/fuzz $*:/p' build/fuzz/$*.log
 
 # It is preloaded into the server, so it is built without the variant's flags.
 $(SHIM): tests/fault/shim.c tests/fault/shim.h $(BUILD)/flags
@@ -364,5 +366,5 @@ FORCE:
 .PHONY: all run check check-analyzer check-calls check-fault check-hardening
 .PHONY: check-systemd check-asan check-tsan check-valgrind check-reproducible
 .PHONY: check-distros check-hosts check-sizes deps-distros
-.PHONY: coverage fuzz soak lint format bench bench-programs
+.PHONY: coverage fuzz $(FUZZ_TARGETS:%=fuzz-%) soak lint format bench bench-programs
 .PHONY: deps deps-ci deps-bench install uninstall dist clean FORCE
