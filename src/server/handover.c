@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -43,9 +44,10 @@ append(int fd, off_t *end, const struct conn *conn)
 {
 	struct conn_state state;
 
-	conn_save(conn, &state);
+	conn_save(conn, &state, clock_ms());
 	struct handover_entry entry = {
 		.messages = state.messages,
+		.idle_ms = state.idle_ms,
 		.out_len = state.out_len,
 		.in_len = state.in_len,
 		.arrived_s = (uint64_t)state.arrived.tv_sec,
@@ -204,6 +206,7 @@ handover_next(struct handover_file *file, struct conn_state *state)
 		.line_start = entry.line_start,
 		.arrived = { (time_t)entry.arrived_s, (long)entry.arrived_ns },
 		.messages = entry.messages,
+		.idle_ms = entry.idle_ms,
 		.out_len = (size_t)entry.out_len,
 		.in_len = (size_t)entry.in_len,
 		.bytes = file->bytes + file->at + sizeof(entry),
@@ -306,6 +309,35 @@ receive_conns(int carrier, struct conn_list *list, struct counters *counters)
 		munmap((void *)states.bytes, states.len);
 }
 
+static int
+compare_idle(const void *a, const void *b)
+{
+	uint64_t x = (*(struct conn *const *)a)->active_ms;
+	uint64_t y = (*(struct conn *const *)b)->active_ms;
+
+	return (x < y) - (x > y);
+}
+
+/* The longest quiet last, as a worker needs them for its timeouts. */
+static void
+sort(struct conn_list *list, size_t count)
+{
+	struct conn **conns = calloc(count + 1, sizeof(struct conn *));
+	struct conn *conn;
+	size_t n = 0;
+
+	/* Else some are closed later than they could be. */
+	if (conns == NULL)
+		return;
+	TAILQ_FOREACH (conn, list, link)
+		conns[n++] = conn;
+	qsort(conns, n, sizeof(struct conn *), compare_idle);
+	TAILQ_INIT(list);
+	for (size_t i = 0; i < n; i++)
+		TAILQ_INSERT_TAIL(list, conns[i], link);
+	free(conns);
+}
+
 void
 handover_restore(struct fdstore_fd *fds, size_t count, struct conn_list *list,
     struct counters *counters)
@@ -321,8 +353,9 @@ handover_restore(struct fdstore_fd *fds, size_t count, struct conn_list *list,
 		return;
 	fdstore_remove(FDSTORE_CONNECTIONS);
 	uint64_t unknown = counters_get(counters, COUNTER_CLOSED_UNKNOWN);
-	log_info("took over %" PRIu64 " connections",
-	    counters_get(counters, COUNTER_TAKEN_OVER) - unknown);
+	uint64_t known = counters_get(counters, COUNTER_TAKEN_OVER) - unknown;
+	sort(list, known);
+	log_info("took over %" PRIu64 " connections", known);
 	if (unknown > 0)
 		log_warning("%" PRIu64 " connections came without a state, and "
 			    "are closed",

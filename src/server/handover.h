@@ -12,7 +12,8 @@
 /*
  * Connections that live through a restart.  The next process gets the socket of
  * each and a struct conn_state (stream/conn.h): protocol, framing, whether a
- * line begins, what is not answered or taken yet; but no timers and counts.
+ * line begins, what is not answered or taken yet, and how long it has been
+ * quiet; but no counts.
  *
  * They travel in a socket pair, one end of which the service manager keeps: the
  * first record in it is a sealed file in memory, the next ones are the sockets.
@@ -31,8 +32,8 @@ size_t handover_places(size_t count);
 void handover_store(struct conn_list *list, struct counters *counters);
 
 /*
- * Appends to list the connections that are among fds.  One whose state can't be
- * read is closed, and counted.
+ * Puts the connections that are among fds into list, which is empty, the
+ * longest quiet last.  One whose state can't be read is closed, and counted.
  */
 void handover_restore(struct fdstore_fd *fds, size_t count,
     struct conn_list *list, struct counters *counters);
@@ -45,12 +46,12 @@ struct handover_head {
 };
 #define HANDOVER_HEAD(count)                                                   \
 	{                                                                      \
-		"timestampd connection 2", sizeof(struct handover_entry),      \
+		"timestampd connection 3", sizeof(struct handover_entry),      \
 		    count                                                      \
 	}
 
 struct handover_entry {
-	uint64_t messages, out_len, in_len, arrived_s;
+	uint64_t messages, idle_ms, out_len, in_len, arrived_s;
 	uint32_t arrived_ns, protocol, framing, line_start;
 };
 

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/param.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -171,12 +172,13 @@ keep(struct conn *conn, const struct conn_state *reply, const char *in)
 }
 
 void
-conn_save(const struct conn *conn, struct conn_state *state)
+conn_save(const struct conn *conn, struct conn_state *state, uint64_t now_ms)
 {
 	*state = conn->kept ? conn->kept->reply : (struct conn_state){ 0 };
 	state->protocol = conn->protocol;
 	state->framing = conn->framing;
 	state->line_start = conn->line_start;
+	state->idle_ms = now_ms - conn->active_ms;
 }
 
 struct conn *
@@ -193,6 +195,7 @@ conn_restore(int fd, const struct conn_state *state, uint64_t now_ms)
 	if (conn == NULL)
 		return NULL;
 	conn->line_start = state->line_start;
+	conn->active_ms = now_ms - MIN(state->idle_ms, now_ms);
 	if (state->out_len + state->in_len > 0)
 		conn->want = keep(conn, state, state->bytes + state->out_len);
 	if (conn->want != CONN_WANT_CLOSE)

@@ -77,12 +77,14 @@ struct conn_state {
 	bool line_start;
 	struct timespec arrived; /* when the input arrived */
 	uint64_t messages;       /* in the output */
+	uint64_t idle_ms;        /* since a byte was received or sent */
 	size_t out_len, in_len;
 	const char *bytes;
 };
 
 /* The bytes of the state belong to conn. */
-void conn_save(const struct conn *conn, struct conn_state *state);
+void conn_save(const struct conn *conn, struct conn_state *state,
+    uint64_t now_ms);
 
 /* As conn_new; EINVAL: no connection can be in this state. */
 struct conn *conn_restore(int fd, const struct conn_state *state,

@@ -124,6 +124,24 @@ use_next_settings(struct worker *worker)
 }
 
 /*
+ * A connection of the process before this one may have been quiet for longer
+ * than all others; such ones come with the longest quiet last.
+ */
+static void
+admit(struct worker *worker, struct conn *conn)
+{
+	struct conn_list *list = &worker->conns[conn->want];
+	const struct conn *first = TAILQ_FIRST(list);
+
+	if (first != NULL && conn->active_ms < first->active_ms)
+		TAILQ_INSERT_HEAD(list, conn, link);
+	else
+		TAILQ_INSERT_TAIL(list, conn, link);
+	if (!serve(worker, conn) && watch(worker, conn, conn->want) == -1)
+		close_one(worker, conn, CLOSE_ERROR);
+}
+
+/*
  * Takes the stack of dispatched connections, and serves each at once, the
  * oldest first: the first data has often arrived, so epoll needn't report it.
  */
@@ -144,8 +162,7 @@ admit_dispatched(struct worker *worker)
 	}
 	for (conn = oldest; conn != NULL; conn = next) {
 		next = conn->link.tqe_next;
-		TAILQ_INSERT_TAIL(&worker->conns[conn->want], conn, link);
-		follow(worker, conn, conn_ready(conn, &worker->io));
+		admit(worker, conn);
 	}
 }
 

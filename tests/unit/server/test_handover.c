@@ -17,7 +17,7 @@
 #define BUSY                                                                   \
 	{                                                                      \
 		.protocol = PROTOCOL_UNIX, .framing = FRAMING_LINE,            \
-		.messages = 3, .arrived_s = 1795223700,                        \
+		.messages = 3, .idle_ms = 299999, .arrived_s = 1795223700,     \
 		.arrived_ns = 999999999, .out_len = 4, .in_len = 2             \
 	}
 
@@ -54,6 +54,7 @@ START_TEST(entries_are_read_in_order)
 	ck_assert_int_eq(state.arrived.tv_sec, 1795223700);
 	ck_assert_int_eq(state.arrived.tv_nsec, 999999999);
 	ck_assert_uint_eq(state.messages, 3);
+	ck_assert_uint_eq(state.idle_ms, 299999);
 	ck_assert_uint_eq(state.out_len, 4);
 	ck_assert_uint_eq(state.in_len, 2);
 	ck_assert_mem_eq(state.bytes, "out\nin", 6);
@@ -105,7 +106,7 @@ static const struct {
 	{ 0, 1, 'T' },
 	{ offsetof(struct handover_head, name) + 22, 1, '1' },
 	{ offsetof(struct handover_head, name) + 23, 1, 1 },
-	{ offsetof(struct handover_head, entry_size), 4, 56 },
+	{ offsetof(struct handover_head, entry_size), 4, 48 },
 	{ offsetof(struct handover_head, count), 4, 1 },
 	{ offsetof(struct handover_head, count), 4, 3 },
 	{ offsetof(struct handover_head, count), 4, UINT32_MAX },
@@ -144,16 +145,32 @@ START_TEST(anything_else_is_refused_whole)
 END_TEST
 
 static const struct conn_state impossible[] = {
-	{ PROTOCOL_TCP, FRAMING_CHUNK, true, { 0, 0 }, 0, 70000, 0, "" },
-	{ PROTOCOL_TCP, FRAMING_LINE, true, { 0, 0 }, 0, 0, 50000, "" },
-	{ PROTOCOL_TCP, FRAMING_LINE, true, { 0, 0 }, 0, 40000, 30000, "" },
-	{ PROTOCOL_TCP, FRAMING_CHUNK, true, { 0, 0 }, 0, 1, 1, "" },
+	{ PROTOCOL_TCP, FRAMING_CHUNK, true, { 0, 0 }, 0, 0, 70000, 0, "" },
+	{ PROTOCOL_TCP, FRAMING_LINE, true, { 0, 0 }, 0, 0, 0, 50000, "" },
+	{ PROTOCOL_TCP, FRAMING_LINE, true, { 0, 0 }, 0, 0, 40000, 30000, "" },
+	{ PROTOCOL_TCP, FRAMING_CHUNK, true, { 0, 0 }, 0, 0, 1, 1, "" },
 };
 
 START_TEST(a_state_that_cannot_be_is_refused)
 {
 	ck_assert_ptr_null(conn_restore(-1, &impossible[_i], 0));
 	ck_assert_int_eq(errno, EINVAL);
+}
+END_TEST
+
+/* It may be longer than the clock has run. */
+START_TEST(the_time_of_silence_goes_on)
+{
+	struct conn_state state = { .idle_ms = 300 }, saved;
+
+	struct conn *conn = conn_restore(-1, &state, 1000);
+	conn_save(conn, &saved, 1050);
+	ck_assert_uint_eq(saved.idle_ms, 350);
+	conn_free(conn);
+	conn = conn_restore(-1, &state, 200);
+	conn_save(conn, &saved, 250);
+	ck_assert_uint_eq(saved.idle_ms, 250);
+	conn_free(conn);
 }
 END_TEST
 
@@ -197,6 +214,7 @@ handover_suite(void)
 	    COUNT(wrong));
 	tcase_add_loop_test(tests, a_state_that_cannot_be_is_refused, 0,
 	    COUNT(impossible));
+	tcase_add_test(tests, the_time_of_silence_goes_on);
 	tcase_add_loop_test(tests, what_is_not_kept_stays, 0, 2);
 	suite_add_tcase(suite, tests);
 	return suite;

@@ -252,6 +252,39 @@ START_TEST(a_client_that_does_not_read_has_send_timeout)
 }
 END_TEST
 
+/* A restart must not let a silent client live on, nor end one that speaks. */
+START_TEST(silence_before_the_dispatch_counts)
+{
+	struct conn_state state = { .protocol = PROTOCOL_UNIX,
+		.framing = FRAMING_CHUNK };
+	struct worker_settings settings = settings_of("ctime", clock_ms());
+	int quiet[2], talking[2];
+
+	/* Longer than the limit, which is for how long the clock has run. */
+	state.idle_ms = UINT64_MAX;
+	ck_assert_int_eq(worker_configure(worker, &settings), 0);
+	int fresh = connect_client();
+	client_talk(fresh, "hello");
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, quiet), 0);
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, talking), 0);
+	ck_assert_int_eq(fcntl(quiet[0], F_SETFL, O_NONBLOCK), 0);
+	ck_assert_int_eq(fcntl(talking[0], F_SETFL, O_NONBLOCK), 0);
+	client_send(talking[1], "meanwhile", 9);
+	worker_dispatch(worker, conn_restore(talking[0], &state, clock_ms()));
+	worker_dispatch(worker, conn_restore(quiet[0], &state, clock_ms()));
+	client_expect(talking[1], "meanwhile", 9);
+	client_expect_end(quiet[1]);
+	client_talk(fresh, "again");
+	client_talk(talking[1], "again");
+	ck_assert_uint_eq(counters_get(worker_counters(worker),
+			      COUNTER_CLOSED_IDLE),
+	    1);
+	close(fresh);
+	close(quiet[1]);
+	close(talking[1]);
+}
+END_TEST
+
 START_TEST(drain_then_finish)
 {
 	int fd = connect_client();
@@ -324,6 +357,7 @@ worker_suite(void)
 	tcase_add_test(tests, data_that_came_before_the_dispatch_is_answered);
 	tcase_add_test(tests, new_settings_reach_a_worker_that_sleeps);
 	tcase_add_test(tests, a_client_that_does_not_read_has_send_timeout);
+	tcase_add_test(tests, silence_before_the_dispatch_counts);
 	tcase_add_test(tests, drain_then_finish);
 	tcase_add_test(tests, a_hand_over_keeps_connections_open);
 	tcase_add_test(tests, abort_closes_all_and_remains_in_force);
