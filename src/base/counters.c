@@ -13,6 +13,7 @@ static const char *const event_names[COUNTER_EVENTS] = {
 	[COUNTER_CLOSED_SEND_TIMEOUT] = "closed_send_timeout",
 	[COUNTER_CLOSED_ERROR] = "closed_error",
 	[COUNTER_CLOSED_STOP] = "closed_stop",
+	[COUNTER_CLOSED_ADDRESS] = "closed_address",
 	[COUNTER_CLOSED_UNKNOWN] = "closed_unknown",
 	[COUNTER_HANDED_OVER] = "handed_over",
 	[COUNTER_ACCEPT_PAUSES] = "accept_pauses",

@@ -16,6 +16,7 @@ enum counter {
 	COUNTER_CLOSED_SEND_TIMEOUT,
 	COUNTER_CLOSED_ERROR,
 	COUNTER_CLOSED_STOP,
+	COUNTER_CLOSED_ADDRESS, /* too many from there are open */
 	COUNTER_CLOSED_UNKNOWN, /* taken over without a state */
 	COUNTER_HANDED_OVER,    /* to the process after this one */
 	COUNTER_ACCEPT_PAUSES,

@@ -34,12 +34,24 @@ is_path_or_empty(const char *text)
 	return text[0] == '/' || text[0] == '\0';
 }
 
+static void
+read_auto(const struct setting *setting, const char *text, void *base)
+{
+	if (strcmp(text, "auto") == 0)
+		((struct config *)base)->max_per_address = CONFIG_AUTO;
+	else
+		setting_complain(setting, "\"%s\" is not a number or \"auto\"",
+		    text);
+}
+
 #define IN(field)                                                              \
 	.offset = offsetof(struct config, field),                              \
 	.size = sizeof(((struct config *)0)->field)
 
 static const struct setting_rule limits_rules[] = {
 	{ "max_connections", IN(max_connections), .min = 1, .max = 1000000 },
+	{ "max_connections_per_address", IN(max_per_address), .max = 1000000,
+	    .read_text = read_auto },
 	{ "idle_timeout", IN(idle_timeout), .max = 365 * DAY },
 	{ "send_timeout", IN(send_timeout), .max = 365 * DAY },
 	{ "drain_timeout", IN(drain_timeout), .max = DAY },
@@ -158,6 +170,7 @@ config_default(void)
 	config->log_level = LOG_INFO;
 	strcpy(config->control, CONFIG_CONTROL);
 	config->max_connections = 10000;
+	config->max_per_address = CONFIG_AUTO;
 	config->idle_timeout = 300;
 	config->send_timeout = 30;
 	config->drain_timeout = 5;

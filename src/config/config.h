@@ -10,6 +10,7 @@
 #include "config/listener_config.h"
 #include "stamp/stamp.h"
 
+#define CONFIG_AUTO (-1) /* the value follows from others */
 #define CONFIG_CONTROL "/run/timestampd/control" /* by default */
 
 /*
@@ -22,6 +23,7 @@ struct config {
 	/* The path of the control socket; "": none. */
 	char control[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	int max_connections;
+	int max_per_address; /* connections; 0: any number; or CONFIG_AUTO */
 	int idle_timeout, send_timeout; /* seconds; 0: never */
 	int drain_timeout;              /* seconds; 0: at once */
 	struct stamp_format stamp;

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "net/sockaddr.h"
 #include "net/sockopt.h"
 #include "stream/conn.h"
 
@@ -15,6 +16,8 @@
 #define PROBE_EVERY 16
 #define PAUSE_MS 100
 #define LOG_EVERY_MS 60000 /* clients cause these lines: they must not flood */
+
+enum { SHORTAGE, FULL, CROWDED }; /* what logged_ms is of */
 
 static const struct log_about paused = { .message_id = LOG_ID_ACCEPT_PAUSED };
 
@@ -36,12 +39,23 @@ acceptor_remove(struct acceptor *acceptor, struct listener *listener)
 	epoll_ctl(acceptor->epoll_fd, EPOLL_CTL_DEL, listener->fd, NULL);
 }
 
+/* Whether to log what clients can cause often. */
+static bool
+may_log(struct acceptor *acceptor, int what, uint64_t now_ms)
+{
+	uint64_t *logged_ms = &acceptor->logged_ms[what];
+
+	if (*logged_ms != 0 && now_ms - *logged_ms < LOG_EVERY_MS)
+		return false;
+	*logged_ms = now_ms;
+	return true;
+}
+
 /* After an error of accept; problem 0: max_connections are open. */
 static void
 begin_pause(struct acceptor *acceptor, int problem)
 {
 	uint64_t now_ms = clock_ms();
-	uint64_t *logged_ms = &acceptor->logged_ms[problem == 0];
 	struct listener *listener;
 
 	acceptor->resume_ms = problem == 0 ? ACCEPTOR_FULL : now_ms + PAUSE_MS;
@@ -52,9 +66,8 @@ begin_pause(struct acceptor *acceptor, int problem)
 	TAILQ_FOREACH (listener, acceptor->listeners, link)
 		if (!protocol_is_datagram(listener->config.protocol))
 			acceptor_remove(acceptor, listener);
-	if (*logged_ms != 0 && now_ms - *logged_ms < LOG_EVERY_MS)
+	if (!may_log(acceptor, problem == 0 ? FULL : SHORTAGE, now_ms))
 		return;
-	*logged_ms = now_ms;
 	if (problem == 0)
 		log_about(LOG_WARNING, &paused,
 		    "max_connections (%d) are open: new clients will wait "
@@ -116,9 +129,63 @@ handle_error(struct acceptor *acceptor, struct listener *listener, int problem)
 	return true;
 }
 
-static void
-dispatch(struct acceptor *acceptor, const struct listener *listener, int fd)
+/* NULL: it has none, or no memory is left for one. */
+static _Atomic int *
+find_source(struct acceptor *acceptor, const struct sockaddr_any *peer)
 {
+	if (peer->any.sa_family == AF_UNIX || sockaddr_is_loopback(peer))
+		return NULL;
+	return sources_find(&acceptor->sources, peer);
+}
+
+void
+acceptor_count(struct acceptor *acceptor, struct conn *conn)
+{
+	struct sockaddr_any peer = { .len = sizeof(peer.storage) };
+
+	if (getpeername(conn->fd, &peer.any, &peer.len) == 0)
+		conn->source_count = find_source(acceptor, &peer);
+	if (conn->source_count != NULL)
+		++*conn->source_count;
+}
+
+/* Nothing of the connection stays, in the kernel neither. */
+static void
+refuse(struct acceptor *acceptor, const struct listener *listener, int fd,
+    const struct sockaddr_any *peer)
+{
+	struct linger none = { .l_onoff = 1 };
+	char text[SOCKADDR_TEXT_MAX];
+	struct log_about about = { .listener = listener->name, .peer = text };
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
+	close(fd);
+	counters_add(acceptor->counters, COUNTER_ACCEPTED, 1);
+	counters_add(acceptor->counters, COUNTER_CLOSED_ADDRESS, 1);
+	if (may_log(acceptor, CROWDED, clock_ms()))
+		log_warning("max_connections_per_address (%d) are open from an "
+			    "address: its further ones are closed; "
+			    "log_level = \"debug\" shows which",
+		    acceptor->source_max);
+	if (!log_enabled(LOG_DEBUG))
+		return;
+	sockaddr_text(peer, false, text, sizeof(text));
+	log_about(LOG_DEBUG, &about,
+	    "%s from %s: closed: max_connections_per_address (%d) are open",
+	    listener->name, text, acceptor->source_max);
+}
+
+static void
+dispatch(struct acceptor *acceptor, const struct listener *listener, int fd,
+    const struct sockaddr_any *peer)
+{
+	_Atomic int *count = find_source(acceptor, peer);
+
+	if (count != NULL && acceptor->source_max != 0 &&
+	    *count >= acceptor->source_max) {
+		refuse(acceptor, listener, fd, peer);
+		return;
+	}
 	/* A client is served even where the kernel refuses an option. */
 	if (listener->early || listener->config.protocol == PROTOCOL_UNIX)
 		sockopt_set_up(fd, listener->config.protocol, AF_UNSPEC);
@@ -131,6 +198,9 @@ dispatch(struct acceptor *acceptor, const struct listener *listener, int fd)
 		close(fd);
 		return;
 	}
+	conn->source_count = count;
+	if (count != NULL)
+		++*count;
 	if (log_enabled(LOG_DEBUG))
 		conn_announce(conn);
 	worker_pool_dispatch(acceptor->pool, conn);
@@ -144,12 +214,14 @@ accept_one(struct acceptor *acceptor, struct listener *listener)
 		begin_pause(acceptor, 0);
 		return true;
 	}
-	int fd = accept4(listener->fd, NULL, NULL,
+	struct sockaddr_any peer;
+	peer.len = sizeof(peer.storage);
+	int fd = accept4(listener->fd, &peer.any, &peer.len,
 	    SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd == -1)
 		return handle_error(acceptor, listener, errno);
 	acceptor->failures = 0;
-	dispatch(acceptor, listener, fd);
+	dispatch(acceptor, listener, fd, &peer);
 	return true;
 }
 

@@ -6,6 +6,7 @@
 
 #include "base/counters.h"
 #include "listen/listener.h"
+#include "stream/sources.h"
 #include "stream/worker_pool.h"
 
 #define ACCEPTOR_FULL UINT64_MAX /* resume_ms: when there is room */
@@ -19,11 +20,13 @@ struct acceptor {
 	struct listener_list *listeners;
 	struct worker_pool *pool;
 	struct counters *counters;
+	struct sources sources;
+	int source_max;        /* open connections of each; 0: any number */
 	int batch;             /* clients to accept at once; 0: one */
 	unsigned singles;      /* batches of one */
 	int failures;          /* of accept, in a row */
 	uint64_t resume_ms;    /* paused until then; 0: not paused */
-	uint64_t logged_ms[2]; /* a shortage, max_connections */
+	uint64_t logged_ms[3]; /* a shortage, max_connections, source_max */
 };
 
 /* Watches listener; while paused, 0 without trying.  -1 with errno. */
@@ -37,6 +40,12 @@ void acceptor_remove(struct acceptor *acceptor, struct listener *listener);
  * False: it is empty; a draining listener is polled until a call returns false.
  */
 bool acceptor_accept(struct acceptor *acceptor, struct listener *listener);
+
+/*
+ * Counts conn, which another process accepted, for its source, whose maximum
+ * does not apply.  Loopback and Unix connections have no source.
+ */
+void acceptor_count(struct acceptor *acceptor, struct conn *conn);
 
 /* To be called when the pool's room_fd is readable. */
 void acceptor_note_room(struct acceptor *acceptor);

@@ -397,6 +397,12 @@ listener_set_drop_all(struct listener_set *set)
 		close_listener(set, TAILQ_FIRST(&set->listeners));
 }
 
+void
+listener_set_free(struct listener_set *set)
+{
+	sources_free(&set->acceptor.sources);
+}
+
 bool
 listener_set_is_empty(const struct listener_set *set)
 {

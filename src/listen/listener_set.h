@@ -66,6 +66,9 @@ size_t listener_set_count_stored(const struct listener_set *set);
 /* Closes those that drain and have no client waiting.  To be called often. */
 void listener_set_drop_drained(struct listener_set *set);
 void listener_set_drop_all(struct listener_set *set);
+
+/* When there are no listeners and no connections any more. */
+void listener_set_free(struct listener_set *set);
 bool listener_set_is_empty(const struct listener_set *set);
 
 /* Adds the counters of the datagram threads that run. */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/param.h>
 #include <sysexits.h>
 
 #include "base/log.h"
@@ -30,7 +31,8 @@ reload_raise_file_limit(void)
 void
 reload_fit_connections(struct server *server)
 {
-	int fitting = server->config->max_connections;
+	const struct config *config = server->config;
+	int fitting = config->max_connections;
 	rlim_t others = FDS_RESERVED +
 	                listener_set_count_fds(&server->listeners) +
 	                (rlim_t)server->pool.count * FDS_A_WORKER;
@@ -42,10 +44,13 @@ reload_fit_connections(struct server *server)
 		log_warning("max_connections = %d needs %llu file descriptors, "
 			    "but the limit is %llu: clamped to %d; raise "
 			    "LimitNOFILE= or ulimit -Hn",
-		    server->config->max_connections, (unsigned long long)needed,
+		    config->max_connections, (unsigned long long)needed,
 		    (unsigned long long)limit, fitting);
 	}
 	worker_pool_set_max(&server->pool, fitting);
+	server->listeners.acceptor.source_max = config->max_per_address;
+	if (config->max_per_address == CONFIG_AUTO)
+		server->listeners.acceptor.source_max = MAX(fitting / 10, 100);
 }
 
 void

@@ -210,6 +210,7 @@ close_all(struct server *server)
 	control_close(server);
 	listener_set_drop_all(&server->listeners);
 	end_pool(server);
+	listener_set_free(&server->listeners);
 	fdstore_free(server->passed, server->passed_count);
 	if (server->epoll_fd != -1)
 		close(server->epoll_fd);
@@ -245,6 +246,7 @@ static void
 take_over(struct server *server)
 {
 	struct conn_list list = TAILQ_HEAD_INITIALIZER(list);
+	struct conn *conn;
 
 	handover_restore(server->passed, server->passed_count, &list,
 	    &server->counters);
@@ -252,6 +254,8 @@ take_over(struct server *server)
 	fdstore_free(server->passed, server->passed_count);
 	server->passed = NULL;
 	server->passed_count = 0;
+	TAILQ_FOREACH (conn, &list, link)
+		acceptor_count(&server->listeners.acceptor, conn);
 	server_serve(server, &list);
 }
 

@@ -67,6 +67,9 @@ conn_new(int fd, enum protocol protocol, enum framing framing, uint64_t now_ms)
 void
 conn_free(struct conn *conn)
 {
+	/* Before the client can see the end, and come again. */
+	if (conn->source_count != NULL)
+		--*conn->source_count;
 	close(conn->fd);
 	free(conn->kept);
 	free(conn->name);

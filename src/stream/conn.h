@@ -1,6 +1,7 @@
 #ifndef STREAM_CONN_H
 #define STREAM_CONN_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
@@ -45,7 +46,8 @@ struct conn {
 	bool arrival;    /* the kernel tells when its data arrived */
 	uint64_t opened_ms, active_ms; /* CLOCK_MONOTONIC */
 	uint64_t bytes_in, bytes_out, messages;
-	struct conn_kept *kept; /* what the client has not taken yet */
+	_Atomic int *source_count; /* open ones from its address, or NULL */
+	struct conn_kept *kept;    /* what the client has not taken yet */
 	char *name; /* for the debug log: ours, NUL, the peer's; or NULL */
 };
 TAILQ_HEAD(conn_list, conn);
@@ -90,7 +92,7 @@ void conn_save(const struct conn *conn, struct conn_state *state,
 struct conn *conn_restore(int fd, const struct conn_state *state,
     uint64_t now_ms);
 
-/* Closes the fd and frees. */
+/* Closes the fd, counts it no longer for its address, and frees. */
 void conn_free(struct conn *conn);
 
 /* Counts and logs the reason, then as conn_free. */

@@ -21,8 +21,8 @@ ACCEPT_BATCH = 128  # calls until a pause, when each of them fails
 LINES_MAX = 4  # of the log, for the faults of one case
 RELOAD_LINES_MAX = 30
 COUNTERS = ("closed_idle", "closed_send_timeout", "closed_error",
-            "closed_stop", "accept_pauses", "accept_errors", "dropped_port",
-            "dropped_unnamed", "dropped_rate", "dropped_loop",
+            "closed_stop", "closed_address", "accept_pauses", "accept_errors",
+            "dropped_port", "dropped_unnamed", "dropped_rate", "dropped_loop",
             "dropped_oversize", "dropped_send", "receive_errors")
 # The allocator makes these calls, and may work around a failure.
 ALLOCATOR = {"brk", "madvise", "mmap", "mprotect", "munmap"}

@@ -114,8 +114,9 @@ class HostServer(Server):
         super().__init__(folder, **options)
 
     def prepare(self):
-        super().prepare()
+        # Before stored descriptors are put in place, perhaps of the namespace's.
         enter(self.host.namespace)
+        super().prepare()
 
 
 class Lab:

@@ -6,6 +6,7 @@
 /* One suite for each room of src/, through its public header. */
 Suite *acceptor_suite(void);
 Suite *sockaddr_suite(void);
+Suite *sources_suite(void);
 Suite *config_suite(void);
 Suite *conn_suite(void);
 Suite *counters_suite(void);

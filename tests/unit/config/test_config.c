@@ -35,6 +35,7 @@ assert_same(const struct config *a, const struct config *b)
 	ck_assert_int_eq(a->workers, b->workers);
 	ck_assert_str_eq(a->control, b->control);
 	ck_assert_int_eq(a->max_connections, b->max_connections);
+	ck_assert_int_eq(a->max_per_address, b->max_per_address);
 	ck_assert_int_eq(a->idle_timeout, b->idle_timeout);
 	ck_assert_int_eq(a->send_timeout, b->send_timeout);
 	ck_assert_int_eq(a->drain_timeout, b->drain_timeout);
@@ -59,10 +60,11 @@ START_TEST(shipped_file_is_the_default)
 	struct config *built_in = load(NULL);
 	struct config *shipped = load("conf/timestampd.conf");
 	static const char *const settings[] = { "log_level", "workers",
-		"control", "max_connections", "idle_timeout", "send_timeout",
-		"drain_timeout", "format", "timezone", "source", "rate_limit",
-		"rate_burst", "protocol", "address", "port", "backlog",
-		"framing", "max_datagram", "threads" };
+		"control", "max_connections", "max_connections_per_address",
+		"idle_timeout", "send_timeout", "drain_timeout", "format",
+		"timezone", "source", "rate_limit", "rate_burst", "protocol",
+		"address", "port", "backlog", "framing", "max_datagram",
+		"threads" };
 	char text[8192] = "";
 
 	ck_assert_msg(shipped != NULL, "%s", complaints);
@@ -85,7 +87,8 @@ START_TEST(reads_every_setting)
 {
 	struct config *config = load_text(
 	    "log_level = \"debug\"; workers = 3; control = \"/a\";\n"
-	    "limits: { max_connections = 7; idle_timeout = 8;\n"
+	    "limits: { max_connections_per_address = 6;\n"
+	    "max_connections = 7; idle_timeout = 8;\n"
 	    "send_timeout = 9; drain_timeout = 10; };\n"
 	    "stamp: { format = \"epoch\"; timezone = \"UTC\"; "
 	    "source = \"arrival\"; };\n"
@@ -118,7 +121,7 @@ START_TEST(reads_every_setting)
 	ck_assert_int_eq(tcp->port, 13);
 	ck_assert_int_eq(tcp->backlog, 13);
 	ck_assert_int_eq(tcp->framing, FRAMING_LINE);
-	ck_assert_str_eq(tcp->where, "main:7");
+	ck_assert_str_eq(tcp->where, "main:8");
 	ck_assert_int_eq(config->listeners[1].port, 0);
 	ck_assert_int_eq(config->listeners[1].max_datagram, 65480);
 	ck_assert_int_eq(config->listeners[1].threads, 2);
@@ -167,10 +170,17 @@ static const struct {
 	{ "limits = 3;\n", "main:1: limits: needs a group: { ... }\n" },
 	{ "limits: {\nidle = 3;\n};\n",
 	    "main:2: limits.idle: no such setting; there are: max_connections "
-	    "idle_timeout send_timeout drain_timeout\n" },
+	    "max_connections_per_address idle_timeout send_timeout "
+	    "drain_timeout\n" },
 	{ "limits: { max_connections = 0; };\n",
 	    "main:1: limits.max_connections: 0 is out of range: 1 to 1000000 "
 	    "are allowed\n" },
+	{ "limits: { max_connections_per_address = \"some\"; };\n",
+	    "main:1: limits.max_connections_per_address: \"some\" is not a "
+	    "number or \"auto\"\n" },
+	{ "limits: { max_connections_per_address = -1; };\n",
+	    "main:1: limits.max_connections_per_address: -1 is out of range: "
+	    "0 to 1000000 are allowed\n" },
 	{ "stamp: { format = \"%Q\"; };\n",
 	    "main:1: stamp.format: \"%Q\": '%Q' is neither a conversion of "
 	    "strftime(3) that fits in a line nor %3N, %6N or %9N\n" },
