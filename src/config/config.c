@@ -1,5 +1,6 @@
 #include "config/config.h"
 
+#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,6 +45,24 @@ read_auto(const struct setting *setting, const char *text, void *base)
 		    text);
 }
 
+/* "" leaves the server the user that started it. */
+static void
+read_user(const struct setting *setting, const char *text, void *base)
+{
+	struct config *config = base;
+	bool is_name = text[0] != '\0' && strlen(text) < sizeof(config->user);
+	const struct passwd *entry = is_name ? getpwnam(text) : NULL;
+
+	if (text[0] != '\0' && entry == NULL) {
+		setting_complain(setting, "this system has no user \"%s\"",
+		    text);
+		return;
+	}
+	strcpy(config->user, text);
+	config->uid = entry != NULL ? entry->pw_uid : 0;
+	config->gid = entry != NULL ? entry->pw_gid : 0;
+}
+
 #define IN(field)                                                              \
 	.offset = offsetof(struct config, field),                              \
 	.size = sizeof(((struct config *)0)->field)
@@ -77,6 +96,7 @@ static const struct setting_rule root_rules[] = {
 	{ "log_level", IN(log_level), .parse = log_level_parse,
 	    .choices = "\"error\", \"warning\", \"info\" and \"debug\"" },
 	{ "workers", IN(workers), .max = 1024 },
+	{ "user", .read_text = read_user },
 	{ "control", IN(control), .is_valid = is_path_or_empty,
 	    .needs = "an absolute path of at most 107 bytes, or \"\"" },
 	{ "limits", .members = limits_rules },

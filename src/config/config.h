@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <sys/types.h>
 #include <sys/un.h>
 
 #include "base/log.h"
@@ -19,7 +20,10 @@
  */
 struct config {
 	int log_level;
-	int workers; /* 0: one per CPU */
+	int workers;   /* 0: one per CPU */
+	char user[64]; /* to become once all is open; "": stay the one it is */
+	uid_t uid;     /* of user */
+	gid_t gid;
 	/* The path of the control socket; "": none. */
 	char control[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	int max_connections;

@@ -225,7 +225,8 @@ keep_and_drain(const struct plan_step *step, enum listener_state state)
 
 /* -1 with errno and a line in errors. */
 static int
-open_one(const struct plan_step *step, FILE *errors)
+open_one(const struct listener_set *set, const struct plan_step *step,
+    FILE *errors)
 {
 	struct listener *listener = step->listener;
 	const struct listener *other = step->other;
@@ -249,7 +250,13 @@ open_one(const struct plan_step *step, FILE *errors)
 		    "unit or this listener",
 		    other->name);
 	int problem = errno;
-	message_print(errors, "%s\n", error);
+	message_print(errors, "%s", error);
+	if ((problem == EACCES || problem == EPERM) && set->user.gave_up_root)
+		fprintf(errors,
+		    "; the server gave up root for user \"%s\" at its start: "
+		    "restart it",
+		    set->user.name);
+	fputc('\n', errors);
 	errno = problem;
 	return -1;
 }
@@ -267,7 +274,7 @@ open_all(struct listener_set *set, const struct plan_step *step,
 		if (step->action < PLAN_OPEN ||
 		    (problem != 0 && listener->number > 0))
 			continue;
-		if (open_one(step, errors) == 0) {
+		if (open_one(set, step, errors) == 0) {
 			TAILQ_REMOVE(wanted, listener, link);
 			TAILQ_INSERT_TAIL(&set->listeners, listener, link);
 		} else {
@@ -290,6 +297,8 @@ carry_out(struct listener_set *set, const struct plan_step *plan,
 	if (keep_and_drain(plan, LISTENER_READY))
 		fdstore_sync();
 	if (open_all(set, plan, wanted, errors) == -1)
+		return -1;
+	if (user_settle(&set->user, config, &set->listeners, errors) == -1)
 		return -1;
 	if (configure_all(set, config, false) == -1) {
 		fprintf(errors, "serving a new listener: %m\n");

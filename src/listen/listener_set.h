@@ -8,6 +8,7 @@
 #include "config/config.h"
 #include "listen/acceptor.h"
 #include "listen/listener.h"
+#include "listen/user.h"
 #include "stream/worker_pool.h"
 #include "systemd/fdstore.h"
 
@@ -18,6 +19,7 @@
 struct listener_set {
 	struct listener_list listeners;
 	struct acceptor acceptor;
+	struct user user;
 	int datagram_number; /* of the next datagram thread */
 };
 
@@ -40,6 +42,7 @@ void listener_set_inherit(struct listener_set *set, struct fdstore_fd *fds,
  * - other wanted ones are opened,
  * - an open one that is not wanted drains; one that was passed stays, with the
  *   default settings.
+ * At the start it becomes the user of config before it serves any.
  * -1 with errno when one can't be opened or served; errors has a line for each
  * fault.  On a reload nothing is changed then; at the start inherited listeners
  * may have been drained.

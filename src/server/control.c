@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/message.h"
 #include "listen/listener.h"
+#include "listen/user.h"
 #include "server/reload.h"
 #include "server/server.h"
 
@@ -50,6 +51,7 @@ start_listening(struct server *server, char *error)
 	server->control.listener = listener;
 	if (listener_open(listener, NULL, error) == -1)
 		return -1;
+	user_give_path(&server->listeners.user, server->config, listener);
 	if (watch(server, EPOLL_CTL_ADD, listener->fd,
 		server->control.client_fd == -1 ? EPOLLIN : 0) == -1)
 		return listener_fail(listener, error, "epoll_ctl: %s",

@@ -83,6 +83,8 @@ use_new_config(struct server *server, struct config *config)
 	if (worker_pool_size(config) != server->pool.count)
 		log_warning("workers: %d run until a restart",
 		    server->pool.count);
+	if (strcmp(config->user, server->listeners.user.name) != 0)
+		log_warning("user: a change takes effect after a restart");
 	reload_use(server, config);
 	reload_fit_connections(server);
 	int rc = listener_set_configure(&server->listeners, config);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -259,6 +260,15 @@ take_over(struct server *server)
 	server_serve(server, &list);
 }
 
+/* What only root must do is done: then nothing should run as root. */
+static void
+warn_of_root(const struct server *server)
+{
+	if (geteuid() == 0 && server->config->user[0] == '\0')
+		log_warning("the server runs as root: name a user in the "
+			    "configuration, or start it as one");
+}
+
 /* 0, or an exit status after a line in the log. */
 static int
 start(struct server *server)
@@ -267,6 +277,10 @@ start(struct server *server)
 
 	listener_set_init(&server->listeners, -1, &server->pool,
 	    &server->counters);
+	/* For threads to inherit it.  No program is executed anyway. */
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
+		log_warning("new privileges can't be ruled out: %s",
+		    strerror(errno));
 	reload_raise_file_limit();
 	server->passed = fdstore_receive(&server->passed_count);
 	if (server->passed == NULL || open_fds(server) == -1 ||
@@ -274,10 +288,12 @@ start(struct server *server)
 		log_error("cannot start: %s", strerror(errno));
 		return EX_OSERR;
 	}
+	/* Before the server becomes its user, who may not be able to. */
+	control_open(server);
 	int status = open_listeners(server);
 	if (status != 0)
 		return status;
-	control_open(server);
+	warn_of_root(server);
 	reload_fit_connections(server);
 	take_over(server);
 	log_about(LOG_INFO, &about, "ready: %d workers, at most %d connections",

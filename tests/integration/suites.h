@@ -21,5 +21,6 @@ Suite *reload_suite(void);
 Suite *stop_suite(void);
 Suite *stream_suite(void);
 Suite *threads_suite(void);
+Suite *user_suite(void);
 
 #endif

@@ -1,3 +1,4 @@
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,7 @@ assert_same(const struct config *a, const struct config *b)
 {
 	ck_assert_int_eq(a->log_level, b->log_level);
 	ck_assert_int_eq(a->workers, b->workers);
+	ck_assert_str_eq(a->user, b->user);
 	ck_assert_str_eq(a->control, b->control);
 	ck_assert_int_eq(a->max_connections, b->max_connections);
 	ck_assert_int_eq(a->max_per_address, b->max_per_address);
@@ -59,7 +61,7 @@ START_TEST(shipped_file_is_the_default)
 {
 	struct config *built_in = load(NULL);
 	struct config *shipped = load("conf/timestampd.conf");
-	static const char *const settings[] = { "log_level", "workers",
+	static const char *const settings[] = { "log_level", "workers", "user",
 		"control", "max_connections", "max_connections_per_address",
 		"idle_timeout", "send_timeout", "drain_timeout", "format",
 		"timezone", "source", "rate_limit", "rate_burst", "protocol",
@@ -87,6 +89,7 @@ START_TEST(reads_every_setting)
 {
 	struct config *config = load_text(
 	    "log_level = \"debug\"; workers = 3; control = \"/a\";\n"
+	    "user = \"daemon\";\n"
 	    "limits: { max_connections_per_address = 6;\n"
 	    "max_connections = 7; idle_timeout = 8;\n"
 	    "send_timeout = 9; drain_timeout = 10; };\n"
@@ -106,6 +109,10 @@ START_TEST(reads_every_setting)
 	ck_assert_int_eq(config->log_level, LOG_DEBUG);
 	ck_assert_int_eq(config->workers, 3);
 	ck_assert_str_eq(config->control, "/a");
+	ck_assert_str_eq(config->user, "daemon");
+	ck_assert_uint_eq(config->uid, getpwnam("daemon")->pw_uid);
+	ck_assert_uint_eq(config->gid, getpwnam("daemon")->pw_gid);
+	ck_assert_int_eq(config->max_per_address, 6);
 	ck_assert_int_eq(config->max_connections, 7);
 	ck_assert_int_eq(config->idle_timeout, 8);
 	ck_assert_int_eq(config->send_timeout, 9);
@@ -121,7 +128,7 @@ START_TEST(reads_every_setting)
 	ck_assert_int_eq(tcp->port, 13);
 	ck_assert_int_eq(tcp->backlog, 13);
 	ck_assert_int_eq(tcp->framing, FRAMING_LINE);
-	ck_assert_str_eq(tcp->where, "main:8");
+	ck_assert_str_eq(tcp->where, "main:9");
 	ck_assert_int_eq(config->listeners[1].port, 0);
 	ck_assert_int_eq(config->listeners[1].max_datagram, 65480);
 	ck_assert_int_eq(config->listeners[1].threads, 2);
@@ -147,7 +154,7 @@ static const struct {
 	{ "workers = 1;\nworkers = 2;\n", "main:2: duplicate setting name\n" },
 	{ "wrokers = 1;\n",
 	    "main:1: wrokers: no such setting; there are: log_level workers "
-	    "control limits stamp udp listeners\n" },
+	    "user control limits stamp udp listeners\n" },
 	{ "\nworkers = \"many\";\n",
 	    "main:2: workers: needs a whole number from 0 to 1024\n" },
 	{ "workers = 1.5;\n",
@@ -181,6 +188,9 @@ static const struct {
 	{ "limits: { max_connections_per_address = -1; };\n",
 	    "main:1: limits.max_connections_per_address: -1 is out of range: "
 	    "0 to 1000000 are allowed\n" },
+	{ "\nuser = \"no such\";\n",
+	    "main:2: user: this system has no user \"no such\"\n" },
+	{ "user = 65534;\n", "main:1: user: needs text in \"quotes\"\n" },
 	{ "stamp: { format = \"%Q\"; };\n",
 	    "main:1: stamp.format: \"%Q\": '%Q' is neither a conversion of "
 	    "strftime(3) that fits in a line nor %3N, %6N or %9N\n" },

@@ -1,0 +1,93 @@
+#include "listen/user.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+
+static bool
+is_needed(const struct config *config)
+{
+	return config->user[0] != '\0' &&
+	       (geteuid() != config->uid || getuid() != config->uid);
+}
+
+/* Whoever owns the folder may put another file there meanwhile: hence by a
+ * descriptor, and only if it is the listener's socket. */
+static int
+give_path(const struct config *config, const struct listener *listener)
+{
+	struct stat status;
+	int fd = open(listener->bound.un.sun_path,
+	    O_PATH | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd == -1)
+		return -1;
+	int rc = fstat(fd, &status);
+	if (rc == 0 && status.st_dev == listener->device &&
+	    status.st_ino == listener->inode)
+		rc = fchownat(fd, "", config->uid, config->gid, AT_EMPTY_PATH);
+	int saved_errno = errno;
+	close(fd);
+	errno = saved_errno;
+	return rc;
+}
+
+void
+user_give_path(const struct user *user, const struct config *config,
+    const struct listener *listener)
+{
+	struct log_about about = { .listener = listener->name };
+
+	if (!user->is_settled && is_needed(config) && geteuid() == 0 &&
+	    listener->origin == ORIGIN_OWN &&
+	    protocol_is_unix(listener->config.protocol) &&
+	    give_path(config, listener) == -1)
+		log_about(LOG_WARNING, &about,
+		    "%s: cannot be given to user \"%s\": %s", listener->name,
+		    config->user, strerror(errno));
+}
+
+/* -1 with errno, also when there is a way back to root. */
+static int
+become(const struct config *config)
+{
+	if (initgroups(config->user, config->gid) == -1 ||
+	    setresgid(config->gid, config->gid, config->gid) == -1 ||
+	    setresuid(config->uid, config->uid, config->uid) == -1)
+		return -1;
+	if (config->uid == 0 || setuid(0) == -1)
+		return 0;
+	errno = EPERM;
+	return -1;
+}
+
+int
+user_settle(struct user *user, const struct config *config,
+    const struct listener_list *listeners, FILE *errors)
+{
+	const struct listener *listener;
+	bool is_root = geteuid() == 0;
+
+	if (user->is_settled)
+		return 0;
+	strcpy(user->name, config->user);
+	TAILQ_FOREACH (listener, listeners, link)
+		user_give_path(user, config, listener);
+	user->is_settled = true;
+	user->gave_up_root = is_root && is_needed(config);
+	if (is_needed(config) && become(config) == -1) {
+		int problem = errno;
+		fprintf(errors,
+		    "user: cannot become \"%s\" for good: %s; start the server "
+		    "as root, or as that user\n",
+		    config->user, strerror(problem));
+		errno = problem;
+		return -1;
+	}
+	return 0;
+}
