@@ -55,14 +55,17 @@ struct datagram_thread {
 	_Atomic(struct datagram_settings *) next_settings;
 	_Atomic bool stop;
 	_Atomic bool is_pinged; /* the loop has not run since */
+	_Atomic bool ended;
 	int wake_fd; /* eventfd: the main thread has changed one of these */
+	int done_fd; /* eventfd: how many threads have ended */
 	struct counters counters;
 
 	/* The main thread. */
 	pthread_t id;
+	char name[16];
 
 	/* The datagram thread. */
-	int number, fd;
+	int fd;
 	enum protocol protocol;
 	struct datagram_settings *settings;
 	bool arrival; /* the kernel says when datagrams arrived */
@@ -369,10 +372,8 @@ static void *
 run(void *arg)
 {
 	struct datagram_thread *thread = arg;
-	char name[16];
 
-	snprintf(name, sizeof(name), "udp-%d", thread->number);
-	pthread_setname_np(pthread_self(), name);
+	pthread_setname_np(pthread_self(), thread->name);
 	/* After one datagram there is rarely another: then poll(2) alone costs
 	 * less than a recvmmsg(2) that fails and poll(2) after it. */
 	while (!thread->stop)
@@ -388,6 +389,8 @@ run(void *arg)
 		if (thread->errors_in_a_row > 1)
 			wait_for_work(thread);
 	}
+	thread->ended = true;
+	eventfd_write(thread->done_fd, 1);
 	return NULL;
 }
 
@@ -428,7 +431,7 @@ set_up(struct datagram_thread *thread, const struct datagram_settings *settings)
 
 struct datagram_thread *
 datagram_start(int number, int fd, enum protocol protocol,
-    const struct datagram_settings *settings)
+    const struct datagram_settings *settings, int done_fd)
 {
 	struct datagram_thread *thread =
 	    aligned_alloc(_Alignof(struct datagram_thread), sizeof(*thread));
@@ -437,7 +440,8 @@ datagram_start(int number, int fd, enum protocol protocol,
 		return NULL;
 	/* Buffers that are not touched cost no memory until they are used. */
 	memset(thread, 0, offsetof(struct datagram_thread, in));
-	thread->number = number;
+	snprintf(thread->name, sizeof(thread->name), "udp-%d", number);
+	thread->done_fd = done_fd;
 	thread->fd = fd;
 	thread->protocol = protocol;
 	int rc = set_up(thread, settings) == -1 ? errno : 0;
@@ -479,7 +483,7 @@ datagram_ping(struct datagram_thread *thread)
 bool
 datagram_is_responsive(const struct datagram_thread *thread)
 {
-	return !thread->is_pinged;
+	return thread->ended || !thread->is_pinged;
 }
 
 const struct counters *
@@ -488,11 +492,28 @@ datagram_counters(const struct datagram_thread *thread)
 	return &thread->counters;
 }
 
+const char *
+datagram_name(const struct datagram_thread *thread)
+{
+	return thread->name;
+}
+
 void
-datagram_stop(struct datagram_thread *thread, struct counters *sum)
+datagram_order_end(struct datagram_thread *thread)
 {
 	thread->stop = true;
 	eventfd_write(thread->wake_fd, 1);
+}
+
+bool
+datagram_has_ended(const struct datagram_thread *thread)
+{
+	return thread->ended;
+}
+
+void
+datagram_join(struct datagram_thread *thread, struct counters *sum)
+{
 	pthread_join(thread->id, NULL);
 	counters_sum(sum, &thread->counters);
 	thread_free(thread);

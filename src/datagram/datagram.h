@@ -22,23 +22,32 @@ struct datagram_settings {
 };
 
 /*
- * Starts a thread that serves fd, a bound socket that remains the caller's.
- * Settings are copied, here and below.  NULL with errno.
+ * Starts a thread that serves fd, a bound socket that remains the caller's, and
+ * writes to the eventfd done_fd when it has ended.  Settings are copied, here
+ * and below.  NULL with errno.
  */
 struct datagram_thread *datagram_start(int number, int fd,
-    enum protocol protocol, const struct datagram_settings *settings);
+    enum protocol protocol, const struct datagram_settings *settings,
+    int done_fd);
 
 /* Settings of all datagrams that arrive from now on; -1: out of memory. */
 int datagram_configure(struct datagram_thread *thread,
     const struct datagram_settings *settings);
 
-/* Responsive: the loop has run since the last ping. */
+/* Responsive: the loop has run since the last ping, or ended as ordered. */
 void datagram_ping(struct datagram_thread *thread);
 bool datagram_is_responsive(const struct datagram_thread *thread);
 
 const struct counters *datagram_counters(const struct datagram_thread *thread);
 
-/* Answers what has arrived, ends, adds its counters to sum and frees. */
-void datagram_stop(struct datagram_thread *thread, struct counters *sum);
+/* As ps(1) and gdb(1) show it. */
+const char *datagram_name(const struct datagram_thread *thread);
+
+/* The thread answers what has arrived, then ends. */
+void datagram_order_end(struct datagram_thread *thread);
+bool datagram_has_ended(const struct datagram_thread *thread);
+
+/* Waits for the end, adds its counters to sum and frees. */
+void datagram_join(struct datagram_thread *thread, struct counters *sum);
 
 #endif

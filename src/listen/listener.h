@@ -49,6 +49,7 @@ struct listener {
 	char store_name[48]; /* name in the manager's store; "": not stored */
 	struct datagram_thread
 	    *datagram;                /* the thread that serves it, or NULL */
+	bool is_ending;               /* that thread was ordered to end */
 	char name[LISTENER_NAME_MAX]; /* "tcp 127.0.0.1:21567" */
 };
 TAILQ_HEAD(listener_list, listener);

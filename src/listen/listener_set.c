@@ -1,8 +1,11 @@
 #include "listen/listener_set.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -17,18 +20,27 @@
 #define RESOLVE_MS 10000 /* for all host names of a configuration */
 
 void
-listener_set_init(struct listener_set *set, int epoll_fd,
-    struct worker_pool *pool, struct counters *counters)
+listener_set_init(struct listener_set *set, struct worker_pool *pool,
+    struct counters *counters)
 {
 	*set = (struct listener_set){
+		.done_fd = -1,
 		.acceptor = {
-			.epoll_fd = epoll_fd,
+			.epoll_fd = -1,
 			.listeners = &set->listeners,
 			.pool = pool,
 			.counters = counters,
 		},
 	};
 	TAILQ_INIT(&set->listeners);
+}
+
+int
+listener_set_open(struct listener_set *set, int epoll_fd)
+{
+	set->acceptor.epoll_fd = epoll_fd;
+	set->done_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	return set->done_fd == -1 ? -1 : 0;
 }
 
 /* All that config asks for; the built-in ones only if no socket was passed. */
@@ -71,7 +83,8 @@ listener_set_inherit(struct listener_set *set, struct fdstore_fd *fds,
 	}
 }
 
-/* The UDP ports of this server, to be freed; NULL: out of memory. */
+/* The UDP ports of this server, to be freed; NULL: out of memory.  What drains
+ * receives nothing new: its port may be a client's from now on. */
 static uint16_t *
 list_ports(const struct listener_set *set, size_t *count)
 {
@@ -88,6 +101,7 @@ list_ports(const struct listener_set *set, size_t *count)
 		uint16_t port = sockaddr_port(&listener->bound);
 		/* Siblings stand together. */
 		if (listener->config.protocol == PROTOCOL_UDP &&
+		    listener->state != LISTENER_DRAINING &&
 		    (*count == 0 || ports[*count - 1] != port))
 			ports[(*count)++] = port;
 	}
@@ -109,7 +123,7 @@ serve_or_configure(struct listener_set *set, struct listener *listener,
 	if (listener->datagram != NULL)
 		return datagram_configure(listener->datagram, settings);
 	listener->datagram = datagram_start(set->datagram_number++,
-	    listener->fd, listener->config.protocol, settings);
+	    listener->fd, listener->config.protocol, settings, set->done_fd);
 	return listener->datagram != NULL ? 0 : -1;
 }
 
@@ -163,17 +177,32 @@ announce(const struct listener *listener)
 	    detail);
 }
 
-/* Returns the one after it. */
+/* Whether its datagram thread has ended; the first call orders it to end. */
+static bool
+end_datagram(struct listener *listener)
+{
+	if (!listener->is_ending) {
+		/* A datagram between the last receive and close(2) would be
+		 * lost. */
+		if (listener->state == LISTENER_DRAINING)
+			listener_divert(listener);
+		listener->is_ending = true;
+		listener->state = LISTENER_DRAINING;
+		datagram_order_end(listener->datagram);
+	}
+	return datagram_has_ended(listener->datagram);
+}
+
+/* Returns the one after it.  Call again while a datagram thread runs. */
 static struct listener *
 close_listener(struct listener_set *set, struct listener *listener)
 {
 	struct listener *next = TAILQ_NEXT(listener, link);
 
-	/* A datagram between the last receive and close(2) would be lost. */
-	if (listener->state == LISTENER_DRAINING)
-		listener_divert(listener);
+	if (listener->datagram != NULL && !end_datagram(listener))
+		return next;
 	if (listener->datagram != NULL)
-		datagram_stop(listener->datagram, set->acceptor.counters);
+		datagram_join(listener->datagram, set->acceptor.counters);
 	else if (!protocol_is_datagram(listener->config.protocol))
 		acceptor_remove(&set->acceptor, listener);
 	TAILQ_REMOVE(&set->listeners, listener, link);
@@ -321,10 +350,14 @@ undo(struct listener_set *set)
 {
 	struct listener *at = TAILQ_FIRST(&set->listeners);
 
-	while (at != NULL)
-		at = at->origin == ORIGIN_OWN && at->state == LISTENER_READY
-		       ? close_listener(set, at)
-		       : TAILQ_NEXT(at, link);
+	while (at != NULL) {
+		bool is_new = at->origin == ORIGIN_OWN &&
+		              at->state == LISTENER_READY;
+		/* Its address is free at once, its thread ends later. */
+		if (is_new)
+			listener_drain(at);
+		at = is_new ? close_listener(set, at) : TAILQ_NEXT(at, link);
+	}
 }
 
 int
@@ -402,8 +435,41 @@ listener_set_count_stored(const struct listener_set *set)
 void
 listener_set_drop_all(struct listener_set *set)
 {
-	while (!TAILQ_EMPTY(&set->listeners))
-		close_listener(set, TAILQ_FIRST(&set->listeners));
+	struct listener *at = TAILQ_FIRST(&set->listeners);
+
+	while (at != NULL)
+		at = close_listener(set, at);
+}
+
+void
+listener_set_note_done(struct listener_set *set)
+{
+	eventfd_t ended;
+
+	/* Each says itself whether it has ended. */
+	eventfd_read(set->done_fd, &ended);
+}
+
+bool
+listener_set_end(struct listener_set *set, uint64_t deadline_ms)
+{
+	struct pollfd done = { .fd = set->done_fd, .events = POLLIN };
+	const struct listener *left;
+	uint64_t now_ms = clock_ms();
+
+	listener_set_drop_all(set);
+	for (; !TAILQ_EMPTY(&set->listeners) && now_ms < deadline_ms;
+	     now_ms = clock_ms()) {
+		poll(&done, 1, (int)(deadline_ms - now_ms));
+		listener_set_note_done(set);
+		listener_set_drop_all(set);
+	}
+	TAILQ_FOREACH (left, &set->listeners, link)
+		log_error("%s: thread %s does not end: ending without it",
+		    left->name, datagram_name(left->datagram));
+	if (TAILQ_EMPTY(&set->listeners) && set->done_fd != -1)
+		close(set->done_fd);
+	return TAILQ_EMPTY(&set->listeners);
 }
 
 void

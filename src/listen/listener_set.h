@@ -21,11 +21,15 @@ struct listener_set {
 	struct acceptor acceptor;
 	struct user user;
 	int datagram_number; /* of the next datagram thread */
+	int done_fd; /* to be watched; eventfd: datagram threads that ended */
 };
 
 /* No listeners; set must not move.  Ended threads add to counters. */
-void listener_set_init(struct listener_set *set, int epoll_fd,
-    struct worker_pool *pool, struct counters *counters);
+void listener_set_init(struct listener_set *set, struct worker_pool *pool,
+    struct counters *counters);
+
+/* Watches listeners by epoll_fd from now on; -1 with errno. */
+int listener_set_open(struct listener_set *set, int epoll_fd);
 
 /*
  * Makes listeners of the sockets among fds that the service manager gave us;
@@ -66,9 +70,21 @@ void listener_set_hand_over(struct listener_set *set);
 /* How many the service manager keeps for us. */
 size_t listener_set_count_stored(const struct listener_set *set);
 
-/* Closes those that drain and have no client waiting.  To be called often. */
+/*
+ * Closes those that drain and have no client waiting; a datagram listener when
+ * its thread has ended, which nothing waits for.  To be called often.
+ */
 void listener_set_drop_drained(struct listener_set *set);
 void listener_set_drop_all(struct listener_set *set);
+
+/* To be called when done_fd is readable. */
+void listener_set_note_done(struct listener_set *set);
+
+/*
+ * Closes all.  False: when clock_ms() reaches deadline_ms a thread has not
+ * ended; it is named in the log, and keeps its listener.
+ */
+bool listener_set_end(struct listener_set *set, uint64_t deadline_ms);
 
 /* When there are no listeners and no connections any more. */
 void listener_set_free(struct listener_set *set);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/param.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sysexits.h>
@@ -164,6 +165,8 @@ wait_and_handle(struct server *server)
 			acceptor_note_room(acceptor);
 		else if (source == &server->pool)
 			worker_pool_note_done(&server->pool);
+		else if (source == &server->listeners)
+			listener_set_note_done(&server->listeners);
 		else
 			acceptor_accept(acceptor, source);
 	}
@@ -190,27 +193,32 @@ open_fds(struct server *server)
 	pthread_sigmask(SIG_BLOCK, &signals, NULL);
 	server->signal_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
 	server->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (server->signal_fd == -1 || server->epoll_fd == -1)
+	if (server->signal_fd == -1 || server->epoll_fd == -1 ||
+	    listener_set_open(&server->listeners, server->epoll_fd) == -1 ||
+	    watch(server, server->listeners.done_fd, &server->listeners) == -1)
 		return -1;
-	server->listeners.acceptor.epoll_fd = server->epoll_fd;
 	return watch(server, server->signal_fd, &server->signal_fd);
 }
 
-static void
-end_pool(struct server *server)
+/* Whether all have ended; the log names those that have not. */
+static bool
+end_threads(struct server *server)
 {
 	struct conn_list none = TAILQ_HEAD_INITIALIZER(none);
+	uint64_t deadline_ms = MIN(server->deadline_ms,
+	    clock_ms() + SERVER_END_MS);
 
 	worker_pool_order(&server->pool, WORKER_ABORT);
+	bool ended = listener_set_end(&server->listeners, deadline_ms);
+	if (!worker_pool_await_end(&server->pool, deadline_ms))
+		return false;
 	worker_pool_join(&server->pool, &server->counters, &none);
+	return ended;
 }
 
 static void
 close_all(struct server *server)
 {
-	control_close(server);
-	listener_set_drop_all(&server->listeners);
-	end_pool(server);
 	listener_set_free(&server->listeners);
 	fdstore_free(server->passed, server->passed_count);
 	if (server->epoll_fd != -1)
@@ -275,8 +283,7 @@ start(struct server *server)
 {
 	struct log_about about = { .message_id = LOG_ID_START };
 
-	listener_set_init(&server->listeners, -1, &server->pool,
-	    &server->counters);
+	listener_set_init(&server->listeners, &server->pool, &server->counters);
 	/* For threads to inherit it.  No program is executed anyway. */
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
 		log_warning("new privileges can't be ruled out: %s",
@@ -318,12 +325,17 @@ server_run(struct config *config, const struct options *options)
 
 	reload_use(&server, config);
 	int status = start(&server);
+	while (status == 0 && server.state != SHUTDOWN_ENDED)
+		wait_and_handle(&server);
+	control_close(&server);
+	bool ended = end_threads(&server);
 	if (status == 0) {
-		while (server.state != SHUTDOWN_ENDED)
-			wait_and_handle(&server);
 		log_counters(&server);
 		log_info("stopped");
 	}
+	/* A thread that hangs may yet touch what a return would free. */
+	if (!ended)
+		_exit(status);
 	close_all(&server);
 	return status;
 }

@@ -37,6 +37,9 @@ struct server {
  */
 int server_run(struct config *config, const struct options *options);
 
+/* How long threads may take to end when all else is closed. */
+#define SERVER_END_MS 2000
+
 /* Starts the workers; -1 with errno. */
 int server_start_pool(struct server *server);
 

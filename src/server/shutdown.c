@@ -32,6 +32,8 @@ static const struct {
 	{ SHUTDOWN_HANDING_OVER, SHUTDOWN_JOINED, SHUTDOWN_ENDED },
 	{ SHUTDOWN_HANDING_OVER, SHUTDOWN_LEFT_OVER, SHUTDOWN_FINISHING },
 	{ SHUTDOWN_ABORTING, SHUTDOWN_JOINED, SHUTDOWN_ENDED },
+	/* Without the thread that hangs. */
+	{ SHUTDOWN_ABORTING, SHUTDOWN_TIMEOUT, SHUTDOWN_ENDED },
 };
 
 enum shutdown_state
@@ -85,7 +87,7 @@ enter(struct server *server, enum shutdown_state state)
 	case SHUTDOWN_ABORTING:
 		listener_set_drop_all(&server->listeners);
 		worker_pool_order(&server->pool, WORKER_ABORT);
-		server->deadline_ms = UINT64_MAX;
+		server->deadline_ms = clock_ms() + SERVER_END_MS;
 		break;
 	default:
 		break;
@@ -172,7 +174,8 @@ shutdown_advance(struct server *server)
 	if (server->state == SHUTDOWN_HANDING_OVER)
 		log_warning(
 		    "a worker does not hand over: closing what is open");
-	else if (server->config->drain_timeout > 0)
+	else if (server->state != SHUTDOWN_ABORTING &&
+		 server->config->drain_timeout > 0)
 		log_warning("drain_timeout is over: closing what is open");
 	shutdown_take_event(server, SHUTDOWN_TIMEOUT);
 }

@@ -389,6 +389,12 @@ worker_is_responsive(const struct worker *worker)
 	return worker->ended || !worker->pinged;
 }
 
+bool
+worker_has_ended(const struct worker *worker)
+{
+	return worker->ended;
+}
+
 const struct counters *
 worker_counters(const struct worker *worker)
 {

@@ -59,6 +59,8 @@ void worker_order(struct worker *worker, enum worker_order order);
 void worker_ping(struct worker *worker);
 bool worker_is_responsive(const struct worker *worker);
 
+bool worker_has_ended(const struct worker *worker);
+
 const struct counters *worker_counters(const struct worker *worker);
 
 /*

@@ -1,10 +1,14 @@
 #include "stream/worker_pool.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
 
 int
 worker_pool_size(const struct config *config)
@@ -140,6 +144,27 @@ worker_pool_note_done(struct worker_pool *pool)
 
 	if (eventfd_read(pool->shared.done_fd, &ended) == 0)
 		pool->running -= (int)ended;
+}
+
+bool
+worker_pool_await_end(struct worker_pool *pool, uint64_t deadline_ms)
+{
+	struct pollfd done = { .fd = pool->shared.done_fd, .events = POLLIN };
+	uint64_t now_ms = clock_ms();
+	bool all = true;
+
+	for (; pool->running > 0 && now_ms < deadline_ms; now_ms = clock_ms()) {
+		poll(&done, 1, (int)(deadline_ms - now_ms));
+		worker_pool_note_done(pool);
+	}
+	for (int i = 0; i < pool->count; i++)
+		if (!worker_has_ended(pool->workers[i])) {
+			log_error("thread worker-%d does not end: ending "
+				  "without it",
+			    i);
+			all = false;
+		}
+	return all;
 }
 
 void

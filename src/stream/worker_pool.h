@@ -57,6 +57,12 @@ bool worker_pool_ping(struct worker_pool *pool);
 /* Counts ended workers; to be called when shared.done_fd is readable. */
 void worker_pool_note_done(struct worker_pool *pool);
 
+/*
+ * Waits until the workers, which have been ordered to end, have done so.  False:
+ * when clock_ms() reaches deadline_ms one has not; it is named in the log.
+ */
+bool worker_pool_await_end(struct worker_pool *pool, uint64_t deadline_ms);
+
 void worker_pool_add_counters(const struct worker_pool *pool,
     struct counters *sum);
 

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -15,7 +16,7 @@
 
 static struct datagram_thread *thread;
 static struct counters counters;
-static int server_fd, port;
+static int server_fd, port, done_fd;
 
 static struct datagram_settings
 settings_of(const char *format, int max_datagram)
@@ -49,15 +50,33 @@ start(void)
 
 	server_fd = open_socket(&address);
 	port = sockaddr_port(&address);
-	thread = datagram_start(0, server_fd, PROTOCOL_UDP, &settings);
+	done_fd = eventfd(0, EFD_CLOEXEC);
+	thread = datagram_start(0, server_fd, PROTOCOL_UDP, &settings, done_fd);
 	ck_assert_ptr_nonnull(thread);
+}
+
+/* Waits for the event: nothing else says when a join does not wait. */
+static void
+end_thread(struct datagram_thread *ending, struct counters *sum)
+{
+	eventfd_t ended;
+
+	ck_assert(!datagram_has_ended(ending));
+	datagram_order_end(ending);
+	ck_assert_int_eq(eventfd_read(done_fd, &ended), 0);
+	ck_assert_uint_eq(ended, 1);
+	ck_assert(datagram_has_ended(ending));
+	datagram_ping(ending);
+	ck_assert(datagram_is_responsive(ending));
+	datagram_join(ending, sum);
 }
 
 static void
 stop(void)
 {
-	datagram_stop(thread, &counters);
+	end_thread(thread, &counters);
 	close(server_fd);
+	close(done_fd);
 }
 
 START_TEST(answers_and_counts)
@@ -148,14 +167,14 @@ START_TEST(a_stop_never_hangs)
 
 	for (int i = 0; i < 300; i++) {
 		struct datagram_thread *other = datagram_start(1, server_fd,
-		    PROTOCOL_UDP, &settings);
+		    PROTOCOL_UDP, &settings, done_fd);
 		ck_assert_ptr_nonnull(other);
 		if (i % 2 == 0) {
 			datagram_ping(other);
 			while (!datagram_is_responsive(other))
 				sched_yield();
 		}
-		datagram_stop(other, &counters);
+		end_thread(other, &counters);
 	}
 }
 END_TEST
@@ -175,13 +194,13 @@ START_TEST(a_failing_receive_does_not_end_the_thread)
 	int fd = open("/dev/null", O_RDONLY);
 
 	struct datagram_thread *other = datagram_start(1, fd, PROTOCOL_UDP,
-	    &settings);
+	    &settings, done_fd);
 	ck_assert_ptr_nonnull(other);
 	await_receive_errors(other, 3);
 	datagram_ping(other);
 	while (!datagram_is_responsive(other))
 		sched_yield();
-	datagram_stop(other, &counters);
+	end_thread(other, &counters);
 	close(fd);
 }
 END_TEST
@@ -195,12 +214,12 @@ START_TEST(a_stop_in_a_pause_is_not_lost)
 	/* Neither a socket nor ever ready to be read. */
 	ck_assert_int_eq(pipe(ends), 0);
 	struct datagram_thread *other = datagram_start(1, ends[0], PROTOCOL_UDP,
-	    &settings);
+	    &settings, done_fd);
 	ck_assert_ptr_nonnull(other);
 	await_receive_errors(other, 1);
 	datagram_ping(other);
 	await_receive_errors(other, 2);
-	datagram_stop(other, &counters);
+	end_thread(other, &counters);
 	close(ends[0]);
 	close(ends[1]);
 }
@@ -236,9 +255,9 @@ START_TEST(a_failing_receive_at_a_stop_loses_nothing)
 		int fd = client_udp(sockaddr_port(&address));
 		client_send(fd, "hello", 5);
 		struct datagram_thread *other = datagram_start(1, other_fd,
-		    PROTOCOL_UDP, &settings);
+		    PROTOCOL_UDP, &settings, done_fd);
 		ck_assert_ptr_nonnull(other);
-		datagram_stop(other, &sum);
+		end_thread(other, &sum);
 		client_expect_datagram(fd, "hello", 5);
 		ck_assert_uint_eq(counters_get(&sum, COUNTER_RECEIVE_ERRORS),
 		    1);
