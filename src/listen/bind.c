@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <unistd.h>
 
+#include "listen/socket_file.h"
 #include "net/sockopt.h"
 
 static int
@@ -15,37 +16,32 @@ make_socket(const struct listener *listener)
 	    0);
 }
 
-/* 0 when a process serves the path, else the errno of connecting to it. */
+/* 0 when a process serves the file, else the errno of connecting to it. */
 static int
-try_path(const struct listener *listener)
+try_file(const struct listener *listener, const struct socket_file *file)
 {
+	struct sockaddr_any address = socket_file_address(file);
 	int fd = make_socket(listener);
 
 	if (fd == -1)
 		return errno;
-	int rc = connect(fd, &listener->bound.any, listener->bound.len);
+	int rc = connect(fd, &address.any, address.len);
 	int problem = rc == 0 ? 0 : errno;
 	close(fd);
 	return problem == EAGAIN || problem == EPROTOTYPE ? 0 : problem;
 }
 
-/* Removes the socket of a process that has ended. */
 static int
-clear_path(const struct listener *listener, char *error)
+clear_file(const struct listener *listener, const struct socket_file *file,
+    char *error)
 {
-	const char *path = listener->bound.un.sun_path;
-	struct stat status;
-
-	if (lstat(path, &status) == -1)
-		return errno == ENOENT ? 0
-		                       : listener_fail(listener, error, "%m");
-	if (!S_ISSOCK(status.st_mode)) {
+	if (!S_ISSOCK(file->status.st_mode)) {
 		errno = EADDRINUSE;
 		return listener_fail(listener, error,
 		    "there is a file that is not a socket; remove it or "
 		    "choose another path");
 	}
-	int problem = try_path(listener);
+	int problem = try_file(listener, file);
 	errno = problem == 0 ? EADDRINUSE : problem;
 	if (problem == 0)
 		return listener_fail(listener, error,
@@ -54,9 +50,25 @@ clear_path(const struct listener *listener, char *error)
 	if (problem != ECONNREFUSED)
 		return listener_fail(listener, error,
 		    "there is a socket already; connecting to it fails: %m");
-	if (unlink(path) == 0 || errno == ENOENT)
+	if (socket_file_remove(file) == 0 || errno == ENOENT)
 		return 0;
 	return listener_fail(listener, error, "stale socket: %m");
+}
+
+/* Removes the socket of a process that has ended. */
+static int
+clear_path(const struct listener *listener, char *error)
+{
+	struct socket_file file;
+
+	if (socket_file_open(&file, listener->bound.un.sun_path) == -1)
+		return errno == ENOENT ? 0
+		                       : listener_fail(listener, error, "%m");
+	int rc = clear_file(listener, &file, error);
+	int problem = errno;
+	socket_file_close(&file);
+	errno = problem;
+	return rc;
 }
 
 static int

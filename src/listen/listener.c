@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "listen/socket_file.h"
 #include "net/resolver.h"
 #include "net/sockopt.h"
 
@@ -151,25 +152,54 @@ listener_note_path(struct listener *listener)
 {
 	struct stat status;
 
-	if (stat(listener->bound.un.sun_path, &status) != 0 ||
+	if (lstat(listener->bound.un.sun_path, &status) != 0 ||
 	    !S_ISSOCK(status.st_mode))
 		return;
 	listener->device = status.st_dev;
 	listener->inode = status.st_ino;
 }
 
+/* Opens the file at its path; ESTALE: it is not the one that was noted. */
+static int
+open_file(const struct listener *listener, struct socket_file *file)
+{
+	if (socket_file_open(file, listener->bound.un.sun_path) == -1)
+		return -1;
+	if (listener->inode != 0 && file->status.st_dev == listener->device &&
+	    file->status.st_ino == listener->inode)
+		return 0;
+	socket_file_close(file);
+	errno = ESTALE;
+	return -1;
+}
+
 /* Leaves a path alone where another process has put its own socket. */
 static void
 remove_path(struct listener *listener)
 {
-	const char *path = listener->bound.un.sun_path;
-	struct stat status;
+	struct socket_file file;
 
-	if (listener->inode != 0 && stat(path, &status) == 0 &&
-	    status.st_dev == listener->device &&
-	    status.st_ino == listener->inode)
-		unlink(path);
+	if (listener->inode == 0)
+		return;
+	if (open_file(listener, &file) == 0) {
+		socket_file_remove(&file);
+		socket_file_close(&file);
+	}
 	listener->inode = 0;
+}
+
+static int
+set_mode(const struct listener *listener, mode_t mode)
+{
+	struct socket_file file;
+
+	if (open_file(listener, &file) == -1)
+		return -1;
+	int rc = socket_file_set_mode(&file, mode);
+	int problem = errno;
+	socket_file_close(&file);
+	errno = problem;
+	return rc;
 }
 
 int
@@ -187,7 +217,7 @@ listener_update(struct listener *listener, const struct listener *wanted)
 	if (wanted == NULL || listener->origin == ORIGIN_PASSED)
 		return 0;
 	if (config->mode != from->mode && protocol_is_unix(config->protocol))
-		rc |= chmod(listener->bound.un.sun_path, from->mode);
+		rc |= set_mode(listener, from->mode);
 	if (rc == 0) /* else the next reload tries again */
 		config->mode = from->mode;
 	/* listen(2) on a listening socket changes its backlog. */

@@ -106,7 +106,8 @@ void listener_note_path(struct listener *listener);
 
 /*
  * Takes over from wanted the settings that an open socket can change; the
- * defaults where wanted is NULL.  -1 with errno where the kernel refuses one.
+ * defaults where wanted is NULL.  -1 with errno where the kernel refuses one;
+ * ESTALE: there is another file at its Unix path.
  */
 int listener_update(struct listener *listener, const struct listener *wanted);
 

@@ -224,7 +224,9 @@ take_wanted_settings(struct listener *listener, const struct listener *wanted)
 	if (listener_update(listener, wanted) != 0)
 		log_about(LOG_WARNING, &about,
 		    "%s: some of its new settings have no effect: %s",
-		    listener->name, strerror(errno));
+		    listener->name,
+		    errno == ESTALE ? "its path leads to another file"
+				    : strerror(errno));
 }
 
 /* Keeps and drains as planned those in this state.  Whether one drains now. */

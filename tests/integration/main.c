@@ -18,6 +18,7 @@ main(void)
 	srunner_add_suite(runner, segments_suite());
 	srunner_add_suite(runner, arrival_suite());
 	srunner_add_suite(runner, unix_peer_suite());
+	srunner_add_suite(runner, hang_suite());
 	srunner_add_suite(runner, threads_suite());
 	srunner_add_suite(runner, stop_suite());
 	srunner_add_suite(runner, reload_suite());

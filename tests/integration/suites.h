@@ -7,6 +7,7 @@
 Suite *abuse_suite(void);
 Suite *arrival_suite(void);
 Suite *unix_peer_suite(void);
+Suite *hang_suite(void);
 Suite *segments_suite(void);
 Suite *clients_suite(void);
 Suite *command_suite(void);

@@ -61,6 +61,35 @@ START_TEST(the_mode_of_a_path_changes)
 }
 END_TEST
 
+/* Who owns the folder has put a link to a file of another user in its place. */
+START_TEST(the_mode_of_another_file_stays)
+{
+	char config[512], folder[64];
+	struct stat status;
+
+	ck_assert_ptr_nonnull(getcwd(folder, sizeof(folder)));
+	scratch_write("secret", "");
+	ck_assert_int_eq(chmod("secret", 0600), 0);
+	for (int i = 0; i < 2; i++) {
+		snprintf(config, sizeof(config),
+		    LISTENERS("{ protocol = \"unix\"; path = \"%s/a\"; "
+			      "mode = \"%s\"; }"),
+		    folder, i == 0 ? "0600" : "0666");
+		if (i == 0)
+			daemon_start_config(&server, config);
+		else
+			daemon_reload(&server, config,
+			    "/a: some of its new settings have no effect: its "
+			    "path leads to another file");
+		ck_assert_int_eq(unlink("a"), 0);
+		ck_assert_int_eq(symlink("secret", "a"), 0);
+	}
+	ck_assert_int_eq(stat("secret", &status), 0);
+	ck_assert_int_eq(status.st_mode & 0777, 0600);
+	daemon_stop(&server);
+}
+END_TEST
+
 START_TEST(settings_change_in_place)
 {
 	daemon_start_config(&server, LISTENERS(TCP() "," UDP()));
@@ -402,6 +431,7 @@ reload_suite(void)
 	tcase_add_checked_fixture(tests, scratch_enter, scratch_leave);
 	tcase_add_test(tests, settings_change_in_place);
 	tcase_add_test(tests, the_mode_of_a_path_changes);
+	tcase_add_test(tests, the_mode_of_another_file_stays);
 	tcase_add_test(tests, listeners_come_and_go);
 	tcase_add_loop_test(tests, a_bad_file_changes_nothing, 0, 5);
 	tcase_add_test(tests, a_broken_file_under_load);

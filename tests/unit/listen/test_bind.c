@@ -258,6 +258,50 @@ START_TEST(a_draining_path_is_free)
 }
 END_TEST
 
+static void
+put_at_sock(int i)
+{
+	ck_assert_int_eq(unlink("sock"), 0);
+	if (i == 0)
+		ck_assert_int_eq(symlink("file", "sock"), 0);
+	else if (i == 1)
+		ck_assert_int_eq(link("file", "sock"), 0);
+	else if (i == 2)
+		ck_assert_int_eq(symlink("victim", "sock"), 0);
+	else
+		ck_assert_int_eq(link("victim", "sock"), 0);
+}
+
+/* The owner of the folder put it at the path; 4: already when it was noted. */
+START_TEST(the_mode_of_another_file_stays)
+{
+	struct listener *victim = open_one(PROTOCOL_UNIX_DGRAM, "victim", 0);
+	struct listener *listener = open_one(PROTOCOL_UNIX, "sock", 0);
+	struct listener *wanted = resolve_one(PROTOCOL_UNIX, "sock", 0);
+	struct stat status;
+
+	scratch_write("file", "secret");
+	ck_assert_int_eq(chmod("file", 0600), 0);
+	ck_assert_int_eq(chmod("victim", 0600), 0);
+	put_at_sock(_i);
+	if (_i == 4)
+		listener_note_path(listener);
+	wanted->config.mode = 0666;
+	ck_assert_int_eq(listener_update(listener, wanted), -1);
+	ck_assert_int_eq(errno, ESTALE);
+	ck_assert_uint_eq(listener->config.mode, 0640);
+	ck_assert_int_eq(stat("file", &status), 0);
+	ck_assert_uint_eq(status.st_mode & 0777, 0600);
+	ck_assert_int_eq(stat("victim", &status), 0);
+	ck_assert_uint_eq(status.st_mode & 0777, 0600);
+	listener_free(listener);
+	ck_assert_int_eq(access("victim", F_OK), 0);
+	ck_assert_int_eq(access("file", F_OK), 0);
+	listener_free(wanted);
+	listener_free(victim);
+}
+END_TEST
+
 Suite *
 bind_suite(void)
 {
@@ -278,6 +322,7 @@ bind_suite(void)
 	    3);
 	tcase_add_loop_test(tests, a_draining_listener_is_no_obstacle, 0, 5);
 	tcase_add_test(tests, a_draining_path_is_free);
+	tcase_add_loop_test(tests, the_mode_of_another_file_stays, 0, 5);
 	suite_add_tcase(suite, tests);
 	return suite;
 }

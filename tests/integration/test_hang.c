@@ -1,0 +1,222 @@
+/* A thread of the server that does not come back from a system call. */
+#include <dirent.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "harness/client.h"
+#include "harness/daemon.h"
+#include "harness/manager.h"
+#include "harness/scratch.h"
+#include "suites.h"
+
+#define UDP "{ protocol = \"udp\"; port = 0; }"
+#define UDP4 "{ protocol = \"udp\"; address = \"127.0.0.1\"; port = 0; }"
+#define TCP "{ protocol = \"tcp\"; port = 0; }"
+#define CONFIG(timeout, list)                                                  \
+	"workers = 1; limits: { drain_timeout = " timeout "; };\n"             \
+	"listeners = ( " list " );\n"
+
+static struct daemon server;
+
+/* The number of the server's thread of this name; 0: it has no name yet. */
+static pid_t
+find_thread(const char *name)
+{
+	char folder[64], path[384], found[32];
+	struct dirent *entry;
+	pid_t thread = 0;
+
+	snprintf(folder, sizeof(folder), "/proc/%d/task", (int)server.pid);
+	DIR *threads = opendir(folder);
+	ck_assert_ptr_nonnull(threads);
+	while ((entry = readdir(threads)) != NULL) {
+		snprintf(path, sizeof(path), "%s/%s/comm", folder,
+		    entry->d_name);
+		FILE *file = fopen(path, "r");
+		if (file != NULL && fgets(found, sizeof(found), file) != NULL &&
+		    strncmp(found, name, strlen(name)) == 0)
+			thread = atoi(entry->d_name);
+		if (file != NULL)
+			fclose(file);
+	}
+	closedir(threads);
+	return thread;
+}
+
+/* Stops one thread where it is; 0: this test cannot. */
+static pid_t
+hold(const char *name)
+{
+	int status;
+	pid_t thread = 0;
+
+	while (thread == 0)
+		thread = find_thread(name);
+	if (daemon_is_wrapped() || ptrace(PTRACE_SEIZE, thread, 0, 0) == -1) {
+		puts("skipped: this user may not trace here");
+		daemon_stop(&server);
+		return 0;
+	}
+	ck_assert_int_eq(ptrace(PTRACE_INTERRUPT, thread, 0, 0), 0);
+	ck_assert_int_eq(waitpid(thread, &status, __WALL), thread);
+	return thread;
+}
+
+/* Waits for the end of a server that leaves the held thread. */
+static void
+await_end_without(pid_t thread, const char *name)
+{
+	char line[128];
+
+	snprintf(line, sizeof(line), "thread %s does not end: ending without",
+	    name);
+	daemon_await(&server, line);
+	/* The process ends when its tracer knows that the thread has. */
+	ck_assert_int_eq(waitpid(thread, NULL, __WALL), thread);
+	ck_assert_int_eq(daemon_wait(&server), 0);
+	ck_assert_ptr_nonnull(strstr(server.log, "stopped"));
+}
+
+START_TEST(a_stop_ends)
+{
+	static const char *const names[] = { "udp-0", "worker-0" };
+	const char *name = names[_i % 2];
+
+	daemon_start_config(&server,
+	    _i < 2 ? CONFIG("0", UDP ", " TCP) : CONFIG("1", UDP ", " TCP));
+	int tcp = client_tcp(daemon_port(&server, "tcp *"));
+	int udp = client_udp(daemon_port(&server, "udp *"));
+	client_talk(tcp, "hello");
+	client_talk(udp, "hello");
+	daemon_await_counter(&server, "tcp_messages_out", 1);
+	daemon_await_counter(&server, "udp_messages_out", 1);
+	pid_t thread = hold(name);
+	if (thread == 0)
+		return;
+	client_send(tcp, "later", 5);
+	client_send(udp, "later", 5);
+	daemon_signal(&server, SIGTERM);
+	await_end_without(thread, name);
+	/* What the held thread has counted is in the sum. */
+	ck_assert_ptr_nonnull(strstr(server.log, "tcp_messages_out="));
+	ck_assert_ptr_nonnull(strstr(server.log,
+	    _i % 2 == 0 ? "udp_messages_out=1" : "udp_messages_out=2"));
+	ck_assert_ptr_nonnull(
+	    strstr(server.log, _i % 2 == 0 ? "open=0" : "open=1"));
+	free(server.log);
+	close(tcp);
+	close(udp);
+}
+END_TEST
+
+START_TEST(a_second_signal_ends_it)
+{
+	daemon_start_config(&server, CONFIG("3600", UDP));
+	pid_t thread = hold("udp-0");
+	if (thread == 0)
+		return;
+	daemon_signal(&server, SIGTERM);
+	daemon_await(&server, "stopping");
+	daemon_signal(&server, SIGTERM);
+	await_end_without(thread, "udp-0");
+	free(server.log);
+}
+END_TEST
+
+START_TEST(a_reload_that_closes_its_listener_goes_on)
+{
+	daemon_start_config(&server, CONFIG("0", UDP ", " TCP));
+	int tcp = client_tcp(daemon_port(&server, "tcp *"));
+	pid_t thread = hold("udp-0");
+	if (thread == 0)
+		return;
+	daemon_reload(&server, CONFIG("0", TCP), "reloaded");
+	client_talk(tcp, "hello");
+	daemon_reload(&server, CONFIG("0", TCP ", " UDP4), "reloaded");
+	int udp = client_udp(daemon_port(&server, "udp 127.0.0.1"));
+	client_talk(udp, "hello");
+	daemon_signal(&server, SIGTERM);
+	await_end_without(thread, "udp-0");
+	free(server.log);
+	close(tcp);
+	close(udp);
+}
+END_TEST
+
+START_TEST(a_thread_that_comes_back_is_joined)
+{
+	daemon_start_config(&server, CONFIG("3600", UDP));
+	int udp = client_udp(daemon_port(&server, "udp *"));
+	pid_t thread = hold("udp-0");
+	if (thread == 0)
+		return;
+	client_send(udp, "hello", 5);
+	daemon_reload(&server, CONFIG("3600", TCP), "reloaded");
+	ck_assert_int_eq(ptrace(PTRACE_DETACH, thread, 0, 0), 0);
+	client_expect_datagram(udp, "hello", 5);
+	daemon_await_counter(&server, "udp_messages_out", 1);
+	close(udp);
+	daemon_stop(&server);
+}
+END_TEST
+
+/* The next process serves the connections, and takes the address. */
+START_TEST(a_restart_hands_over)
+{
+	struct daemon next;
+
+	manager_open(16);
+	manager_start(&server, CONFIG("1", UDP ", " TCP));
+	int tcp = client_tcp(daemon_port(&server, "tcp *"));
+	client_talk(tcp, "hello");
+	pid_t thread = hold("udp-0");
+	if (thread == 0)
+		return;
+	daemon_signal(&server, SIGUSR2);
+	await_end_without(thread, "udp-0");
+	ck_assert_ptr_nonnull(strstr(server.log, "handed_over=1"));
+	free(server.log);
+	manager_start(&next, CONFIG("3600", UDP ", " TCP));
+	client_talk(tcp, "hello");
+	close(tcp);
+	daemon_stop(&next);
+}
+END_TEST
+
+START_TEST(the_watchdog_is_not_answered)
+{
+	manager_open(0);
+	setenv("WATCHDOG_USEC", "400000", 1);
+	daemon_start_config(&server, CONFIG("0", UDP));
+	pid_t thread = hold("udp-0");
+	if (thread == 0)
+		return;
+	daemon_await(&server, "watchdog: a thread does not respond");
+	daemon_signal(&server, SIGTERM);
+	await_end_without(thread, "udp-0");
+	free(server.log);
+}
+END_TEST
+
+Suite *
+hang_suite(void)
+{
+	Suite *suite = suite_create("hang");
+	TCase *tests = tcase_create("all");
+
+	tcase_set_timeout(tests, 120);
+	tcase_add_checked_fixture(tests, scratch_enter, scratch_leave);
+	tcase_add_loop_test(tests, a_stop_ends, 0, 4);
+	tcase_add_test(tests, a_second_signal_ends_it);
+	tcase_add_test(tests, a_reload_that_closes_its_listener_goes_on);
+	tcase_add_test(tests, a_thread_that_comes_back_is_joined);
+	tcase_add_test(tests, a_restart_hands_over);
+	tcase_add_test(tests, the_watchdog_is_not_answered);
+	suite_add_tcase(suite, tests);
+	return suite;
+}
