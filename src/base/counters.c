@@ -20,6 +20,7 @@ static const char *const event_names[COUNTER_EVENTS] = {
 	[COUNTER_ACCEPT_ERRORS] = "accept_errors",
 	[COUNTER_DROPPED_PORT] = "dropped_port",
 	[COUNTER_DROPPED_UNNAMED] = "dropped_unnamed",
+	[COUNTER_DROPPED_ABSTRACT] = "dropped_abstract",
 	[COUNTER_DROPPED_RATE] = "dropped_rate",
 	[COUNTER_DROPPED_LOOP] = "dropped_loop",
 	[COUNTER_DROPPED_OVERSIZE] = "dropped_oversize",

@@ -87,6 +87,8 @@ static const struct setting_rule rules[] = {
 	    .max = LISTENER_CONFIG_DATAGRAM_MAX },
 	{ "threads", IN(threads), .protocols = 1U << PROTOCOL_UDP, .min = 1,
 	    .max = 64 },
+	{ "abstract_clients", IN(abstract_clients),
+	    .protocols = 1U << PROTOCOL_UNIX_DGRAM, .is_flag = true },
 	{ .name = NULL },
 };
 

@@ -1,6 +1,7 @@
 #ifndef CONFIG_LISTENER_CONFIG_H
 #define CONFIG_LISTENER_CONFIG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <sys/types.h>
@@ -21,9 +22,10 @@ struct listener_config {
 	mode_t mode;
 	int backlog;
 	enum framing framing;
-	int max_datagram; /* bytes */
-	int threads;      /* UDP; 1 for all others */
-	char where[320];  /* "file:line" for messages; "-l SPEC" */
+	int max_datagram;      /* bytes */
+	int threads;           /* UDP; 1 for all others */
+	bool abstract_clients; /* Unix datagrams: answered at such names */
+	char where[320];       /* "file:line" for messages; "-l SPEC" */
 };
 
 /* Sets all of listener to what applies where nothing else is configured. */

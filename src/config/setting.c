@@ -83,6 +83,15 @@ read_number(const struct setting *setting, const struct setting_rule *rule,
 }
 
 static void
+read_flag(const struct setting *setting, bool *value)
+{
+	if (config_setting_type(setting->node) == CONFIG_TYPE_BOOL)
+		*value = config_setting_get_bool(setting->node);
+	else
+		setting_complain(setting, "needs true or false");
+}
+
+static void
 read_text(const struct setting *setting, const struct setting_rule *rule,
     const char *text, char *value)
 {
@@ -109,6 +118,8 @@ setting_read(const struct setting *setting, const struct setting_rule *rule,
 
 	if (text != NULL && rule->read_text != NULL)
 		rule->read_text(setting, text, base);
+	else if (rule->is_flag)
+		read_flag(setting, (bool *)(void *)value);
 	else if (rule->max > 0)
 		read_number(setting, rule, (int *)(void *)value);
 	else if (text != NULL)

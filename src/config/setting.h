@@ -22,15 +22,16 @@ struct setting {
 };
 
 /*
- * A setting that is allowed in a group, and where its value goes: an int or
- * char[size].  A rule with max takes a whole number; one without takes text;
- * one with max and read_text takes either.
+ * A setting that is allowed in a group, and where its value goes: an int, a
+ * bool or char[size].  A rule with is_flag takes true or false; one with max
+ * takes a whole number, with read_text text too; any other takes text.
  */
 struct setting_rule {
 	const char *name;   /* NULL ends a table */
 	unsigned protocols; /* bits, of the listeners that have it; 0: all */
 	size_t offset, size;
 	int min, max;
+	bool is_flag;
 	int (*parse)(const char *text); /* -1: wrong */
 	bool (*is_valid)(const char *text);
 	const char *choices, *needs; /* one of them, for the message */

@@ -93,6 +93,8 @@ struct drop {
 static const struct drop
     drop_port = { COUNTER_DROPPED_PORT, "address never answered" },
     drop_send = { COUNTER_DROPPED_SEND, "can't be answered" },
+    drop_abstract = { COUNTER_DROPPED_ABSTRACT,
+	    "abstract name; see abstract_clients" },
     drop_unnamed = { COUNTER_DROPPED_UNNAMED, "client without name" },
     drop_rate = { COUNTER_DROPPED_RATE, "over the rate limit" },
     drop_loop = { COUNTER_DROPPED_LOOP, "may be in a loop" },
@@ -159,10 +161,13 @@ find_unix_drop(struct datagram_thread *thread, struct request *request)
 {
 	if (request->source.len <= offsetof(struct sockaddr_un, sun_path))
 		return &drop_unnamed;
+	if (unix_peer_is_abstract(&request->source) &&
+	    !thread->settings->abstract_clients)
+		return &drop_abstract;
 	if (unix_peer_hold(&thread->peers, &request->source,
 		request->info.sender) == 0)
 		return NULL;
-	return errno == ENOTSOCK ? &drop_port : &drop_send;
+	return errno == ENOTSOCK || errno == EREMOTE ? &drop_port : &drop_send;
 }
 
 /* Why nothing that came with this UDP message is answered, or NULL. */
@@ -397,6 +402,8 @@ run(void *arg)
 static void
 thread_free(struct datagram_thread *thread)
 {
+	if (thread->protocol == PROTOCOL_UNIX_DGRAM)
+		unix_peer_end(&thread->peers);
 	close(thread->wake_fd);
 	free(thread->loops);
 	free(thread->settings);
@@ -422,6 +429,8 @@ set_up(struct datagram_thread *thread, const struct datagram_settings *settings)
 			return -1;
 		loop_init(thread->loops, seed + 3);
 	}
+	if (thread->protocol == PROTOCOL_UNIX_DGRAM)
+		unix_peer_init(&thread->peers);
 	take_settings(thread);
 	prepare(thread, BATCH);
 	send_batch_init(&thread->replies, thread->fd, thread->protocol,

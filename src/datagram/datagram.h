@@ -17,6 +17,7 @@ struct datagram_settings {
 	bool arrival;               /* stamps tell when data arrived */
 	int rate_limit, rate_burst; /* of a source; 0: no limit */
 	int max_datagram;           /* bytes */
+	bool abstract_clients;      /* Unix: answered at abstract names too */
 	const uint16_t *ports; /* UDP ports of this server: never answered */
 	size_t port_count;
 };

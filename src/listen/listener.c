@@ -214,6 +214,7 @@ listener_update(struct listener *listener, const struct listener *wanted)
 		from = &wanted->config;
 	config->framing = from->framing;
 	config->max_datagram = from->max_datagram;
+	config->abstract_clients = from->abstract_clients;
 	if (wanted == NULL || listener->origin == ORIGIN_PASSED)
 		return 0;
 	if (config->mode != from->mode && protocol_is_unix(config->protocol))

@@ -120,6 +120,7 @@ serve_or_configure(struct listener_set *set, struct listener *listener,
 				SO_TIMESTAMPNS, settings->arrival);
 	}
 	settings->max_datagram = listener->config.max_datagram;
+	settings->abstract_clients = listener->config.abstract_clients;
 	if (listener->datagram != NULL)
 		return datagram_configure(listener->datagram, settings);
 	listener->datagram = datagram_start(set->datagram_number++,
@@ -158,6 +159,22 @@ listener_set_configure(struct listener_set *set, const struct config *config)
 	return configure_all(set, config, true);
 }
 
+/* Whose a client's path is can't be seen in a user namespace without users. */
+static void
+warn_of_few_users(const struct listener *listener)
+{
+	struct log_about about = { .listener = listener->name };
+	struct users users;
+
+	if (!listener->config.abstract_clients && users_read(&users) == 0 &&
+	    users_are_few(&users))
+		log_about(LOG_WARNING, &about,
+		    "%s: answers root alone, because PrivateUsers= hides the "
+		    "other users; set PrivateUsers=no, or abstract_clients = "
+		    "true for clients that bind abstract names",
+		    listener->name);
+}
+
 /* Only the first of several siblings is logged. */
 static void
 announce(const struct listener *listener)
@@ -175,6 +192,8 @@ announce(const struct listener *listener)
 		    listener->config.threads);
 	log_about(LOG_INFO, &about, "listening on %s%s", listener->name,
 	    detail);
+	if (listener->config.protocol == PROTOCOL_UNIX_DGRAM)
+		warn_of_few_users(listener);
 }
 
 /* Whether its datagram thread has ended; the first call orders it to end. */
@@ -507,7 +526,7 @@ listener_set_count_fds(const struct listener_set *set)
 	TAILQ_FOREACH (listener, &set->listeners, link) {
 		count += 1 + protocol_is_datagram(listener->config.protocol);
 		if (listener->config.protocol == PROTOCOL_UNIX_DGRAM)
-			count += UNIX_PEER_MAX;
+			count += UNIX_PEER_FDS_MAX;
 	}
 	return count;
 }

@@ -58,8 +58,8 @@ bool worker_pool_ping(struct worker_pool *pool);
 void worker_pool_note_done(struct worker_pool *pool);
 
 /*
- * Waits until the workers, which have been ordered to end, have done so.  False:
- * when clock_ms() reaches deadline_ms one has not; it is named in the log.
+ * Waits until the workers, which have been ordered to end, have done so.
+ * False: when clock_ms() reaches deadline_ms one has not; the log names it.
  */
 bool worker_pool_await_end(struct worker_pool *pool, uint64_t deadline_ms);
 

@@ -50,7 +50,7 @@ CALLS = {
     "eventfd2": {NOTHING: "EINVAL EMFILE ENFILE ENODEV ENOMEM"},
     "fcntl": {NOTHING: "EACCES EAGAIN EBADF EINTR EINVAL EMFILE"},
     # Another C library calls it instead of newfstatat.
-    "fstat": {"dropped_send": "EBADF EFAULT ENOMEM EOVERFLOW"},
+    "fstat": {NOTHING: "EBADF EFAULT ENOMEM EOVERFLOW"},
     "ftruncate": {NOTHING: "EBADF EINVAL EIO EPERM"},
     "getpeername": {NOTHING: SOCKET + " ENOTCONN"},
     "getrandom": {NOTHING: "EAGAIN EFAULT EINTR EINVAL ENOSYS"},
@@ -65,8 +65,11 @@ CALLS = {
                       " EPERM"},
     "mprotect": {NOTHING: "EACCES EINVAL ENOMEM"},
     "munmap": {NOTHING: "EINVAL ENOMEM"},
-    "newfstatat": {"dropped_send": FILES + " EBADF EFAULT EINVAL EOVERFLOW"},
-    "openat": {"dropped_send": OPEN},
+    "newfstatat": {NOTHING: FILES + " EBADF EFAULT EINVAL EOVERFLOW"},
+    "openat": {NOTHING: OPEN},
+    # The path is then opened in another way.
+    "openat2": {NOTHING: "EAGAIN ENOSYS",
+                "dropped_send": OPEN.replace(" EAGAIN", "") + " E2BIG EXDEV"},
     "pipe2": {NOTHING: "EFAULT EINVAL EMFILE ENFILE ENOPKG"},
     "poll": {NOTHING: "EFAULT EINTR EINVAL ENOMEM"},
     "ppoll": {NOTHING: "EFAULT EINTR EINVAL ENOMEM"},
@@ -91,7 +94,10 @@ CALLS = {
                         " ENOMEM EPROTONOSUPPORT"},
     "socketpair": {NOTHING: "EAFNOSUPPORT EFAULT EMFILE ENFILE EOPNOTSUPP"
                             " EPROTONOSUPPORT"},
+    "statx": {"dropped_send": FILES + " EBADF EFAULT EINVAL"},
     "unlink": {NOTHING: FILES + " EBUSY EFAULT EIO EISDIR EPERM EROFS"},
+    "unlinkat": {NOTHING: FILES + " EBUSY EFAULT EIO EISDIR EPERM EROFS EBADF"
+                                  " EINVAL"},
     "write of the log": {NOTHING: WRITE},
 }
 
@@ -107,6 +113,7 @@ UNTOUCHED = {
     "getgid": "never fails",
     "getpid": "never fails",
     "getuid": "never fails",
+    "read of proc": "strace selects by the path, and it has the PID in it",
     "restart_syscall": "the kernel's own",
     "rseq": "the C library's own, in a new thread",
     "rt_sigaction": "fails for bad arguments only",

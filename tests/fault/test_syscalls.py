@@ -48,6 +48,8 @@ def key_of(call, path, log_path):
         return f"{call} of events"
     if path == SIGNALS:
         return f"{call} of signals"
+    if path.startswith("/proc/"):
+        return f"{call} of proc"
     return f"{call} of a file" if path.startswith("/") else f"{call} {path}"
 
 
@@ -106,6 +108,11 @@ class Serving:
         configure(self.folder)
         self.server = Server(self.folder)
         check(self.server.await_ready(), self.server.log.decode())
+        # For its first Unix client the server reads of users and mounts.
+        clients = Clients(self.server)
+        clients.round()
+        clients.settle()
+        clients.close()
         self.before = await_silence(self.server)
         self.descriptors = len(self.server.descriptors())
 

@@ -81,6 +81,21 @@ client_udp6(int port)
 	return open_ipv6(SOCK_DGRAM, port);
 }
 
+/* To a path of its own, so that it gets replies. */
+static void
+bind_in_scratch(int fd)
+{
+	static unsigned count;
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	char folder[64];
+
+	ck_assert_ptr_nonnull(getcwd(folder, sizeof(folder)));
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/client-%u",
+	    folder, count++);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof(address)),
+	    0);
+}
+
 int
 client_unix(const char *path, int type)
 {
@@ -88,11 +103,8 @@ client_unix(const char *path, int type)
 	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
 
 	ck_assert_int_ne(fd, -1);
-	/* Without a path bind(2) chooses an abstract address. */
 	if (type == SOCK_DGRAM)
-		ck_assert_int_eq(bind(fd, (struct sockaddr *)&address,
-				     sizeof(sa_family_t)),
-		    0);
+		bind_in_scratch(fd);
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
 	connect_to(fd, &address, sizeof(address));
 	return fd;

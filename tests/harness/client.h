@@ -15,7 +15,7 @@ int client_tcp6(int port); /* to ::1 */
 int client_udp(int port);
 int client_udp6(int port);
 
-/* type: SOCK_*.  A datagram socket is bound, so that it can receive replies. */
+/* type: SOCK_*.  A datagram socket is bound to a path in the scratch folder. */
 int client_unix(const char *path, int type);
 
 void client_send(int fd, const void *data, size_t len);

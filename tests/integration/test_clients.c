@@ -26,8 +26,9 @@ start(void)
 	    "{ protocol = \"tcp\"; address = \"127.0.0.1\"; port = 0;\n"
 	    "  framing = \"line\"; },\n"
 	    "{ protocol = \"unix\"; path = \"%s/sock\"; },\n"
+	    "{ protocol = \"unix-dgram\"; path = \"%s/dgram\"; },\n"
 	    "{ protocol = \"unix-seqpacket\"; path = \"%s/packet\"; } );\n",
-	    folder, folder);
+	    folder, folder, folder);
 	daemon_start_config(&server, config);
 	snprintf(number, sizeof(number), "%d", daemon_port(&server, "tcp *"));
 	setenv("PORT", number, 1);
@@ -105,6 +106,8 @@ static const char *const interactive[] = {
 	"exec nc -N 127.0.0.1 $PORT",
 	"exec nc -6 -N ::1 $PORT",
 	"exec nc -N -U sock",
+	"exec nc -u -U -w1 dgram",
+	"exec nc -u -U -w1 -s $PWD/own dgram",
 	"exec nc -u -w1 127.0.0.1 $UDP",
 	"exec nc -6 -u -w1 ::1 $UDP",
 	"exec ncat 127.0.0.1 $PORT",
@@ -115,6 +118,7 @@ static const char *const interactive[] = {
 	"exec socat - UNIX-CONNECT:sock",
 	"exec socat - UNIX-CONNECT:packet,type=5",
 	"exec socat -t1 - UDP:127.0.0.1:$UDP",
+	"exec socat -t1 - UNIX-SENDTO:$PWD/dgram,bind=$PWD/own",
 	"exec telnet 127.0.0.1 $PORT",
 	"exec telnet 127.0.0.1 $LINES",
 	"exec busybox nc 127.0.0.1 $PORT",

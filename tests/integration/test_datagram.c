@@ -229,7 +229,9 @@ START_TEST(descriptors_of_a_unix_client_are_not_taken)
 			ck_assert(!is_sent);
 		client_expect_datagram(fd, "x", 1);
 	}
-	ck_assert_int_eq(daemon_open_files(&server), before);
+	/* The server closes the client's path after it has sent the reply. */
+	while (daemon_open_files(&server) > before)
+		;
 	close(fd);
 }
 END_TEST

@@ -5,11 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "harness/client.h"
 #include "harness/daemon.h"
+#include "harness/fuse.h"
 #include "harness/manager.h"
 #include "harness/scratch.h"
 #include "suites.h"
@@ -203,6 +207,71 @@ START_TEST(the_watchdog_is_not_answered)
 }
 END_TEST
 
+static int
+bound_at(const char *folder, const char *name)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/%s", folder,
+	    name);
+	ck_assert_msg(bind(fd, (struct sockaddr *)&address, sizeof(address)) ==
+			  0,
+	    "%m");
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/dgram",
+	    folder);
+	ck_assert_int_eq(connect(fd, (struct sockaddr *)&address,
+			     sizeof(address)),
+	    0);
+	return fd;
+}
+
+/* Whether the kernel asks again for the folder, the name, the socket. */
+static const struct fuse_times silences[] = {
+	{ false, false, false, true },
+	{ true, false, false, true },
+	{ true, true, false, true },
+	{ true, true, false, false },
+	{ true, true, true, true },
+};
+
+/* The path of a client is on a file system that has fallen silent. */
+START_TEST(a_silent_file_system_costs_its_clients_only)
+{
+	char config[256], folder[64];
+	struct stat status;
+
+	ck_assert_ptr_nonnull(getcwd(folder, sizeof(folder)));
+	ck_assert_int_eq(mkdir("silent", 0777), 0);
+	if (!fuse_mount("silent", &silences[_i])) {
+		puts("skipped: no FUSE here");
+		return;
+	}
+	snprintf(config, sizeof(config),
+	    CONFIG("3600", "{ protocol = \"unix-dgram\"; path = "
+			   "\"%s/dgram\"; }"),
+	    folder);
+	daemon_start_config(&server, config);
+	int stuck = bound_at(folder, "silent/client");
+	int fd = bound_at(folder, "client");
+	client_send(fd, "hello", 5);
+	client_expect_datagram(fd, "hello", 5);
+	/* Making the socket has invalidated its folder. */
+	ck_assert_int_eq(stat("silent", &status), 0);
+	fuse_silence();
+	client_send(stuck, "hello", 5);
+	client_send(fd, "hello", 5);
+	client_expect_datagram(fd, "hello", 5);
+	daemon_signal(&server, SIGTERM);
+	ck_assert_int_eq(daemon_wait(&server), 0);
+	ck_assert_ptr_null(strstr(server.log, "drain_timeout"));
+	free(server.log);
+	close(fd);
+	close(stuck);
+	fuse_unmount("silent");
+}
+END_TEST
+
 Suite *
 hang_suite(void)
 {
@@ -217,6 +286,8 @@ hang_suite(void)
 	tcase_add_test(tests, a_thread_that_comes_back_is_joined);
 	tcase_add_test(tests, a_restart_hands_over);
 	tcase_add_test(tests, the_watchdog_is_not_answered);
+	tcase_add_loop_test(tests, a_silent_file_system_costs_its_clients_only,
+	    0, 5);
 	suite_add_tcase(suite, tests);
 	return suite;
 }

@@ -66,7 +66,7 @@ START_TEST(shipped_file_is_the_default)
 		"idle_timeout", "send_timeout", "drain_timeout", "format",
 		"timezone", "source", "rate_limit", "rate_burst", "protocol",
 		"address", "port", "backlog", "framing", "max_datagram",
-		"threads" };
+		"threads", "abstract_clients" };
 	char text[8192] = "";
 
 	ck_assert_msg(shipped != NULL, "%s", complaints);
@@ -102,7 +102,8 @@ START_TEST(reads_every_setting)
 	    "{ protocol = \"udp\"; port = 0; max_datagram = 65480; threads = "
 	    "2; },\n"
 	    "{ protocol = \"unix\"; path = \"/run/a\"; mode = \"0640\"; },\n"
-	    "{ protocol = \"unix-dgram\"; path = \"/run/b\"; },\n"
+	    "{ protocol = \"unix-dgram\"; path = \"/run/b\";\n"
+	    "  abstract_clients = true; },\n"
 	    "{ protocol = \"unix-seqpacket\"; path = \"/run/c\"; });\n");
 
 	ck_assert_msg(config != NULL, "%s", complaints);
@@ -134,6 +135,8 @@ START_TEST(reads_every_setting)
 	ck_assert_int_eq(config->listeners[1].threads, 2);
 	ck_assert_str_eq(config->listeners[2].path, "/run/a");
 	ck_assert_uint_eq(config->listeners[2].mode, 0640);
+	ck_assert(!config->listeners[2].abstract_clients);
+	ck_assert(config->listeners[3].abstract_clients);
 	ck_assert_int_eq(config->listeners[4].protocol,
 	    PROTOCOL_UNIX_SEQPACKET);
 	config_free(config);
@@ -248,6 +251,14 @@ static const struct {
 	{ LISTENER("protocol = \"unix-dgram\"; path = \"/a\"; threads = 2;"),
 	    "main:1: listeners[0].threads: does not apply to a unix-dgram "
 	    "listener\n" },
+	{ LISTENER("protocol = \"unix\"; path = \"/a\"; abstract_clients = "
+		   "true;"),
+	    "main:1: listeners[0].abstract_clients: does not apply to a unix "
+	    "listener\n" },
+	{ LISTENER(
+	      "protocol = \"unix-dgram\"; path = \"/a\"; abstract_clients = "
+	      "1;"),
+	    "main:1: listeners[0].abstract_clients: needs true or false\n" },
 	{ LISTENER("protocol = \"unix\";"),
 	    "main:1: listeners[0]: needs a path\n" },
 	{ LISTENER("protocol = \"unix\"; path = \"a\";"),
