@@ -4,7 +4,7 @@
 #include <netinet/in.h>
 #include <unistd.h>
 
-#include "listen/socket_file.h"
+#include "net/socket_file.h"
 #include "net/sockopt.h"
 
 static int

@@ -1,6 +1,7 @@
 #include "listen/listener.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -8,8 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "listen/socket_file.h"
 #include "net/resolver.h"
+#include "net/socket_file.h"
 #include "net/sockopt.h"
 
 int
@@ -196,6 +197,20 @@ set_mode(const struct listener *listener, mode_t mode)
 	if (open_file(listener, &file) == -1)
 		return -1;
 	int rc = socket_file_set_mode(&file, mode);
+	int problem = errno;
+	socket_file_close(&file);
+	errno = problem;
+	return rc;
+}
+
+int
+listener_set_owner(const struct listener *listener, uid_t user, gid_t group)
+{
+	struct socket_file file;
+
+	if (open_file(listener, &file) == -1)
+		return -1;
+	int rc = fchownat(file.fd, "", user, group, AT_EMPTY_PATH);
 	int problem = errno;
 	socket_file_close(&file);
 	errno = problem;

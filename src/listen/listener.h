@@ -101,6 +101,10 @@ int listener_inherit(int fd, const char *name, struct listener_list *list,
 void listener_store(struct listener *listener);
 void listener_unstore(struct listener *listener);
 
+/* Gives its Unix path to a user.  -1 with errno; ESTALE: it is another file. */
+int listener_set_owner(const struct listener *listener, uid_t user,
+    gid_t group);
+
 /* Notes that the Unix path exists and is to be removed with the listener. */
 void listener_note_path(struct listener *listener);
 

@@ -1,10 +1,8 @@
 #include "listen/user.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <grp.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -16,27 +14,6 @@ is_needed(const struct config *config)
 	       (geteuid() != config->uid || getuid() != config->uid);
 }
 
-/* Whoever owns the folder may put another file there meanwhile: hence by a
- * descriptor, and only if it is the listener's socket. */
-static int
-give_path(const struct config *config, const struct listener *listener)
-{
-	struct stat status;
-	int fd = open(listener->bound.un.sun_path,
-	    O_PATH | O_NOFOLLOW | O_CLOEXEC);
-
-	if (fd == -1)
-		return -1;
-	int rc = fstat(fd, &status);
-	if (rc == 0 && status.st_dev == listener->device &&
-	    status.st_ino == listener->inode)
-		rc = fchownat(fd, "", config->uid, config->gid, AT_EMPTY_PATH);
-	int saved_errno = errno;
-	close(fd);
-	errno = saved_errno;
-	return rc;
-}
-
 void
 user_give_path(const struct user *user, const struct config *config,
     const struct listener *listener)
@@ -46,7 +23,7 @@ user_give_path(const struct user *user, const struct config *config,
 	if (!user->is_settled && is_needed(config) && geteuid() == 0 &&
 	    listener->origin == ORIGIN_OWN &&
 	    protocol_is_unix(listener->config.protocol) &&
-	    give_path(config, listener) == -1)
+	    listener_set_owner(listener, config->uid, config->gid) == -1)
 		log_about(LOG_WARNING, &about,
 		    "%s: cannot be given to user \"%s\": %s", listener->name,
 		    config->user, strerror(errno));

@@ -433,7 +433,8 @@ end(void)
 {
 	struct counters counters = { 0 };
 
-	datagram_stop(world.thread, &counters);
+	datagram_order_end(world.thread);
+	datagram_join(world.thread, &counters);
 }
 
 static void
@@ -441,7 +442,8 @@ begin(const struct datagram_settings *settings)
 {
 	world.fd = eventfd(0, 0);
 	sem_init(&world.done, 0, 0);
-	world.thread = datagram_start(0, world.fd, PROTOCOL_UDP, settings);
+	world.thread = datagram_start(0, world.fd, PROTOCOL_UDP, settings,
+	    world.fd);
 	ensure(world.fd != -1 && world.thread != NULL);
 	atexit(end);
 }

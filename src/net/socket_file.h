@@ -1,5 +1,5 @@
-#ifndef LISTEN_SOCKET_FILE_H
-#define LISTEN_SOCKET_FILE_H
+#ifndef NET_SOCKET_FILE_H
+#define NET_SOCKET_FILE_H
 
 #include <stdbool.h>
 #include <sys/stat.h>

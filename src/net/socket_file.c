@@ -1,4 +1,4 @@
-#include "listen/socket_file.h"
+#include "net/socket_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
