@@ -122,4 +122,5 @@ latency_crowd_run(const struct plan *plan, struct meter *meter)
 	}
 	meter->crowd_cpu_ns = cpu_ns;
 	meter->crowd_bytes = usage_private_bytes(plan->server);
+	meter->crowd_kernel_bytes = usage_tcp_bytes();
 }

@@ -87,7 +87,9 @@ meter_print(const struct meter *meter)
 		printf(", \"private_bytes\": %" PRId64, meter->private_bytes);
 	if (meter->crowd_bytes != 0)
 		printf(", \"crowd_bytes\": %" PRIu64
+		       ", \"crowd_kernel_bytes\": %" PRIu64
 		       ", \"crowd_cpu_ns\": %" PRIu64,
-		    meter->crowd_bytes, meter->crowd_cpu_ns);
+		    meter->crowd_bytes, meter->crowd_kernel_bytes,
+		    meter->crowd_cpu_ns);
 	puts("}");
 }

@@ -23,10 +23,11 @@ struct meter {
 	struct histogram latency;
 	int64_t private_bytes; /* for each connection; -1: not measured */
 	/*
-	 * With a crowd: the server's total private memory, and its CPU time for
-	 * the crowd alone in one second.  0: not measured.
+	 * With a crowd: the server's total private memory, that of all TCP
+	 * sockets of the host, and the server's CPU time for the crowd alone in
+	 * one second.  0: not measured.
 	 */
-	uint64_t crowd_bytes, crowd_cpu_ns;
+	uint64_t crowd_bytes, crowd_kernel_bytes, crowd_cpu_ns;
 };
 
 uint64_t meter_now_ns(void);

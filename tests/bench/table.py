@@ -40,7 +40,9 @@ def remarks(results, key):
                      "of CPU in 2 s")
     crowd = results.spread(key, "crowd_bytes")
     if crowd:
+        kernel = results.spread(key, "crowd_kernel_bytes")
         texts.append(f"{crowd[0] / 2**20:.0f} MiB; "
+                     f"{kernel[0] / 2**20:.0f} MiB in TCP sockets; "
                      f"{results.spread(key, 'crowd_cpu_ns')[0] / 1e7:.1f} % "
                      "of the CPU for the crowd alone")
     if key in results.notes:

@@ -144,3 +144,21 @@ usage_private_bytes(pid_t pid)
 		errx(1, "process %d has no memory to see", pid);
 	return sum;
 }
+
+uint64_t
+usage_tcp_bytes(void)
+{
+	FILE *file = fopen("/proc/net/sockstat", "re");
+	unsigned long pages = 0;
+	char line[256];
+
+	if (file == NULL)
+		err(1, "/proc/net/sockstat");
+	while (fgets(line, sizeof(line), file) != NULL)
+		sscanf(line,
+		    "TCP: inuse %*d orphan %*d tw %*d alloc %*d "
+		    "mem %lu",
+		    &pages);
+	fclose(file);
+	return pages * (uint64_t)sysconf(_SC_PAGESIZE);
+}
