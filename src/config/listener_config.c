@@ -81,6 +81,8 @@ static const struct setting_rule rules[] = {
 	    .needs = "an octal mode from \"0000\" to \"0777\"" },
 	{ "backlog", IN(backlog), .protocols = CONNECTION, .min = 1,
 	    .max = 65535 },
+	{ "receive_buffer", IN(receive_buffer), .protocols = 1U << PROTOCOL_TCP,
+	    .min = 4096, .max = 64 << 20 },
 	{ "framing", IN(framing), .protocols = STREAM, .parse = framing_parse,
 	    .choices = "\"chunk\" and \"line\"" },
 	{ "max_datagram", IN(max_datagram), .protocols = DATAGRAM, .min = 1,
@@ -102,6 +104,7 @@ listener_config_default(struct listener_config *listener,
 	listener->port = DEFAULT_PORT;
 	listener->mode = 0666;
 	listener->backlog = 1024;
+	listener->receive_buffer = 80 << 10;
 	listener->framing = FRAMING_CHUNK;
 	listener->max_datagram = 1400;
 	listener->threads = 1;

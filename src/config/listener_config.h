@@ -21,6 +21,7 @@ struct listener_config {
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* Unix */
 	mode_t mode;
 	int backlog;
+	int receive_buffer; /* bytes; TCP */
 	enum framing framing;
 	int max_datagram;      /* bytes */
 	int threads;           /* UDP; 1 for all others */

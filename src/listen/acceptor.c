@@ -189,6 +189,8 @@ dispatch(struct acceptor *acceptor, const struct listener *listener, int fd,
 	/* A client is served even where the kernel refuses an option. */
 	if (listener->early || listener->config.protocol == PROTOCOL_UNIX)
 		sockopt_set_up(fd, listener->config.protocol, AF_UNSPEC);
+	if (listener->early && listener->config.protocol == PROTOCOL_TCP)
+		sockopt_set_buffers(fd, listener->config.receive_buffer);
 	struct conn *conn = conn_new(fd, listener->config.protocol,
 	    listener->config.framing, clock_ms());
 

@@ -138,6 +138,10 @@ open_bound(struct listener *listener, bool is_shared, char *error)
 	if (protocol_is_unix(protocol) ? bind_unix(listener, error) == -1
 				       : bind_inet(listener, error) == -1)
 		return -1;
+	if (protocol == PROTOCOL_TCP &&
+	    sockopt_set_buffers(listener->fd,
+		listener->config.receive_buffer) == -1)
+		return listener_fail(listener, error, "setsockopt: %m");
 	if (!protocol_is_datagram(protocol) &&
 	    listen(listener->fd, listener->config.backlog) == -1)
 		return listener_fail(listener, error, "listen: %m%s",

@@ -100,6 +100,7 @@ new_inherited(enum protocol protocol, int fd, const char *name)
 	/* Impossible values, so that the configured ones are always set. */
 	config.mode = (mode_t)-1;
 	config.backlog = -1;
+	config.receive_buffer = -1;
 	struct listener *listener = listener_new(&config, &unknown,
 	    sizeof(unknown));
 	if (listener == NULL)

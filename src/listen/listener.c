@@ -217,12 +217,26 @@ listener_set_owner(const struct listener *listener, uid_t user, gid_t group)
 	return rc;
 }
 
+/* For connections that are accepted from now on. */
+static int
+update_buffers(struct listener *listener, int receive_bytes)
+{
+	struct listener_config *config = &listener->config;
+
+	if (config->protocol != PROTOCOL_TCP ||
+	    config->receive_buffer == receive_bytes)
+		return 0;
+	if (sockopt_set_buffers(listener->fd, receive_bytes) == -1)
+		return -1;
+	config->receive_buffer = receive_bytes;
+	return 0;
+}
+
 int
 listener_update(struct listener *listener, const struct listener *wanted)
 {
 	struct listener_config *config = &listener->config, defaults;
 	const struct listener_config *from = &defaults;
-	int rc = 0;
 
 	listener_config_default(&defaults, config->protocol);
 	if (wanted != NULL)
@@ -230,8 +244,9 @@ listener_update(struct listener *listener, const struct listener *wanted)
 	config->framing = from->framing;
 	config->max_datagram = from->max_datagram;
 	config->abstract_clients = from->abstract_clients;
+	int rc = update_buffers(listener, from->receive_buffer);
 	if (wanted == NULL || listener->origin == ORIGIN_PASSED)
-		return 0;
+		return rc;
 	if (config->mode != from->mode && protocol_is_unix(config->protocol))
 		rc |= set_mode(listener, from->mode);
 	if (rc == 0) /* else the next reload tries again */

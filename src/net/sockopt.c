@@ -115,6 +115,27 @@ sockopt_set_up(int fd, enum protocol protocol, sa_family_t family)
 	return 0;
 }
 
+/* The kernel doubles both, and then lets in one more segment of 64 KiB. */
+int
+sockopt_set_buffers(int fd, int bytes)
+{
+	return sockopt_set(fd, SOL_SOCKET, SO_RCVBUF, bytes) |
+	       sockopt_set(fd, SOL_SOCKET, SO_SNDBUF, bytes);
+}
+
+void
+sockopt_widen(int fd)
+{
+	struct sockaddr_any peer = { .len = sizeof(peer.storage) };
+	int bytes = sockopt_get(fd, SOL_SOCKET, SO_RCVBUF) / 2 * 3;
+
+	if (bytes <= 0 || getpeername(fd, &peer.any, &peer.len) == -1 ||
+	    !sockaddr_is_loopback(&peer))
+		return;
+	sockopt_set_buffers(fd, bytes);
+	sockopt_set(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, bytes);
+}
+
 int
 sockopt_set_nonblocking(int fd)
 {

@@ -32,6 +32,18 @@ int sockopt_get(int fd, int level, int name);
 /* The size of the send buffer, as it was set.  Any thread. */
 int sockopt_send_buffer(int fd);
 
+/*
+ * How much of a TCP connection the kernel may keep, in each direction: a client
+ * that sends and never reads fills both.  Accepted connections inherit it.
+ */
+int sockopt_set_buffers(int fd, int bytes);
+
+/*
+ * For a busy TCP connection: three times the buffers if the client is on this
+ * host, whose segments of 64 KiB would hardly fit.  Any thread.
+ */
+void sockopt_widen(int fd);
+
 int sockopt_set_nonblocking(int fd);
 
 /* The enum protocol; -1: a socket that can't be served or does not listen. */

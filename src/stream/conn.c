@@ -369,14 +369,22 @@ receive(struct conn *conn, const struct conn_io *io, char *data, size_t size,
 	return n;
 }
 
+static void
+note_busy(struct conn *conn)
+{
+	conn->busy = true;
+	if (conn->protocol == PROTOCOL_TCP)
+		sockopt_widen(conn->fd);
+}
+
 static enum conn_want
 conn_receive(struct conn *conn, struct conn_io *io)
 {
 	bool is_lines = conn->framing == FRAMING_LINE;
 	char *data = io->in + STAMP_TEXT_MAX;
 	struct receipt receipt;
-	ssize_t n = receive(conn, io, data, is_lines ? LINES_MAX : CHUNK_MAX,
-	    &receipt);
+	size_t size = is_lines ? LINES_MAX : CHUNK_MAX;
+	ssize_t n = receive(conn, io, data, size, &receipt);
 	bool is_over = n == -1 || receipt.is_end;
 
 	if (n == -1 && errno == EAGAIN)
@@ -388,6 +396,8 @@ conn_receive(struct conn *conn, struct conn_io *io)
 		return end(conn, n == -1 ? CLOSE_ERROR : CLOSE_CLIENT);
 	conn->bytes_in += (size_t)n;
 	count(conn, io, TRAFFIC_BYTES_IN, (size_t)n);
+	if ((size_t)n == size && !conn->busy)
+		note_busy(conn);
 	if (is_lines)
 		return stamp_lines(conn, io, &receipt.arrived, data, (size_t)n);
 	return stamp_chunk(conn, io, &receipt.arrived, data, (size_t)n);

@@ -44,6 +44,7 @@ struct conn {
 	uint8_t events;  /* what epoll watches for; 0: not in epoll */
 	bool line_start; /* the next byte begins a line */
 	bool arrival;    /* the kernel tells when its data arrived */
+	bool busy;       /* has filled a whole receive */
 	uint64_t opened_ms, active_ms; /* CLOCK_MONOTONIC */
 	uint64_t bytes_in, bytes_out, messages;
 	_Atomic int *source_count; /* open ones from its address, or NULL */

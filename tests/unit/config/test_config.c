@@ -65,8 +65,8 @@ START_TEST(shipped_file_is_the_default)
 		"control", "max_connections", "max_connections_per_address",
 		"idle_timeout", "send_timeout", "drain_timeout", "format",
 		"timezone", "source", "rate_limit", "rate_burst", "protocol",
-		"address", "port", "backlog", "framing", "max_datagram",
-		"threads", "abstract_clients" };
+		"address", "port", "backlog", "receive_buffer", "framing",
+		"max_datagram", "threads", "abstract_clients" };
 	char text[8192] = "";
 
 	ck_assert_msg(shipped != NULL, "%s", complaints);
@@ -98,7 +98,7 @@ START_TEST(reads_every_setting)
 	    "udp: { rate_limit = 11; rate_burst = 12; };\n"
 	    "listeners = (\n"
 	    "{ protocol = \"tcp\"; address = \"::1\"; port = \"daytime\";\n"
-	    "  backlog = 13; framing = \"line\"; },\n"
+	    "  backlog = 13; receive_buffer = 4096; framing = \"line\"; },\n"
 	    "{ protocol = \"udp\"; port = 0; max_datagram = 65480; threads = "
 	    "2; },\n"
 	    "{ protocol = \"unix\"; path = \"/run/a\"; mode = \"0640\"; },\n"
@@ -128,6 +128,7 @@ START_TEST(reads_every_setting)
 	ck_assert_str_eq(tcp->address, "::1");
 	ck_assert_int_eq(tcp->port, 13);
 	ck_assert_int_eq(tcp->backlog, 13);
+	ck_assert_int_eq(tcp->receive_buffer, 4096);
 	ck_assert_int_eq(tcp->framing, FRAMING_LINE);
 	ck_assert_str_eq(tcp->where, "main:9");
 	ck_assert_int_eq(config->listeners[1].port, 0);
@@ -194,6 +195,13 @@ static const struct {
 	{ "\nuser = \"no such\";\n",
 	    "main:2: user: this system has no user \"no such\"\n" },
 	{ "user = 65534;\n", "main:1: user: needs text in \"quotes\"\n" },
+	{ LISTENER("protocol = \"tcp\"; receive_buffer = 4095;"),
+	    "main:1: listeners[0].receive_buffer: 4095 is out of range: 4096 "
+	    "to 67108864 are allowed\n" },
+	{ LISTENER("protocol = \"unix\"; path = \"/a\"; receive_buffer = "
+		   "4096;"),
+	    "main:1: listeners[0].receive_buffer: does not apply to a unix "
+	    "listener\n" },
 	{ "stamp: { format = \"%Q\"; };\n",
 	    "main:1: stamp.format: \"%Q\": '%Q' is neither a conversion of "
 	    "strftime(3) that fits in a line nor %3N, %6N or %9N\n" },

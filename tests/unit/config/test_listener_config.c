@@ -39,6 +39,7 @@ START_TEST(specs_are_parsed)
 	ck_assert_int_eq(listeners[0].port, 0);
 	ck_assert_str_eq(listeners[0].where, "-l tcp:0");
 	ck_assert_int_eq(listeners[0].backlog, 1024);
+	ck_assert_int_eq(listeners[0].receive_buffer, 81920);
 	ck_assert_str_eq(listeners[1].address, "127.0.0.1");
 	ck_assert_int_eq(listeners[1].port, 53);
 	ck_assert_int_eq(listeners[1].protocol, PROTOCOL_UDP);

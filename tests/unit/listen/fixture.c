@@ -16,6 +16,7 @@ configured(enum protocol protocol, const char *address, int port)
 		.address = "*",
 		.port = port,
 		.backlog = 5,
+		.receive_buffer = 81920,
 		.mode = 0640,
 		.max_datagram = 1400,
 		.threads = 1,

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "harness/scratch.h"
+#include "net/sockopt.h"
 #include "unit/listen/fixture.h"
 #include "unit/suites.h"
 
@@ -82,6 +83,39 @@ START_TEST(an_open_one_takes_over_settings)
 }
 END_TEST
 
+/* In the kernel the size is twice what was asked for. */
+static void
+assert_receive_buffer(const struct listener *listener, int bytes)
+{
+	int client = connect_to(listener);
+	int accepted = accept(listener->fd, NULL, NULL);
+
+	ck_assert_int_ne(accepted, -1);
+	ck_assert_int_eq(sockopt_get(accepted, SOL_SOCKET, SO_RCVBUF),
+	    2 * bytes);
+	ck_assert_int_eq(sockopt_get(accepted, SOL_SOCKET, SO_SNDBUF),
+	    2 * bytes);
+	close(accepted);
+	close(client);
+}
+
+START_TEST(a_connection_inherits_its_buffers)
+{
+	struct listener *listener = open_one(PROTOCOL_TCP, "127.0.0.1", 0);
+	struct listener *wanted = resolve_one(PROTOCOL_TCP, "127.0.0.1", 0);
+
+	listener->origin = (enum origin)_i;
+	assert_receive_buffer(listener, 81920);
+	wanted->config.receive_buffer = 65536;
+	ck_assert_int_eq(listener_update(listener, wanted), 0);
+	assert_receive_buffer(listener, 65536);
+	ck_assert_int_eq(listener_update(listener, NULL), 0);
+	assert_receive_buffer(listener, 81920);
+	listener_free(wanted);
+	listener_free(listener);
+}
+END_TEST
+
 START_TEST(a_passed_one_keeps_what_its_unit_says)
 {
 	struct listener *listener = open_one(PROTOCOL_UNIX, "sock", 0);
@@ -136,6 +170,8 @@ listener_suite(void)
 	tcase_add_test(tests, a_host_that_takes_too_long_is_refused);
 	tcase_add_test(tests, each_thread_has_a_listener);
 	tcase_add_test(tests, an_open_one_takes_over_settings);
+	tcase_add_loop_test(tests, a_connection_inherits_its_buffers, 0,
+	    ORIGIN_PASSED + 1);
 	tcase_add_test(tests, a_passed_one_keeps_what_its_unit_says);
 	tcase_add_loop_test(tests, draining_keeps_who_is_in, 0, 2);
 	suite_add_tcase(suite, tests);

@@ -212,6 +212,29 @@ START_TEST(a_udp_send_buffer_is_raised)
 }
 END_TEST
 
+START_TEST(a_busy_client_of_this_host_gets_larger_buffers)
+{
+	struct sockaddr_any address = loopback();
+	int fd = open_at(SOCK_STREAM, &address, false);
+	int client = socket(AF_INET, SOCK_STREAM, 0);
+
+	ck_assert_int_eq(sockopt_set_buffers(fd, 20000), 0);
+	ck_assert_int_eq(listen(fd, 1), 0);
+	ck_assert_int_eq(connect(client, &address.any, address.len), 0);
+	int accepted = accept(fd, NULL, NULL);
+	ck_assert_int_eq(sockopt_get(accepted, SOL_SOCKET, SO_RCVBUF), 40000);
+	sockopt_widen(accepted);
+	ck_assert_int_eq(sockopt_get(accepted, SOL_SOCKET, SO_RCVBUF), 120000);
+	ck_assert_int_eq(sockopt_get(accepted, SOL_SOCKET, SO_SNDBUF), 120000);
+	/* It has no peer. */
+	sockopt_widen(fd);
+	ck_assert_int_eq(sockopt_get(fd, SOL_SOCKET, SO_RCVBUF), 40000);
+	close(accepted);
+	close(client);
+	close(fd);
+}
+END_TEST
+
 Suite *
 sockopt_suite(void)
 {
@@ -224,6 +247,7 @@ sockopt_suite(void)
 	tcase_add_test(tests, an_address_is_shared_and_then_no_more);
 	tcase_add_test(tests, a_dropped_syn_lets_no_one_in);
 	tcase_add_test(tests, ipv6_alone_or_both);
+	tcase_add_test(tests, a_busy_client_of_this_host_gets_larger_buffers);
 	tcase_add_test(tests, each_socket_has_a_number_of_its_own);
 	tcase_add_test(tests, no_udp_socket_discovers_mtus);
 	tcase_add_test(tests, a_udp_send_buffer_is_raised);
