@@ -11,6 +11,7 @@ static const char *const event_names[COUNTER_EVENTS] = {
 	[COUNTER_CLOSED_CLIENT] = "closed_client",
 	[COUNTER_CLOSED_IDLE] = "closed_idle",
 	[COUNTER_CLOSED_SEND_TIMEOUT] = "closed_send_timeout",
+	[COUNTER_CLOSED_MEMORY] = "closed_memory",
 	[COUNTER_CLOSED_ERROR] = "closed_error",
 	[COUNTER_CLOSED_STOP] = "closed_stop",
 	[COUNTER_CLOSED_ADDRESS] = "closed_address",

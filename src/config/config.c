@@ -74,6 +74,7 @@ static const struct setting_rule limits_rules[] = {
 	{ "idle_timeout", IN(idle_timeout), .max = 365 * DAY },
 	{ "send_timeout", IN(send_timeout), .max = 365 * DAY },
 	{ "drain_timeout", IN(drain_timeout), .max = DAY },
+	{ "kept_memory", IN(kept_memory), .max = 1 << 20 },
 	{ .name = NULL },
 };
 
@@ -194,6 +195,7 @@ config_default(void)
 	config->idle_timeout = 300;
 	config->send_timeout = 30;
 	config->drain_timeout = 5;
+	config->kept_memory = 256;
 	stamp_format_compile(&config->stamp, "ctime", NULL, 0);
 	strcpy(config->timezone, "local");
 	config->rate_limit = 1000;

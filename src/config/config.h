@@ -30,6 +30,7 @@ struct config {
 	int max_per_address; /* connections; 0: any number; or CONFIG_AUTO */
 	int idle_timeout, send_timeout; /* seconds; 0: never */
 	int drain_timeout;              /* seconds; 0: at once */
+	int kept_memory;                /* MiB; 0: no limit */
 	struct stamp_format stamp;
 	char timezone[64];
 	int arrival; /* bool: stamps tell when the kernel received the data */

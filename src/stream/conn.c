@@ -7,7 +7,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <limits.h>
+#include <linux/sock_diag.h>
 #include <linux/sockios.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,10 +29,13 @@
 #define CHUNK_MAX (CONN_KEPT_MAX - STAMP_TEXT_MAX)
 #define LINES_MAX 40960
 
+/* Replies of this length cost hardly more than the socket that they are in. */
+#define FEW_BYTES 4096
+
 /* A reply that the client has not taken yet. */
 struct conn_kept {
 	struct conn_state reply;
-	int queued;   /* in the kernel and not acknowledged (SIOCOUTQ) */
+	size_t size;  /* of this, in memory */
 	char bytes[]; /* of the reply */
 };
 
@@ -44,6 +47,8 @@ static const struct {
 	[CLOSE_IDLE] = { COUNTER_CLOSED_IDLE, "idle" },
 	[CLOSE_SEND_TIMEOUT] = { COUNTER_CLOSED_SEND_TIMEOUT,
 	    "the client does not read" },
+	[CLOSE_MEMORY] = { COUNTER_CLOSED_MEMORY,
+	    "kept_memory is used up, and the client does not read" },
 	[CLOSE_ERROR] = { COUNTER_CLOSED_ERROR, "error" },
 	[CLOSE_STOP] = { COUNTER_CLOSED_STOP, "the server stops" },
 };
@@ -138,38 +143,81 @@ end(struct conn *conn, enum close_reason reason)
 	return CONN_WANT_CLOSE;
 }
 
-/* Bytes not acknowledged by the client; INT_MAX (no progress) if unknown. */
+/* Bytes in the kernel that the client has not acknowledged; -1: unknown. */
 static int
 count_queued(const struct conn *conn)
 {
 	int queued;
 
-	return ioctl(conn->fd, SIOCOUTQ, &queued) == 0 ? queued : INT_MAX;
+	return ioctl(conn->fd, SIOCOUTQ, &queued) == 0 ? queued : -1;
+}
+
+/* Unknown: as before, so there is no progress. */
+static uint32_t
+count_taken(const struct conn *conn)
+{
+	int queued = count_queued(conn);
+
+	return queued == -1 ? conn->taken
+	                    : (uint32_t)conn->bytes_out - (uint32_t)queued;
 }
 
 bool
 conn_progressed(struct conn *conn)
 {
-	int before = conn->kept->queued;
+	uint32_t before = conn->taken;
 
-	conn->kept->queued = count_queued(conn);
-	return conn->kept->queued < before;
+	conn->taken = count_taken(conn);
+	return (int32_t)(conn->taken - before) > 0;
+}
+
+bool
+conn_is_untaken(const struct conn *conn)
+{
+	/* None: the process before this one may have sent them. */
+	bool is_few = conn->bytes_out > 0 && conn->bytes_out <= FEW_BYTES;
+
+	return !is_few && count_queued(conn) > 0;
+}
+
+uint32_t
+conn_measure(const struct conn *conn)
+{
+	uint32_t info[SK_MEMINFO_VARS] = { 0 };
+	socklen_t len = sizeof(info);
+
+	(void)getsockopt(conn->fd, SOL_SOCKET, SO_MEMINFO, info, &len);
+	/* TCP counts what it has to send as queued, Unix as allocated. */
+	return info[SK_MEMINFO_RMEM_ALLOC] + info[SK_MEMINFO_FWD_ALLOC] +
+	       MAX(info[SK_MEMINFO_WMEM_QUEUED], info[SK_MEMINFO_WMEM_ALLOC]) +
+	       (conn->kept == NULL ? 0 : (uint32_t)conn->kept->size);
+}
+
+void
+conn_discard(const struct conn *conn)
+{
+	struct linger none = { .l_onoff = 1, .l_linger = 0 };
+
+	if (conn->protocol == PROTOCOL_TCP)
+		setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &none,
+		    sizeof(none));
 }
 
 /* Keeps a copy of reply, whose input is at in. */
 static enum conn_want
 keep(struct conn *conn, const struct conn_state *reply, const char *in)
 {
-	struct conn_kept *kept = malloc(
-	    sizeof(*kept) + reply->out_len + reply->in_len);
+	size_t size = sizeof(struct conn_kept) + reply->out_len + reply->in_len;
+	struct conn_kept *kept = malloc(size);
 
 	if (kept == NULL)
 		return end(conn, CLOSE_ERROR);
+	kept->size = size;
 	kept->reply = *reply;
 	kept->reply.bytes = kept->bytes;
 	memcpy(mempcpy(kept->bytes, reply->bytes, reply->out_len), in,
 	    reply->in_len);
-	kept->queued = count_queued(conn);
+	conn->taken = count_taken(conn);
 	conn->kept = kept;
 	return CONN_WANT_WRITE;
 }
@@ -369,6 +417,33 @@ receive(struct conn *conn, const struct conn_io *io, char *data, size_t size,
 	return n;
 }
 
+/*
+ * The client has ended.  Without an owner its replies would stay in the kernel
+ * for minutes if it does not take them: see that it does.
+ */
+static enum conn_want
+part(struct conn *conn)
+{
+	enum conn_want want = end(conn, CLOSE_CLIENT);
+
+	if (conn->protocol != PROTOCOL_TCP || !conn_is_untaken(conn))
+		return want;
+	shutdown(conn->fd, SHUT_WR);
+	return CONN_WANT_TAKEN;
+}
+
+static enum conn_want
+await_taken(const struct conn *conn, struct conn_io *io)
+{
+	ssize_t n = recv(conn->fd, io->in, sizeof(io->in), 0);
+
+	/* An error: the client is gone. */
+	if ((n == -1 && errno != EAGAIN && errno != EINTR) ||
+	    !conn_is_untaken(conn))
+		return CONN_WANT_CLOSE;
+	return CONN_WANT_TAKEN;
+}
+
 static void
 note_busy(struct conn *conn)
 {
@@ -393,7 +468,7 @@ conn_receive(struct conn *conn, struct conn_io *io)
 	if (conn->want == CONN_WANT_LINGER)
 		return is_over ? end(conn, CLOSE_STOP) : CONN_WANT_LINGER;
 	if (is_over)
-		return end(conn, n == -1 ? CLOSE_ERROR : CLOSE_CLIENT);
+		return n == -1 ? end(conn, CLOSE_ERROR) : part(conn);
 	conn->bytes_in += (size_t)n;
 	count(conn, io, TRAFFIC_BYTES_IN, (size_t)n);
 	if ((size_t)n == size && !conn->busy)
@@ -416,7 +491,7 @@ conn_flush(struct conn *conn, struct conn_io *io)
 		if (errno != EAGAIN)
 			return end(conn, CLOSE_ERROR);
 		if (reply->out_len < before)
-			kept->queued = count_queued(conn);
+			conn->taken = count_taken(conn);
 		return CONN_WANT_WRITE;
 	}
 	conn->kept = NULL;
@@ -430,7 +505,9 @@ conn_flush(struct conn *conn, struct conn_io *io)
 enum conn_want
 conn_ready(struct conn *conn, struct conn_io *io)
 {
-	return conn->want == CONN_WANT_WRITE ? conn_flush(conn, io)
+	if (conn->want == CONN_WANT_WRITE)
+		return conn_flush(conn, io);
+	return conn->want == CONN_WANT_TAKEN ? await_taken(conn, io)
 	                                     : conn_receive(conn, io);
 }
 

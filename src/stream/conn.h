@@ -18,6 +18,7 @@
 enum conn_want {
 	CONN_WANT_READ,
 	CONN_WANT_WRITE,
+	CONN_WANT_TAKEN,  /* the client has ended; it must take its replies */
 	CONN_WANT_LINGER, /* our side is shut down; wait for the client's end */
 	CONN_WANT_CLOSE,  /* nothing: it is to be closed */
 };
@@ -26,6 +27,7 @@ enum close_reason {
 	CLOSE_CLIENT,
 	CLOSE_IDLE,
 	CLOSE_SEND_TIMEOUT,
+	CLOSE_MEMORY,
 	CLOSE_ERROR,
 	CLOSE_STOP,
 };
@@ -40,11 +42,14 @@ struct conn {
 	enum protocol protocol : 8;
 	enum framing framing : 8;
 	enum conn_want want : 8;
-	enum close_reason close_reason : 8; /* with CONN_WANT_CLOSE */
+	enum close_reason close_reason : 8; /* with CONN_WANT_TAKEN, _CLOSE */
 	uint8_t events;  /* what epoll watches for; 0: not in epoll */
 	bool line_start; /* the next byte begins a line */
 	bool arrival;    /* the kernel tells when its data arrived */
 	bool busy;       /* has filled a whole receive */
+	bool untaken;    /* wants to read, and its client has not taken all */
+	uint32_t taken;  /* bytes that the client had taken, modulo 2^32 */
+	uint32_t held;   /* bytes that it has in the budget of the workers */
 	uint64_t opened_ms, active_ms; /* CLOCK_MONOTONIC */
 	uint64_t bytes_in, bytes_out, messages;
 	_Atomic int *source_count; /* open ones from its address, or NULL */
@@ -114,10 +119,22 @@ enum conn_want conn_ready(struct conn *conn, struct conn_io *io);
 enum conn_want conn_finish(struct conn *conn);
 
 /*
- * Whether the client of a connection in CONN_WANT_WRITE has taken anything
- * since the last call.  The kernel may report room only later.
+ * Whether the client has taken anything since the last call.  The kernel may
+ * report room only later.
  */
 bool conn_progressed(struct conn *conn);
+
+/* Whether replies may be in the kernel that the client has not taken. */
+bool conn_is_untaken(const struct conn *conn);
+
+/* Bytes of memory for this client, in this process and in the kernel. */
+uint32_t conn_measure(const struct conn *conn);
+
+/*
+ * Has the close drop what the client has not taken.  Otherwise the kernel keeps
+ * that for minutes after the close, for a client that may never take it.
+ */
+void conn_discard(const struct conn *conn);
 
 /*
  * Sends all of data, as sendall of Python's sockets does; 0 or -1 with errno.

@@ -12,15 +12,18 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "stream/roster.h"
 
 #define EVENTS_MAX 256
-#define WANTS CONN_WANT_CLOSE /* the wants of an open connection */
 
 /*
  * In a stop a connection is finished after this time without data, and closed
  * after this time without the client's end.
  */
 #define QUIET_MS 200
+
+/* A client that takes nothing for so long, when all are closed, is deaf. */
+#define DEAF_MS 1000
 
 struct worker {
 	/* Both threads. */
@@ -30,7 +33,8 @@ struct worker {
 	_Atomic int load;
 	_Atomic bool pinged; /* the loop has not run since */
 	_Atomic bool ended;
-	int wake_fd; /* eventfd */
+	_Atomic uint64_t stalled_ms; /* since when a client takes nothing */
+	int wake_fd;                 /* eventfd */
 	struct worker_shared *shared;
 	struct counters counters; /* the worker adds, all read */
 
@@ -40,9 +44,8 @@ struct worker {
 	/* The worker. */
 	int number, epoll_fd;
 	struct worker_settings settings;
-	struct conn_list conns[WANTS]; /* by want; longest quiet first */
+	struct roster roster;
 	struct conn_list handed_over;
-	uint64_t now_ms;
 	struct conn_io io;
 };
 
@@ -60,21 +63,36 @@ release_connection(struct worker *worker)
 static void
 close_one(struct worker *worker, struct conn *conn, enum close_reason reason)
 {
-	TAILQ_REMOVE(&worker->conns[conn->want], conn, link);
-	conn_close(conn, &worker->counters, reason, worker->now_ms);
+	roster_remove(&worker->roster, conn);
+	conn_close(conn, &worker->counters, reason, worker->roster.now_ms);
 	release_connection(worker);
 }
 
-/* Has epoll report when conn is ready for want; -1 with errno. */
+/* For a client that takes nothing: nothing is left for it in the kernel. */
+static void
+close_deaf(struct worker *worker, struct conn *conn, enum close_reason reason)
+{
+	conn_discard(conn);
+	close_one(worker, conn, reason);
+}
+
+/*
+ * Has epoll report when conn is ready for want; -1 with errno.  One that has
+ * ended on both sides is always ready, but is reported once for each change.
+ */
 static int
 watch(struct worker *worker, struct conn *conn, enum conn_want want)
 {
-	uint8_t events = want == CONN_WANT_WRITE ? EPOLLOUT : EPOLLIN;
+	uint8_t events = want == CONN_WANT_WRITE ? EPOLLOUT
+	               : want == CONN_WANT_TAKEN ? EPOLLERR
+	                                         : EPOLLIN;
 	struct epoll_event event = { .events = events, .data.ptr = conn };
 	int op = conn->events == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
 
 	if (events == conn->events)
 		return 0;
+	if (want == CONN_WANT_TAKEN)
+		event.events |= EPOLLET;
 	conn->events = events;
 	return epoll_ctl(worker->epoll_fd, op, conn->fd, &event);
 }
@@ -87,11 +105,9 @@ follow(struct worker *worker, struct conn *conn, enum conn_want want)
 		close_one(worker, conn, conn->close_reason);
 	} else if (watch(worker, conn, want) == -1) {
 		close_one(worker, conn, CLOSE_ERROR);
-	} else {
-		TAILQ_REMOVE(&worker->conns[conn->want], conn, link);
-		conn->want = want;
-		conn->active_ms = worker->now_ms;
-		TAILQ_INSERT_TAIL(&worker->conns[want], conn, link);
+	} else if (!conn->untaken || want != CONN_WANT_READ ||
+		   worker->order >= WORKER_DRAIN) {
+		roster_move(&worker->roster, conn, want, false);
 	}
 }
 
@@ -124,24 +140,6 @@ use_next_settings(struct worker *worker)
 }
 
 /*
- * A connection of the process before this one may have been quiet for longer
- * than all others; such ones come with the longest quiet last.
- */
-static void
-admit(struct worker *worker, struct conn *conn)
-{
-	struct conn_list *list = &worker->conns[conn->want];
-	const struct conn *first = TAILQ_FIRST(list);
-
-	if (first != NULL && conn->active_ms < first->active_ms)
-		TAILQ_INSERT_HEAD(list, conn, link);
-	else
-		TAILQ_INSERT_TAIL(list, conn, link);
-	if (!serve(worker, conn) && watch(worker, conn, conn->want) == -1)
-		close_one(worker, conn, CLOSE_ERROR);
-}
-
-/*
  * Takes the stack of dispatched connections, and serves each at once, the
  * oldest first: the first data has often arrived, so epoll needn't report it.
  */
@@ -154,7 +152,7 @@ admit_dispatched(struct worker *worker)
 		conn = atomic_exchange(&worker->dispatched, NULL);
 	/* After taking the connections: neither may be older than they are. */
 	use_next_settings(worker);
-	worker->now_ms = clock_ms();
+	worker->roster.now_ms = clock_ms();
 	for (; conn != NULL; conn = next) {
 		next = conn->link.tqe_next;
 		conn->link.tqe_next = oldest;
@@ -162,7 +160,10 @@ admit_dispatched(struct worker *worker)
 	}
 	for (conn = oldest; conn != NULL; conn = next) {
 		next = conn->link.tqe_next;
-		admit(worker, conn);
+		roster_add(&worker->roster, conn);
+		if (!serve(worker, conn) &&
+		    watch(worker, conn, conn->want) == -1)
+			close_one(worker, conn, CLOSE_ERROR);
 	}
 }
 
@@ -172,78 +173,151 @@ hand_over_all(struct worker *worker)
 {
 	struct conn *conn;
 
-	for (int want = 0; want < CONN_WANT_LINGER; want++) {
-		TAILQ_FOREACH (conn, &worker->conns[want], link) {
+	for (int list = 0; list < ROSTER_LISTS; list++) {
+		if (list == CONN_WANT_LINGER)
+			continue;
+		while ((conn = TAILQ_FIRST(&worker->roster.lists[list]))) {
 			epoll_ctl(worker->epoll_fd, EPOLL_CTL_DEL, conn->fd,
 			    NULL);
 			conn->events = 0;
+			roster_remove(&worker->roster, conn);
+			TAILQ_INSERT_TAIL(&worker->handed_over, conn, link);
 			release_connection(worker);
 		}
-		TAILQ_CONCAT(&worker->handed_over, &worker->conns[want], link);
 	}
 }
 
 /* How long a connection may be quiet; 0: for ever. */
 static uint64_t
-timeout_ms(const struct worker *worker, int want)
+timeout_ms(const struct worker *worker, int list)
 {
-	if (want == CONN_WANT_WRITE)
+	if (list == CONN_WANT_WRITE)
 		return worker->settings.send_ms;
-	if (want == CONN_WANT_LINGER || worker->order >= WORKER_DRAIN)
+	if (list == CONN_WANT_LINGER || worker->order >= WORKER_DRAIN)
 		return QUIET_MS;
-	return worker->settings.idle_ms;
+	return list == CONN_WANT_TAKEN ? worker->settings.send_ms
+	                               : worker->settings.idle_ms;
+}
+
+/* An end that is not the client's fault. */
+static void
+expire_quiet(struct worker *worker, struct conn *conn)
+{
+	if (conn->want == CONN_WANT_LINGER)
+		close_one(worker, conn, CLOSE_STOP);
+	else if (conn->want == CONN_WANT_TAKEN)
+		close_one(worker, conn, conn->close_reason);
+	else if (worker->order >= WORKER_DRAIN)
+		follow(worker, conn, conn_finish(conn));
+	else if (!roster_note_untaken(&worker->roster, conn))
+		close_one(worker, conn, CLOSE_IDLE);
 }
 
 /* Tries once more to serve it: epoll may not have reported it yet. */
 static void
 expire(struct worker *worker, struct conn *conn)
 {
-	if (serve(worker, conn))
+	bool drains = worker->order >= WORKER_DRAIN;
+
+	if ((!conn->untaken || drains) && serve(worker, conn))
 		return;
-	if (conn->want == CONN_WANT_LINGER)
-		close_one(worker, conn, CLOSE_STOP);
-	else if (conn->want == CONN_WANT_READ && worker->order < WORKER_DRAIN)
-		close_one(worker, conn, CLOSE_IDLE);
-	else if (conn->want == CONN_WANT_READ)
-		follow(worker, conn, conn_finish(conn));
+	if (conn->want != CONN_WANT_WRITE &&
+	    (drains || (conn->want != CONN_WANT_TAKEN && !conn->untaken)))
+		expire_quiet(worker, conn);
 	else if (conn_progressed(conn))
-		follow(worker, conn, CONN_WANT_WRITE);
+		roster_move(&worker->roster, conn, conn->want, conn->untaken);
 	else
-		close_one(worker, conn, CLOSE_SEND_TIMEOUT);
+		close_deaf(worker, conn,
+		    conn->untaken ? CLOSE_IDLE : CLOSE_SEND_TIMEOUT);
 }
 
 static void
 expire_all(struct worker *worker)
 {
-	for (int want = 0; want < WANTS; want++) {
-		uint64_t limit = timeout_ms(worker, want);
+	for (int list = 0; list < ROSTER_LISTS; list++) {
+		uint64_t limit = timeout_ms(worker, list);
 		struct conn *conn;
 
-		while (limit != 0 &&
-		       (conn = TAILQ_FIRST(&worker->conns[want])) != NULL &&
-		       worker->now_ms - conn->active_ms >= limit)
+		while (
+		    limit != 0 &&
+		    (conn = TAILQ_FIRST(&worker->roster.lists[list])) != NULL &&
+		    worker->roster.now_ms - conn->active_ms >= limit)
 			expire(worker, conn);
 	}
+}
+
+/* The one to close first, or NULL; tells the other workers how old it is. */
+static struct conn *
+find_stalled(struct worker *worker)
+{
+	struct conn *conn = roster_find_stalled(&worker->roster);
+	uint64_t ms = conn == NULL ? UINT64_MAX : conn->active_ms;
+
+	if (worker->stalled_ms != ms)
+		worker->stalled_ms = ms;
+	return conn;
+}
+
+/* A stop has a limit in time, and needs none of memory. */
+static bool
+is_over_budget(const struct worker *worker)
+{
+	size_t max = worker->settings.kept_max;
+
+	return max != 0 && worker->shared->kept > max &&
+	       worker->order < WORKER_DRAIN;
+}
+
+/*
+ * Closes the one that has taken nothing for longest, until the budget is kept.
+ * If another worker has that one, that worker goes on.
+ */
+static void
+relieve(struct worker *worker)
+{
+	const struct worker_shared *shared = worker->shared;
+	struct conn *conn;
+
+	while (
+	    is_over_budget(worker) && (conn = find_stalled(worker)) != NULL) {
+		struct worker *first = worker;
+		for (int i = 0; i < shared->count; i++)
+			if (shared->workers[i]->stalled_ms < first->stalled_ms)
+				first = shared->workers[i];
+		if (first != worker) {
+			eventfd_write(first->wake_fd, 1);
+			return;
+		}
+		close_deaf(worker, conn, CLOSE_MEMORY);
+	}
+}
+
+static uint64_t
+look_ms(const struct worker *worker)
+{
+	return worker->order < WORKER_DRAIN ? roster_look_ms(&worker->roster)
+	                                    : UINT64_MAX;
 }
 
 /* How long to wait: until the first connection expires; -1: without limit. */
 static int
 wait_ms(const struct worker *worker)
 {
-	uint64_t end_ms = UINT64_MAX;
+	uint64_t end_ms = look_ms(worker);
 
-	for (int want = 0; want < WANTS; want++) {
-		uint64_t limit = timeout_ms(worker, want);
-		const struct conn *conn = TAILQ_FIRST(&worker->conns[want]);
+	for (int list = 0; list < ROSTER_LISTS; list++) {
+		uint64_t limit = timeout_ms(worker, list);
+		const struct conn *conn = TAILQ_FIRST(
+		    &worker->roster.lists[list]);
 
 		if (limit != 0 && conn != NULL)
 			end_ms = MIN(end_ms, conn->active_ms + limit);
 	}
 	if (end_ms == UINT64_MAX)
 		return -1;
-	if (end_ms <= worker->now_ms)
+	if (end_ms <= worker->roster.now_ms)
 		return 0;
-	return (int)MIN(end_ms - worker->now_ms, (uint64_t)INT_MAX);
+	return (int)MIN(end_ms - worker->roster.now_ms, (uint64_t)INT_MAX);
 }
 
 static void
@@ -263,13 +337,39 @@ wait_and_serve(struct worker *worker)
 	if (worker->order == WORKER_HAND_OVER)
 		hand_over_all(worker);
 	expire_all(worker);
+	if (look_ms(worker) <= worker->roster.now_ms)
+		roster_look(&worker->roster);
+	find_stalled(worker);
+	relieve(worker);
+}
+
+/* Whether its client has stopped taking its replies. */
+static bool
+is_deaf(const struct worker *worker, struct conn *conn, int list)
+{
+	return list != CONN_WANT_READ && list != CONN_WANT_LINGER &&
+	       worker->roster.now_ms - conn->active_ms >= DEAF_MS &&
+	       !conn_progressed(conn);
+}
+
+static void
+close_all(struct worker *worker)
+{
+	struct conn *conn;
+
+	for (int list = 0; list < ROSTER_LISTS; list++)
+		while (
+		    (conn = TAILQ_FIRST(&worker->roster.lists[list])) != NULL) {
+			if (is_deaf(worker, conn, list))
+				conn_discard(conn);
+			close_one(worker, conn, CLOSE_STOP);
+		}
 }
 
 static void *
 worker_run(void *arg)
 {
 	struct worker *worker = arg;
-	struct conn *conn;
 	char name[16];
 
 	snprintf(name, sizeof(name), "worker-%d", worker->number);
@@ -278,9 +378,7 @@ worker_run(void *arg)
 	       !(worker->order >= WORKER_FINISH && worker->load == 0))
 		wait_and_serve(worker);
 	admit_dispatched(worker);
-	for (int want = 0; want < WANTS; want++)
-		while ((conn = TAILQ_FIRST(&worker->conns[want])) != NULL)
-			close_one(worker, conn, CLOSE_STOP);
+	close_all(worker);
 	worker->ended = true;
 	eventfd_write(worker->shared->done_fd, 1);
 	return NULL;
@@ -322,8 +420,8 @@ worker_start(int number, struct worker_shared *shared)
 	worker->number = number;
 	worker->shared = shared;
 	worker->io.counters = &worker->counters;
-	for (int want = 0; want < WANTS; want++)
-		TAILQ_INIT(&worker->conns[want]);
+	worker->stalled_ms = UINT64_MAX;
+	roster_init(&worker->roster, &shared->kept);
 	TAILQ_INIT(&worker->handed_over);
 	int rc = open_fds(worker) == -1 ? errno : 0;
 	if (rc == 0)

@@ -19,12 +19,16 @@ struct worker_settings {
 	struct stamp_format stamp;
 	bool arrival;              /* stamps tell when data arrived */
 	uint64_t idle_ms, send_ms; /* 0: never */
+	size_t kept_max; /* bytes for clients that don't read; 0: any */
 };
 
-/* What the workers tell the main thread. */
+/* What the workers tell the main thread, and each other. */
 struct worker_shared {
 	_Atomic bool room_wanted; /* the next close writes to room_fd */
 	int room_fd, done_fd;     /* eventfds: a close; how many workers end */
+	_Atomic size_t kept;      /* bytes for clients that do not read */
+	struct worker *const *workers; /* complete before the first dispatch */
+	int count;                     /* of the workers */
 };
 
 /* How far a stop has come; it only ever increases. */

@@ -40,6 +40,8 @@ worker_pool_start(struct worker_pool *pool, const struct config *config,
 	shared->done_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (shared->room_fd == -1 || shared->done_fd == -1)
 		goto fail;
+	shared->workers = pool->workers;
+	shared->count = size;
 	for (; pool->count < size; pool->count++, pool->running++) {
 		pool->workers[pool->count] = worker_start(pool->count, shared);
 		if (pool->workers[pool->count] == NULL)
@@ -109,6 +111,7 @@ worker_pool_configure(struct worker_pool *pool, const struct config *config)
 		.arrival = config->arrival,
 		.idle_ms = (uint64_t)config->idle_timeout * 1000,
 		.send_ms = (uint64_t)config->send_timeout * 1000,
+		.kept_max = (size_t)config->kept_memory << 20,
 	};
 	int rc = 0;
 

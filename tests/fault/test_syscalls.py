@@ -20,14 +20,15 @@ NOW_AND_THEN = "1..7+3"  # the first, fourth and seventh call of each thread
 ACCEPT_BATCH = 128  # calls until a pause, when each of them fails
 LINES_MAX = 4  # of the log, for the faults of one case
 RELOAD_LINES_MAX = 30
-COUNTERS = ("closed_idle", "closed_send_timeout", "closed_error",
-            "closed_stop", "closed_address", "accept_pauses", "accept_errors",
+COUNTERS = ("closed_idle", "closed_send_timeout", "closed_memory",
+            "closed_error", "closed_stop", "closed_address",
+            "accept_pauses", "accept_errors",
             "dropped_port", "dropped_unnamed", "dropped_rate", "dropped_loop",
             "dropped_oversize", "dropped_send", "receive_errors")
 # The allocator makes these calls, and may work around a failure.
 ALLOCATOR = {"brk", "madvise", "mmap", "mprotect", "munmap"}
 # Calls that happen to be made in some runs only.
-SELDOM = ALLOCATOR | {"ioctl", "prctl", "read of events"}
+SELDOM = ALLOCATOR | {"getsockopt", "ioctl", "prctl", "read of events"}
 LINE = re.compile(r"^(\d+) +(\w+)\((?:\d+<(.*?)>)?", re.M)
 
 EXTRA = """,

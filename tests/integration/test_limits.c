@@ -20,6 +20,7 @@
 #include "suites.h"
 
 #define MANY 15000
+#define STALLED 16
 #define TCP "listeners = ( { protocol = \"tcp\"; port = 0; } );\n"
 
 static struct daemon server;
@@ -412,6 +413,48 @@ START_TEST(busy_clients_do_not_keep_an_idle_one_open)
 }
 END_TEST
 
+/* A client that sends and never reads; replies to empty lines are longest. */
+static int
+connect_deaf(int port)
+{
+	static char newlines[32 << 10];
+	int fd = client_tcp(port), least = 1;
+
+	memset(newlines, '\n', sizeof(newlines));
+	ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &least,
+			     sizeof(least)),
+	    0);
+	for (int i = 0; i < 8; i++)
+		send(fd, newlines, sizeof(newlines), MSG_DONTWAIT);
+	return fd;
+}
+
+#define BUDGET(mib)                                                            \
+	"workers = 2; limits: { send_timeout = 0; kept_memory = " mib " };\n"  \
+	"listeners = ( { protocol = \"tcp\"; port = 0; "                       \
+	"framing = \"line\"; } );\n"
+
+START_TEST(deaf_clients_have_a_budget)
+{
+	int fds[STALLED];
+
+	daemon_start_config(&server, BUDGET("0"));
+	int port = daemon_port(&server, "tcp *"), reader = client_tcp(port);
+	for (int i = 0; i < STALLED; i++)
+		fds[i] = connect_deaf(port);
+	client_talk(reader, "hello\n");
+	ck_assert_uint_eq(daemon_counter(&server, "closed_memory"), 0);
+	daemon_reload(&server, BUDGET("1"), "reloaded");
+	while (daemon_counter(&server, "closed_memory") < STALLED / 2)
+		;
+	client_talk(reader, "again\n");
+	for (int i = 0; i < STALLED; i++)
+		close(fds[i]);
+	close(reader);
+	daemon_stop(&server);
+}
+END_TEST
+
 START_TEST(no_cpu_time_when_no_client_talks)
 {
 	const char *const arguments[] = { "-l", "tcp:0", "-l", "udp:0", NULL };
@@ -450,6 +493,7 @@ limits_suite(void)
 	tcase_add_loop_test(tests, a_slow_reader_is_not_mistaken_for_a_deaf_one,
 	    0, 3);
 	tcase_add_test(tests, busy_clients_do_not_keep_an_idle_one_open);
+	tcase_add_test(tests, deaf_clients_have_a_budget);
 	tcase_add_test(tests, no_cpu_time_when_no_client_talks);
 	suite_add_tcase(suite, tests);
 	return suite;

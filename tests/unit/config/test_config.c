@@ -41,6 +41,7 @@ assert_same(const struct config *a, const struct config *b)
 	ck_assert_int_eq(a->idle_timeout, b->idle_timeout);
 	ck_assert_int_eq(a->send_timeout, b->send_timeout);
 	ck_assert_int_eq(a->drain_timeout, b->drain_timeout);
+	ck_assert_int_eq(a->kept_memory, b->kept_memory);
 	ck_assert_mem_eq(&a->stamp, &b->stamp, sizeof(a->stamp));
 	ck_assert_str_eq(a->timezone, b->timezone);
 	ck_assert(a->arrival == b->arrival);
@@ -63,10 +64,10 @@ START_TEST(shipped_file_is_the_default)
 	struct config *shipped = load("conf/timestampd.conf");
 	static const char *const settings[] = { "log_level", "workers", "user",
 		"control", "max_connections", "max_connections_per_address",
-		"idle_timeout", "send_timeout", "drain_timeout", "format",
-		"timezone", "source", "rate_limit", "rate_burst", "protocol",
-		"address", "port", "backlog", "receive_buffer", "framing",
-		"max_datagram", "threads", "abstract_clients" };
+		"idle_timeout", "send_timeout", "drain_timeout", "kept_memory",
+		"format", "timezone", "source", "rate_limit", "rate_burst",
+		"protocol", "address", "port", "backlog", "receive_buffer",
+		"framing", "max_datagram", "threads", "abstract_clients" };
 	char text[8192] = "";
 
 	ck_assert_msg(shipped != NULL, "%s", complaints);
@@ -92,7 +93,7 @@ START_TEST(reads_every_setting)
 	    "user = \"daemon\";\n"
 	    "limits: { max_connections_per_address = 6;\n"
 	    "max_connections = 7; idle_timeout = 8;\n"
-	    "send_timeout = 9; drain_timeout = 10; };\n"
+	    "send_timeout = 9; drain_timeout = 10; kept_memory = 0; };\n"
 	    "stamp: { format = \"epoch\"; timezone = \"UTC\"; "
 	    "source = \"arrival\"; };\n"
 	    "udp: { rate_limit = 11; rate_burst = 12; };\n"
@@ -118,6 +119,7 @@ START_TEST(reads_every_setting)
 	ck_assert_int_eq(config->idle_timeout, 8);
 	ck_assert_int_eq(config->send_timeout, 9);
 	ck_assert_int_eq(config->drain_timeout, 10);
+	ck_assert_int_eq(config->kept_memory, 0);
 	ck_assert(config->stamp.epoch);
 	ck_assert_str_eq(config->timezone, "UTC");
 	ck_assert(config->arrival);
@@ -182,7 +184,7 @@ static const struct {
 	{ "limits: {\nidle = 3;\n};\n",
 	    "main:2: limits.idle: no such setting; there are: max_connections "
 	    "max_connections_per_address idle_timeout send_timeout "
-	    "drain_timeout\n" },
+	    "drain_timeout kept_memory\n" },
 	{ "limits: { max_connections = 0; };\n",
 	    "main:1: limits.max_connections: 0 is out of range: 1 to 1000000 "
 	    "are allowed\n" },
@@ -195,6 +197,9 @@ static const struct {
 	{ "\nuser = \"no such\";\n",
 	    "main:2: user: this system has no user \"no such\"\n" },
 	{ "user = 65534;\n", "main:1: user: needs text in \"quotes\"\n" },
+	{ "limits: { kept_memory = 2000000; };\n",
+	    "main:1: limits.kept_memory: 2000000 is out of range: 0 to 1048576 "
+	    "are allowed\n" },
 	{ LISTENER("protocol = \"tcp\"; receive_buffer = 4095;"),
 	    "main:1: listeners[0].receive_buffer: 4095 is out of range: 4096 "
 	    "to 67108864 are allowed\n" },

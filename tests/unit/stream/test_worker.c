@@ -215,10 +215,11 @@ START_TEST(new_settings_reach_a_worker_that_sleeps)
 }
 END_TEST
 
-/* One taken over, with output kept, whose client has its buffers full. */
-START_TEST(a_client_that_does_not_read_has_send_timeout)
+/* A connection with output kept, whose client does not read; its client. */
+static int
+dispatch_deaf(struct worker *to)
 {
-	struct worker_settings settings = settings_of("ctime", 3600 * 1000);
+	static char filling[4096];
 	struct conn_state state = {
 		.protocol = PROTOCOL_UNIX,
 		.framing = FRAMING_CHUNK,
@@ -226,15 +227,7 @@ START_TEST(a_client_that_does_not_read_has_send_timeout)
 		.out_len = 5,
 		.bytes = "hello",
 	};
-	char filling[4096] = { 0 };
 	int ends[2];
-
-	settings.send_ms = 1;
-	ck_assert_int_eq(worker_configure(worker, &settings), 0);
-	int fd = connect_client();
-	client_talk(fd, "hello");
-	close(fd);
-	await_load(0);
 
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0,
 			     ends),
@@ -243,12 +236,95 @@ START_TEST(a_client_that_does_not_read_has_send_timeout)
 		;
 	struct conn *conn = conn_restore(ends[0], &state, clock_ms());
 	ck_assert_ptr_nonnull(conn);
-	worker_dispatch(worker, conn);
+	worker_dispatch(to, conn);
+	return ends[1];
+}
+
+START_TEST(a_client_that_does_not_read_has_send_timeout)
+{
+	struct worker_settings settings = settings_of("ctime", 3600 * 1000);
+
+	settings.send_ms = 1;
+	ck_assert_int_eq(worker_configure(worker, &settings), 0);
+	int fd = connect_client();
+	client_talk(fd, "hello");
+	close(fd);
+	await_load(0);
+
+	fd = dispatch_deaf(worker);
 	await_load(0);
 	ck_assert_uint_eq(counters_get(worker_counters(worker),
 			      COUNTER_CLOSED_SEND_TIMEOUT),
 	    1);
-	close(ends[1]);
+	close(fd);
+}
+END_TEST
+
+static void
+await_counter(const struct worker *of, enum counter id, uint64_t value)
+{
+	while (counters_get(worker_counters(of), id) != value)
+		;
+}
+
+START_TEST(a_deaf_client_is_in_the_budget)
+{
+	struct worker_settings settings = settings_of("ctime", 0);
+	int busy = connect_client(), fd = dispatch_deaf(worker);
+
+	while (shared.kept == 0)
+		;
+	ck_assert_uint_gt(shared.kept, 64 << 10);
+	client_talk(busy, "hello");
+	/* A client that takes all is not in it any more. */
+	static char data[1 << 20];
+	while (read(fd, data, sizeof(data)) > 0 || shared.kept != 0)
+		;
+	close(fd);
+	await_load(1);
+	settings.kept_max = 1;
+	ck_assert_int_eq(worker_configure(worker, &settings), 0);
+	fd = dispatch_deaf(worker);
+	await_counter(worker, COUNTER_CLOSED_MEMORY, 1);
+	await_load(1);
+	ck_assert_uint_eq(shared.kept, 0);
+	client_talk(busy, "hello");
+	close(fd);
+	close(busy);
+}
+END_TEST
+
+/* The second worker has the deaf client, the first one is over the budget. */
+START_TEST(another_worker_closes_its_deaf_client)
+{
+	struct worker_settings settings = settings_of("ctime", 0);
+	struct worker *workers[] = { worker, worker_start(1, &shared) };
+	struct worker *second = workers[1];
+	size_t one;
+
+	shared.workers = workers;
+	shared.count = 2;
+	ck_assert_int_eq(worker_configure(second, &settings), 0);
+	int old = dispatch_deaf(second);
+	while ((one = shared.kept) == 0)
+		;
+	for (uint64_t then = clock_ms(); clock_ms() == then;)
+		;
+	int young = dispatch_deaf(worker);
+	while (shared.kept < 2 * one)
+		;
+	settings.kept_max = one;
+	ck_assert_int_eq(worker_configure(worker, &settings), 0);
+	ck_assert_int_eq(worker_configure(second, &settings), 0);
+	await_counter(second, COUNTER_CLOSED_MEMORY, 1);
+	ck_assert_int_eq(worker_load(worker), 1);
+	close(young);
+	await_load(0);
+	worker_order(second, WORKER_ABORT);
+	await_done();
+	worker_join(second, &sum, &handed_over);
+	shared.count = 0;
+	close(old);
 }
 END_TEST
 
@@ -358,6 +434,8 @@ worker_suite(void)
 	tcase_add_test(tests, new_settings_reach_a_worker_that_sleeps);
 	tcase_add_test(tests, a_client_that_does_not_read_has_send_timeout);
 	tcase_add_test(tests, silence_before_the_dispatch_counts);
+	tcase_add_test(tests, a_deaf_client_is_in_the_budget);
+	tcase_add_test(tests, another_worker_closes_its_deaf_client);
 	tcase_add_test(tests, drain_then_finish);
 	tcase_add_test(tests, a_hand_over_keeps_connections_open);
 	tcase_add_test(tests, abort_closes_all_and_remains_in_force);

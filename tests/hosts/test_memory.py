@@ -1,0 +1,248 @@
+"""What clients that do not read cost in memory, also after their end."""
+
+import errno
+import re
+import resource
+import signal
+import socket
+import time
+
+from daemon import LIMIT_S, check
+
+KIB, MIB = 1 << 10, 1 << 20
+PIECE = b"\n" * (64 * KIB)  # empty lines have the longest replies
+CLIENT_MAX = 512 * KIB  # of kernel and process, for a client that never reads
+PROCESS_MAX = 66 * KIB  # of it
+WAVES, WAVE = 5, 200
+READ_AT_ONCE = 32 * KIB  # without input that is not read a close is no reset
+FEW = 20 * KIB  # they fit into the send buffer
+FILES = 4000
+
+TCP = 'workers = 2; log_level = "debug"; limits: { LIMITS };\n' \
+      'listeners = ( { protocol = "tcp"; port = 0; framing = "line"; } );\n'
+
+
+def start(lab, limits=""):
+    """Returns (host, server, host of the clients)."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES))
+    host, other = lab.host("server"), lab.host("clients")
+    lab.link(host, other)
+    return host, host.server(TCP.replace("LIMITS", limits)), other
+
+
+def connect(server, host, receive_buffer=None):
+    client = host.socket(socket.AF_INET, socket.SOCK_STREAM)
+    if receive_buffer is not None:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+    client.connect((server.host.address, server.port("tcp *")))
+    client.setblocking(False)
+    return client
+
+
+def send_some(client, data=PIECE):
+    """Returns how much the kernel took."""
+    try:
+        return client.send(data)
+    except BlockingIOError:
+        return 0
+    except OSError as problem:
+        check(problem.errno in (errno.ECONNRESET, errno.EPIPE), problem)
+        return 0
+
+
+def fill(server, clients):
+    """Sends until neither side takes any more."""
+    before = None
+    while True:
+        sent = sum(map(send_some, clients))
+        taken = server.counters().get("tcp_bytes_in")
+        if sent == 0 and taken == before:
+            return
+        before = taken
+
+
+def read_quickly(clients, size):
+    """Each client sends, and reads size bytes of its replies at once."""
+    left = {client: size for client in clients}
+    while left:
+        for client in list(left):
+            send_some(client)
+            try:
+                left[client] -= len(client.recv(MIB))
+            except BlockingIOError:
+                continue
+            if left[client] <= 0:
+                del left[client]
+
+
+def sockets(server):
+    """(state, bytes of kernel memory) of each connection, owned or not."""
+    found = server.host.run("ss", "-tanmOH", "state", "all", "sport", "=",
+                            f":{server.port('tcp *')}")
+    rows = []
+    for row in found.splitlines():
+        state = row.split()[0]
+        held = dict(re.findall(r"\b([rfw])(\d+),", row))
+        if state != "LISTEN":
+            rows.append((state, sum(map(int, held.values()))))
+    return rows
+
+
+def private_bytes(server):
+    with open(f"/proc/{server.child.pid}/smaps_rollup",
+              encoding="ascii") as file:
+        return KIB * int(re.search(r"Private_Dirty: +(\d+)",
+                                   file.read()).group(1))
+
+
+def check_memory(server, before, count):
+    """Checks what count deaf clients cost, each alone and all together."""
+    held = [memory for _, memory in sockets(server)]
+    check(len(held) == count, len(held), "connections, not", count)
+    process = (private_bytes(server) - before) // count
+    check(process <= PROCESS_MAX, process, "bytes a client in the process")
+    check(max(held) + process <= CLIENT_MAX, "a client holds", max(held),
+          "bytes in the kernel and", process, "in the process")
+
+
+def await_counter(server, name, value):
+    end = time.monotonic() + LIMIT_S
+    while (now := server.counters()[name]) != value:
+        check(time.monotonic() < end, name, "is", now, "not", value)
+
+
+def check_none_is_left(server):
+    """Without an owner sockets keep their memory for minutes."""
+    check(sockets(server) == [], "sockets are left:", sockets(server))
+
+
+def test_a_client_that_never_reads_costs_little(lab):
+    """400 of one address, with small, usual and large receive buffers, some of
+    which read quickly first: at most 512 KiB each, kernel and process."""
+    _, server, host = start(lab)
+    first = connect(server, host)
+    first.setblocking(True)
+    first.sendall(b"hello\n")
+    first.recv(100)
+    before = private_bytes(server)
+    first.close()
+    await_counter(server, "closed_client", 1)
+    clients = [connect(server, host, size)
+               for size in (1, None, None, 4 * MIB) for _ in range(100)]
+    read_quickly(clients[200:240], 16 * MIB)
+    fill(server, clients)
+    check_memory(server, before, 400)
+    check(server.counters()["closed_memory"] == 0, "one was closed")
+
+
+def test_a_cut_cable_leaves_little_to_send(lab):
+    """A client that read quickly, and then acknowledges nothing."""
+    _, server, host = start(lab)
+    clients = [connect(server, host) for _ in range(20)]
+    read_quickly(clients, 64 * MIB)
+    before = private_bytes(server)
+    for client in clients:
+        send_some(client)
+    host.run("ip", "link", "set", "eth0", "down")
+    fill(server, clients)
+    check_memory(server, before, 20)
+
+
+def closed_for_memory(server):
+    """The ports of the clients that were closed for it, in order."""
+    return [int(port) for port in re.findall(
+        r"from [\d.:a-f\[\]]*:(\d+): closed, kept_memory", server.log.decode())]
+
+
+def open_deaf(server, host, count):
+    """Returns the ports of clients that never read, one after the other."""
+    clients = [connect(server, host, 1) for _ in range(count)]
+    for client in clients:
+        fill(server, [client])
+    return clients, [client.getsockname()[1] for client in clients]
+
+
+def check_closed(server, most, first):
+    """Waits until the connections hold at most so many bytes; those of the
+    ports first were closed before any other."""
+    while sum(memory for _, memory in sockets(server)) > most:
+        pass
+    count = server.counters()["closed_memory"]
+    closed = closed_for_memory(server)
+    check(len(closed) == count > len(first), count, "counted", *closed)
+    check(set(closed[:len(first)]) == set(first), *closed, "closed, not first",
+          *first)
+
+
+def test_kept_memory_closes_who_has_read_nothing_for_longest(lab):
+    """Over the budget, whichever worker has that client; a reload applies."""
+    _, server, host = start(lab, "kept_memory = 6; send_timeout = 0; "
+                                 "idle_timeout = 2;")
+    clients, old = open_deaf(server, host, 8)
+    idle = connect(server, host)
+    idle.setblocking(True)
+    check(idle.recv(1) == b"", "an idle client was not closed")
+    others, _ = open_deaf(server, host, 24)
+    reader = connect(server, host)
+    check_closed(server, 6 * MIB, old)
+    with open(f"{server.folder}/conf", encoding="utf-8") as file:
+        text = file.read()
+    with open(f"{server.folder}/conf", "w", encoding="utf-8") as file:
+        file.write(text.replace("kept_memory = 6", "kept_memory = 2"))
+    server.signal(signal.SIGHUP)
+    check_closed(server, 2 * MIB, old)
+    reader.setblocking(True)
+    reader.sendall(b"hello\n")
+    check(reader.recv(100).endswith(b"] hello\n"), "the reader got no reply")
+    for client in clients + others:
+        client.close()
+
+
+def test_send_timeout_leaves_no_socket(lab):
+    """Five waves of 200 that send and never read."""
+    _, server, host = start(lab, "send_timeout = 1;")
+    for wave in range(1, WAVES + 1):
+        clients = [connect(server, host, 1) for _ in range(WAVE)]
+        for client in clients:
+            send_some(client, PIECE[:READ_AT_ONCE])
+        await_counter(server, "closed_send_timeout", wave * WAVE)
+    check_none_is_left(server)
+
+
+def test_the_end_of_a_deaf_client_leaves_no_socket(lab):
+    """It sends, ends its side, and never reads."""
+    _, server, host = start(lab, "send_timeout = 1;")
+    clients = [connect(server, host, 1) for _ in range(WAVE)]
+    for client in clients:
+        send_some(client, b"x" * FEW)
+        client.shutdown(socket.SHUT_WR)
+    await_counter(server, "open", 0)
+    check_none_is_left(server)
+    await_counter(server, "closed_send_timeout", WAVE)
+
+
+def test_a_client_that_ends_gets_all(lab):
+    """It ends its side while its replies wait, and then reads them."""
+    _, server, host = start(lab)
+    client = connect(server, host, 1)
+    sent = 40 * KIB
+    check(send_some(client, b"x" * sent) == sent, "not all was sent")
+    client.shutdown(socket.SHUT_WR)
+    while server.counters().get("tcp_bytes_in") != sent:
+        pass
+    client.setblocking(True)
+    got = 0
+    while data := client.recv(1000):
+        got += len(data)
+    check(got == sent + 27, got, "bytes came back")
+    await_counter(server, "closed_client", 1)
+
+
+def test_idle_timeout_leaves_no_socket(lab):
+    """The replies of a client that reads nothing fit into the send buffer."""
+    _, server, host = start(lab, "idle_timeout = 1; send_timeout = 0;")
+    clients = [connect(server, host, 1) for _ in range(WAVE)]
+    for client in clients:
+        send_some(client, b"x" * FEW)
+    await_counter(server, "closed_idle", WAVE)
+    check_none_is_left(server)
