@@ -18,7 +18,8 @@ READ_AT_ONCE = 32 * KIB  # without input that is not read a close is no reset
 FEW = 20 * KIB  # they fit into the send buffer
 FILES = 4000
 
-TCP = 'workers = 2; log_level = "debug"; limits: { LIMITS };\n' \
+TCP = 'workers = 2; log_level = "debug";\n' \
+      'limits: { max_connections_per_address = 0; LIMITS };\n' \
       'listeners = ( { protocol = "tcp"; port = 0; framing = "line"; } );\n'
 
 
@@ -119,7 +120,7 @@ def check_none_is_left(server):
 def test_a_client_that_never_reads_costs_little(lab):
     """400 of one address, with small, usual and large receive buffers, some of
     which read quickly first: at most 512 KiB each, kernel and process."""
-    _, server, host = start(lab)
+    _, server, host = start(lab, "send_timeout = 0;")
     first = connect(server, host)
     first.setblocking(True)
     first.sendall(b"hello\n")
@@ -137,7 +138,7 @@ def test_a_client_that_never_reads_costs_little(lab):
 
 def test_a_cut_cable_leaves_little_to_send(lab):
     """A client that read quickly, and then acknowledges nothing."""
-    _, server, host = start(lab)
+    _, server, host = start(lab, "send_timeout = 0;")
     clients = [connect(server, host) for _ in range(20)]
     read_quickly(clients, 64 * MIB)
     before = private_bytes(server)
