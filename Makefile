@@ -7,6 +7,7 @@ VERSION = 1.0
 prefix ?= /usr/local
 sysconfdir ?= /etc
 sbindir ?= $(prefix)/sbin
+bindir ?= $(prefix)/bin
 datadir ?= $(prefix)/share
 mandir ?= $(datadir)/man
 unitdir ?= $(prefix)/lib/systemd/system
@@ -19,7 +20,8 @@ VARIANT ?= none
 BUILD = build/$(VARIANT)-$(notdir $(CC))
 
 # Names of Debian packages.
-DEPS_BUILD = gcc make pkg-config libc6-dev libconfig-dev libsystemd-dev
+DEPS_BUILD = gcc make pkg-config libc6-dev libconfig-dev libsystemd-dev \
+	libedit-dev
 DEPS_CHECK = check netcat-openbsd ncat socat telnet busybox python3 \
 	iproute2 tzdata util-linux systemd strace
 DEPS_CI = clang clang-format clang-tidy cppcheck libclang-rt-14-dev mandoc \
@@ -41,6 +43,7 @@ CFLAGS ?= -O2 -g
 CFLAGS_ALL = -std=gnu17 -pthread -ffile-prefix-map=$(CURDIR)=. $(WARNINGS) $(HARDENING) $(SANITIZE) $(CFLAGS)
 LDFLAGS_ALL = -pthread $(HARDENING_LD) $(SANITIZE) $(LDFLAGS)
 LIBS = $(shell $(PKG_CONFIG) --libs $(PACKAGES))
+CLIENT_LIBS = $(shell $(PKG_CONFIG) --libs libedit) -lm
 
 ifeq ($(VARIANT),none)
 supported = $(shell $(CC) -Werror $(1) -E -xc /dev/null >/dev/null 2>&1 && \
@@ -61,10 +64,18 @@ $(error VARIANT is none, asan, tsan or coverage)
 endif
 
 PROGRAM = $(BUILD)/timestampd
+CLIENT = $(BUILD)/bin/timestampc
 SRC = $(sort $(wildcard src/*.c src/*/*.c))
 OBJECTS = $(SRC:src/%.c=$(BUILD)/%.o)
-# The tests and fuzz targets link everything but main.
-ROOMS = $(filter-out $(BUILD)/timestampd.o,$(OBJECTS))
+# The tests and fuzz targets link everything but the main functions.
+MAINS = $(BUILD)/timestampd.o $(BUILD)/timestampc.o
+ROOMS = $(filter-out $(MAINS),$(OBJECTS))
+PROGRAM_OBJECTS = $(filter-out $(BUILD)/timestampc.o $(BUILD)/timestampc/%,\
+	$(OBJECTS))
+# The client does without the floors between, and without the journal.
+CLIENT_OBJECTS = $(BUILD)/timestampc.o $(filter-out $(BUILD)/base/log.o, \
+	$(filter $(addprefix $(BUILD)/,timestampc/% stamp/% net/% base/%),\
+		$(OBJECTS)))
 UNIT = $(BUILD)/unit-tests
 UNIT_OBJECTS = \
 	$(patsubst tests/%.c,$(BUILD)/%.o,\
@@ -88,10 +99,14 @@ REPLAYS = $(FUZZ_TARGETS:%=$(BUILD)/fuzz/replay-%)
 CHECK_LIBS = $(shell $(PKG_CONFIG) --libs check)
 SOURCES = $(wildcard src/*.[ch] src/*/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch])
 
-all: $(PROGRAM)
+all: $(PROGRAM) $(CLIENT)
 
-$(PROGRAM): $(OBJECTS)
+$(PROGRAM): $(PROGRAM_OBJECTS)
 	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+
+$(CLIENT): $(CLIENT_OBJECTS)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(CLIENT_LIBS)
 
 # build/VARIANT-CC/flags changes with the flags: then everything is built again.
 $(BUILD)/%.o: src/%.c $(BUILD)/flags
@@ -118,7 +133,8 @@ $(BUILD)/flags: FORCE
 	$(patsubst tests/%.c,$(BUILD)/%.o,$(wildcard tests/fuzz/*.c)))
 
 $(UNIT): $(UNIT_OBJECTS) $(HARNESS_OBJECTS) $(ROOMS)
-	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) $(CHECK_LIBS)
+	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) $(CLIENT_LIBS) \
+		$(CHECK_LIBS)
 
 $(INTEGRATION): $(INTEGRATION_OBJECTS) $(HARNESS_OBJECTS)
 	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(CHECK_LIBS)
@@ -130,16 +146,17 @@ $(LIMITS): %: %.o $(BUILD)/bench/limits/loopback.o
 	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^
 
 $(BUILD)/fuzz/replay-%: $(BUILD)/fuzz/fuzz_%.o $(BUILD)/fuzz/replay.o $(ROOMS)
-	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) $(CLIENT_LIBS)
 
 .SECONDARY: $(patsubst tests/%.c,$(BUILD)/%.o,$(wildcard tests/fuzz/*.c))
 
 build/fuzz/%: tests/fuzz/fuzz_%.c \
-		$(filter-out src/timestampd.c,$(wildcard src/*.[ch] src/*/*.[ch]))
+		$(filter-out src/timestampd.c src/timestampc.c,$(wildcard src/*.[ch] src/*/*.[ch]))
 	@mkdir -p $(@D)
 	$(FUZZ_CC) $(CPPFLAGS_ALL) -std=gnu17 -pthread -g -O1 \
 		-fsanitize=fuzzer,address,undefined \
-		-fno-sanitize-recover=all -o $@ $(filter %.c,$^) $(LIBS)
+		-fno-sanitize-recover=all -o $@ $(filter %.c,$^) $(LIBS) \
+		$(CLIENT_LIBS)
 
 # A failing input goes to the corpus, which "make check" replays.
 fuzz: $(FUZZ_TARGETS:%=build/fuzz/%)
@@ -183,7 +200,8 @@ check-calls: all $(INTEGRATION)
 
 # Checks that the hardening flags have taken effect.
 check-hardening: all
-	CC="$(CC)" tests/build/hardening $(PROGRAM) $(OBJECTS)
+	CC="$(CC)" tests/build/hardening $(PROGRAM) $(PROGRAM_OBJECTS)
+	CC="$(CC)" tests/build/hardening $(CLIENT) $(CLIENT_OBJECTS)
 
 # Runs the server with system calls that fail, and without memory.  FAULT=-f
 # makes every call fail in every way.
@@ -235,6 +253,7 @@ check-reproducible:
 	$(MAKE) -C build/one all
 	$(MAKE) -C build/two all
 	cmp build/one/$(PROGRAM) build/two/$(PROGRAM)
+	cmp build/one/$(CLIENT) build/two/$(CLIENT)
 
 bench-programs: $(LOAD) $(LIMITS)
 
@@ -309,6 +328,7 @@ deps-distros:
 # An existing configuration belongs to the administrator: do not overwrite it.
 install: all
 	$(INSTALL) -D -m 755 $(PROGRAM) "$(DESTDIR)$(sbindir)/timestampd"
+	$(INSTALL) -D -m 755 $(CLIENT) "$(DESTDIR)$(bindir)/timestampc"
 	$(INSTALL) -D -m 644 man/timestampd.8 "$(DESTDIR)$(mandir)/man8/timestampd.8"
 	$(INSTALL) -D -m 644 man/timestampd.conf.5 \
 		"$(DESTDIR)$(mandir)/man5/timestampd.conf.5"
@@ -325,6 +345,7 @@ install: all
 # Keeps a configuration that was changed.
 uninstall:
 	rm -f "$(DESTDIR)$(sbindir)/timestampd" \
+		"$(DESTDIR)$(bindir)/timestampc" \
 		"$(DESTDIR)$(mandir)/man8/timestampd.8" \
 		"$(DESTDIR)$(mandir)/man5/timestampd.conf.5" \
 		"$(DESTDIR)$(unitdir)/timestampd.service" \
