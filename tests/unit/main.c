@@ -32,6 +32,7 @@ main(void)
 	srunner_add_suite(runner, send_batch_suite());
 	srunner_add_suite(runner, datagram_suite());
 	srunner_add_suite(runner, acceptor_suite());
+	srunner_add_suite(runner, stamp_reader_suite());
 	srunner_run_all(runner, CK_ENV);
 	int failed = srunner_ntests_failed(runner);
 	srunner_free(runner);

@@ -30,5 +30,6 @@ Suite *listener_config_suite(void);
 Suite *stamp_suite(void);
 Suite *datagram_suite(void);
 Suite *worker_suite(void);
+Suite *stamp_reader_suite(void);
 
 #endif
