@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "timestampc/options.h"
+#include "timestampc/pipe.h"
 
 static int
 help(const struct client_options *options)
@@ -23,6 +24,7 @@ version(const struct client_options *options)
 }
 
 static int (*const jobs[])(const struct client_options *options) = {
+	[CLIENT_LINES] = pipe_run,
 	[CLIENT_HELP] = help,
 	[CLIENT_VERSION] = version,
 };

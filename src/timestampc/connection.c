@@ -200,6 +200,12 @@ open_inet(struct connection *connection, const struct target *target,
 
 	if (status != 0)
 		return status;
+	/* The first UDP socket always wins. */
+	if (target->protocol == PROTOCOL_UDP) {
+		race.addresses[0] =
+		    race.addresses[connection->skip % race.count];
+		race.count = 1;
+	}
 	int winner = run_race(&race, deadline_ms);
 	for (size_t i = 0; i < race.begun; i++)
 		if ((int)i != winner && race.sockets[i].fd != -1)
@@ -303,7 +309,7 @@ int
 connection_open(struct connection *connection, const struct target *target,
     uint64_t deadline_ms)
 {
-	*connection = (struct connection){ .fd = -1 };
+	*connection = (struct connection){ .fd = -1, .skip = connection->skip };
 	if (protocol_is_unix(target->protocol))
 		return open_unix(connection, target);
 	return open_inet(connection, target, deadline_ms);

@@ -12,6 +12,9 @@ struct connection {
 	struct sockaddr_any peer;
 	/* The folder of a Unix datagram client's socket file; "": none. */
 	char folder[sizeof("/tmp/timestampc.XXXXXX")];
+	/* UDP: addresses to pass over, because nothing is there; for the caller
+	 * to count up, and kept by connection_open. */
+	size_t skip;
 	char problem[512]; /* why there is no connection */
 };
 
