@@ -70,11 +70,12 @@ OBJECTS = $(SRC:src/%.c=$(BUILD)/%.o)
 # The tests and fuzz targets link everything but the main functions.
 MAINS = $(BUILD)/timestampd.o $(BUILD)/timestampc.o
 ROOMS = $(filter-out $(MAINS),$(OBJECTS))
-PROGRAM_OBJECTS = $(filter-out $(BUILD)/timestampc.o $(BUILD)/timestampc/%,\
-	$(OBJECTS))
+CLIENT_FLOORS = timestampc pipe ping lines
+PROGRAM_OBJECTS = $(filter-out $(BUILD)/timestampc.o \
+	$(CLIENT_FLOORS:%=$(BUILD)/%/%),$(OBJECTS))
 # The client does without the floors between, and without the journal.
 CLIENT_OBJECTS = $(BUILD)/timestampc.o $(filter-out $(BUILD)/base/log.o, \
-	$(filter $(addprefix $(BUILD)/,timestampc/% stamp/% net/% base/%),\
+	$(filter $(patsubst %,$(BUILD)/%/%,$(CLIENT_FLOORS) stamp net base),\
 		$(OBJECTS)))
 UNIT = $(BUILD)/unit-tests
 UNIT_OBJECTS = \

@@ -5,7 +5,7 @@
 #include <unistd.h>
 
 #include "timestampc/options.h"
-#include "timestampc/pipe.h"
+#include "pipe/pipe.h"
 
 static int
 help(const struct client_options *options)

@@ -1,4 +1,4 @@
-#include "timestampc/carrier.h"
+#include "pipe/carrier.h"
 
 #include <errno.h>
 #include <stdio.h>

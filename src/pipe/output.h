@@ -1,5 +1,5 @@
-#ifndef TIMESTAMPC_OUTPUT_H
-#define TIMESTAMPC_OUTPUT_H
+#ifndef PIPE_OUTPUT_H
+#define PIPE_OUTPUT_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -1,4 +1,4 @@
-#include "timestampc/reply.h"
+#include "lines/reply.h"
 
 #include <string.h>
 

@@ -1,10 +1,10 @@
-#ifndef TIMESTAMPC_CARRIER_H
-#define TIMESTAMPC_CARRIER_H
+#ifndef PIPE_CARRIER_H
+#define PIPE_CARRIER_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "timestampc/dial.h"
+#include "pipe/dial.h"
 #include "timestampc/options.h"
 
 /*

@@ -1,5 +1,5 @@
-#ifndef TIMESTAMPC_REPLY_H
-#define TIMESTAMPC_REPLY_H
+#ifndef LINES_REPLY_H
+#define LINES_REPLY_H
 
 #include <stdbool.h>
 #include <stddef.h>

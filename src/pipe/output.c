@@ -1,4 +1,4 @@
-#include "timestampc/output.h"
+#include "pipe/output.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
-#ifndef TIMESTAMPC_WINDOW_H
-#define TIMESTAMPC_WINDOW_H
+#ifndef PIPE_WINDOW_H
+#define PIPE_WINDOW_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,4 +1,4 @@
-#include "timestampc/window.h"
+#include "pipe/window.h"
 
 #include <errno.h>
 #include <fcntl.h>

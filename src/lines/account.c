@@ -1,4 +1,4 @@
-#include "timestampc/account.h"
+#include "lines/account.h"
 
 #include <string.h>
 

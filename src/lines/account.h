@@ -1,5 +1,5 @@
-#ifndef TIMESTAMPC_ACCOUNT_H
-#define TIMESTAMPC_ACCOUNT_H
+#ifndef LINES_ACCOUNT_H
+#define LINES_ACCOUNT_H
 
 #include <stdbool.h>
 #include <stddef.h>

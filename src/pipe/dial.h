@@ -1,5 +1,5 @@
-#ifndef TIMESTAMPC_DIAL_H
-#define TIMESTAMPC_DIAL_H
+#ifndef PIPE_DIAL_H
+#define PIPE_DIAL_H
 
 #include <pthread.h>
 #include <stdbool.h>

@@ -1,5 +1,5 @@
-#ifndef TIMESTAMPC_PIPE_H
-#define TIMESTAMPC_PIPE_H
+#ifndef PIPE_PIPE_H
+#define PIPE_PIPE_H
 
 #include "timestampc/options.h"
 

@@ -1,4 +1,4 @@
-#include "timestampc/printer.h"
+#include "pipe/printer.h"
 
 #include <inttypes.h>
 #include <stdio.h>

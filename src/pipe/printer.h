@@ -1,11 +1,11 @@
-#ifndef TIMESTAMPC_PRINTER_H
-#define TIMESTAMPC_PRINTER_H
+#ifndef PIPE_PRINTER_H
+#define PIPE_PRINTER_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "pipe/output.h"
 #include "timestampc/options.h"
-#include "timestampc/output.h"
 
 /* Puts answered lines in the form that the options ask for. */
 struct printer {

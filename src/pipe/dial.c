@@ -1,4 +1,4 @@
-#include "timestampc/dial.h"
+#include "pipe/dial.h"
 
 #include <errno.h>
 #include <sys/eventfd.h>
