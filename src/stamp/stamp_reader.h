@@ -17,9 +17,9 @@ struct stamp_reading {
 
 /*
  * Reads a stamp of len bytes, "[...] ": ctime, rfc3339 or epoch, with a
- * fraction of up to nine digits or none; rfc3339 also with a space for the T
- * and without a zone.  Epoch needs ten digits in front of its fraction, which hold
- * from September 2001 on: with less, a fraction could not be told from seconds.
+ * fraction of up to nine digits or none; rfc3339 also with a space for the T,
+ * and without a zone.  Epoch needs ten digits in front of its fraction, as it
+ * has from September 2001 on: a fraction could not be told from seconds else.
  * Returns false for anything else, and for times outside 1900 to 2149.  Pure.
  */
 bool stamp_reader_read(const char *stamp, size_t len,

@@ -33,6 +33,9 @@ main(void)
 	srunner_add_suite(runner, datagram_suite());
 	srunner_add_suite(runner, acceptor_suite());
 	srunner_add_suite(runner, stamp_reader_suite());
+	srunner_add_suite(runner, offset_suite());
+	srunner_add_suite(runner, probes_suite());
+	srunner_add_suite(runner, rtt_suite());
 	srunner_run_all(runner, CK_ENV);
 	int failed = srunner_ntests_failed(runner);
 	srunner_free(runner);

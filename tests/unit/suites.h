@@ -31,5 +31,8 @@ Suite *stamp_suite(void);
 Suite *datagram_suite(void);
 Suite *worker_suite(void);
 Suite *stamp_reader_suite(void);
+Suite *offset_suite(void);
+Suite *probes_suite(void);
+Suite *rtt_suite(void);
 
 #endif
