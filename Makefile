@@ -192,7 +192,8 @@ check: all $(UNIT) $(INTEGRATION) $(REPLAYS)
 	$(if $(filter integration,$(SUITES)),TIMESTAMPD=$(PROGRAM) \
 		TIMESTAMPD_WRAPPER="$(WRAPPER)" $(INTEGRATION))
 ifeq ($(VARIANT)$(WRAPPER),none)
-	$(MAKE) check-hardening check-calls check-fault check-systemd
+	$(MAKE) check-hardening check-calls check-client check-fault \
+		check-systemd
 endif
 
 # Compares the system calls of the integration tests with the unit's filter.
@@ -209,6 +210,15 @@ check-hardening: all
 check-fault: all $(SHIM)
 	TIMESTAMPD=$(PROGRAM) FAULT_SHIM=$(SHIM) PYTHONDONTWRITEBYTECODE=1 \
 		tests/fault/run $(FAULT)
+
+# Runs the client with the server, with foreign servers and on terminals.
+# CLIENT_TESTS=NAME runs the tests whose names contain it; FEWER=N divides the
+# number of lines.
+CLIENT_TESTS ?=
+FEWER ?= $(if $(filter none,$(VARIANT)),1,10)
+check-client: all
+	TIMESTAMPD=$(PROGRAM) TIMESTAMPC=$(CLIENT) CLIENT_FEWER=$(FEWER) \
+		PYTHONDONTWRITEBYTECODE=1 tests/client/run $(CLIENT_TESTS)
 
 # Clients of all kinds and reloads for SOAK seconds; memory must not grow.
 SOAK ?= 600
@@ -365,7 +375,7 @@ clean:
 	rm -rf build
 
 FORCE:
-.PHONY: all run check check-analyzer check-calls check-fault check-hardening
+.PHONY: all run check check-analyzer check-calls check-client check-fault check-hardening
 .PHONY: check-systemd check-asan check-tsan check-valgrind check-reproducible
 .PHONY: check-distros check-sizes deps-distros
 .PHONY: coverage fuzz soak lint format bench bench-programs

@@ -1,5 +1,6 @@
 #include "lines/reply.h"
 
+#include <ctype.h>
 #include <string.h>
 
 #define STAMP_MIN (sizeof("[] ") - 1)
@@ -80,7 +81,7 @@ take_stamp(struct reply *reply, struct framing_text data, size_t *at)
 	while (*at < data.len && reply->in_stamp) {
 		char c = data.bytes[(*at)++];
 
-		if (reply->len == STAMP_TEXT_MAX ||
+		if (reply->len == STAMP_TEXT_MAX || c == '\n' ||
 		    (reply->len == 0 && c != '['))
 			return false;
 		reply->stamp[reply->len++] = c;
@@ -89,6 +90,22 @@ take_stamp(struct reply *reply, struct framing_text data, size_t *at)
 	}
 	if (!reply->in_stamp)
 		reply->stamp_len = reply->len;
+	return true;
+}
+
+/* Whether data begins as the last stamp does: digits for digits, and so on. */
+static bool
+is_like_stamp(const struct reply *reply, struct framing_text data)
+{
+	for (size_t i = 0; i < data.len && i < reply->stamp_len; i++) {
+		unsigned char is = (unsigned char)data.bytes[i];
+		unsigned char was = (unsigned char)reply->stamp[i];
+		bool as_number = isdigit(was) || was == ' ';
+
+		if (is != was && !(isalpha(is) && isalpha(was)) &&
+		    !(as_number && (isdigit(is) || is == ' ')))
+			return false;
+	}
 	return true;
 }
 
@@ -103,10 +120,13 @@ static enum {
 {
 	size_t need = reply->stamp_len < line.len ? reply->stamp_len : line.len;
 	size_t have = data.len < need ? data.len : need;
+	bool same_byte = data.bytes[0] == line.bytes[0];
 
 	if (data.bytes[0] != '[')
-		return data.bytes[0] == line.bytes[0] ? IS_TEXT : IS_WRONG;
-	if (have > 0 && memcmp(data.bytes, line.bytes, have) != 0)
+		return same_byte ? IS_TEXT : IS_WRONG;
+	if (!is_like_stamp(reply, data))
+		return same_byte ? IS_TEXT : IS_STAMP;
+	if (memcmp(data.bytes, line.bytes, have) != 0)
 		return IS_STAMP;
 	return have < need ? IS_UNKNOWN : IS_TEXT;
 }
@@ -214,6 +234,13 @@ find_end(struct framing_text data, struct framing_text line, bool *as_line)
 	return is_stamp_and_line(whole, line) ? whole.len : 0;
 }
 
+static bool
+may_have_stamp(struct framing_text data)
+{
+	return data.len <= STAMP_TEXT_MAX ||
+	       memmem(data.bytes, STAMP_TEXT_MAX, "] ", 2) != NULL;
+}
+
 enum reply_kind
 reply_next(struct reply *reply, struct framing_text data,
     struct framing_text line, struct reply_found *found)
@@ -232,7 +259,7 @@ reply_next(struct reply *reply, struct framing_text data,
 			reply->alone = false;
 			return REPLY_WHOLE;
 		}
-		if (as_line && data.len < PART_MAX)
+		if (as_line && data.len < PART_MAX && may_have_stamp(data))
 			return REPLY_PART;
 	}
 	if (!reply->begun)

@@ -269,11 +269,11 @@ void
 traffic_send_again(struct traffic *traffic)
 {
 	struct account *account = &traffic->account;
-	size_t len = (size_t)(account->sent - account->answered);
 
 	carrier_trouble(&traffic->carrier, "no reply", traffic->now_ms);
 	account_lost(account);
 	account_connected(account, traffic->now_ms);
+	size_t len = account_sendable(account, unanswered(traffic));
 	traffic->resend_after_ms *= 2;
 	if (traffic->resend_after_ms > RESEND_MAX_MS)
 		traffic->resend_after_ms = RESEND_MAX_MS;
@@ -377,7 +377,8 @@ open_window(struct traffic *traffic)
 	int type = protocol_socket_type(traffic->options->target.protocol);
 
 	if (window_open(&traffic->window, traffic->options->window_bytes,
-		path) == -1) {
+		path) == -1 ||
+	    window_set_input(&traffic->window, STDIN_FILENO) == -1) {
 		fprintf(stderr, "timestampc: %s: %s\n",
 		    path == NULL ? "memory" : path,
 		    errno == EWOULDBLOCK ? "another process uses it"

@@ -24,6 +24,7 @@ struct window_head {
 	uint64_t size, begin, end;
 	uint64_t dirty; /* bytes from here to begin may not be zero yet */
 	int64_t saved_at;
+	uint64_t input_device, input_inode; /* 0, 0: not a pipe or socket */
 };
 
 /* A kill finds the stores before it done, and none behind it. */
@@ -134,33 +135,19 @@ clear(struct window *window)
 	head->dirty = head->begin;
 }
 
-/*
- * Takes over what a killed process had read and not counted, and ends its last
- * line: the rest of it is lost with the input of that process.
- */
-static int
+/* Takes over what a killed process had read and not counted. */
+static void
 take_over(struct window *window)
 {
-	struct window_head *head = window->head;
-
-	window->begin = head->begin;
-	window->end = head->end;
+	window->begin = window->head->begin;
+	window->end = window->head->end;
 	clear(window);
 	const char *free_bytes = window_at(window, window->end);
 	size_t len = window_room(window);
 	while (len > 0 && free_bytes[len - 1] == '\0')
 		len--;
 	window->end += len;
-	if (window->begin == window->end ||
-	    window_at(window, window->end - 1)[0] == '\n') {
-		head->end = window->end;
-		return 0;
-	}
-	if (window_room(window) == 0 && window_grow(window) == -1)
-		return -1;
-	*window_at(window, window->end++) = '\n';
 	window->head->end = window->end;
-	return 0;
 }
 
 /* The size of the spool that fd is; 0: it is empty; SIZE_MAX: not a spool. */
@@ -202,8 +189,8 @@ open_spool(struct window *window, size_t size)
 		return -1;
 	if (found == 0)
 		write_head(window);
-	else if (take_over(window) == -1)
-		return -1;
+	else
+		take_over(window);
 	while (window->size < size)
 		if (window_grow(window) == -1)
 			return -1;
@@ -227,6 +214,37 @@ window_close(struct window *window)
 	if (window->path != NULL && window->begin == window->end)
 		unlink(window->path);
 	unmap(window);
+}
+
+static bool
+ends_in_a_line(const struct window *window)
+{
+	return window->begin == window->end ||
+	       window_at(window, window->end - 1)[0] == '\n';
+}
+
+int
+window_set_input(struct window *window, int fd)
+{
+	struct window_head *head = window->head;
+	struct stat input;
+
+	if (head == NULL)
+		return 0;
+	if (fstat(fd, &input) == -1 ||
+	    !(S_ISFIFO(input.st_mode) || S_ISSOCK(input.st_mode)))
+		input.st_dev = input.st_ino = 0;
+	if (!ends_in_a_line(window) &&
+	    (input.st_ino == 0 || input.st_dev != head->input_device ||
+		input.st_ino != head->input_inode)) {
+		if (window_room(window) == 0 && window_grow(window) == -1)
+			return -1;
+		*window_at(window, window->end) = '\n';
+		window->head->end = ++window->end;
+	}
+	window->head->input_device = input.st_dev;
+	window->head->input_inode = input.st_ino;
+	return 0;
 }
 
 int64_t
@@ -299,8 +317,11 @@ window_grow(struct window *window)
 	    window_at(window, window->begin),
 	    (size_t)(window->end - window->begin));
 	write_head(&larger);
-	if (window->head != NULL)
+	if (window->head != NULL) {
 		larger.head->saved_at = window->head->saved_at;
+		larger.head->input_device = window->head->input_device;
+		larger.head->input_inode = window->head->input_inode;
+	}
 	if (path[0] != '\0' && rename(path, window->path) == -1) {
 		unmap(&larger);
 		return -1;

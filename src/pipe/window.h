@@ -31,6 +31,13 @@ struct window {
 int window_open(struct window *window, size_t size, const char *path);
 void window_close(struct window *window);
 
+/*
+ * Where the lines come from.  A last line that a spool has without its end is
+ * continued by the same pipe or socket; else it gets a newline, as the rest of
+ * it is lost.  -1 with errno.
+ */
+int window_set_input(struct window *window, int fd);
+
 /* When what a spool held at the start was read, in seconds since 1970. */
 int64_t window_saved_at(const struct window *window);
 
