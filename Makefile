@@ -70,7 +70,7 @@ OBJECTS = $(SRC:src/%.c=$(BUILD)/%.o)
 # The tests and fuzz targets link everything but the main functions.
 MAINS = $(BUILD)/timestampd.o $(BUILD)/timestampc.o
 ROOMS = $(filter-out $(MAINS),$(OBJECTS))
-CLIENT_FLOORS = timestampc pipe ping lines
+CLIENT_FLOORS = timestampc talk pipe ping lines
 PROGRAM_OBJECTS = $(filter-out $(BUILD)/timestampc.o \
 	$(CLIENT_FLOORS:%=$(BUILD)/%/%),$(OBJECTS))
 # The client does without the floors between, and without the journal.

@@ -4,8 +4,9 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "timestampc/options.h"
 #include "pipe/pipe.h"
+#include "talk/talk.h"
+#include "timestampc/options.h"
 
 static int
 help(const struct client_options *options)
@@ -23,8 +24,15 @@ version(const struct client_options *options)
 	return EXIT_SUCCESS;
 }
 
+static int
+lines(const struct client_options *options)
+{
+	return isatty(STDIN_FILENO) ? talk_run(options) : pipe_run(options);
+}
+
 static int (*const jobs[])(const struct client_options *options) = {
-	[CLIENT_LINES] = pipe_run,
+	[CLIENT_LINES] = lines,
+	[CLIENT_ONE] = talk_once,
 	[CLIENT_HELP] = help,
 	[CLIENT_VERSION] = version,
 };
