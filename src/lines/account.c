@@ -24,9 +24,12 @@ note_time(struct account *account, uint64_t now_ms)
 	struct account_read *reads = account->reads;
 	size_t count = account->read_count;
 
-	if (count > 0 && now_ms - reads[count - 1].ms < READ_MS)
+	if (count == 0)
+		account->spacing_ms = READ_MS;
+	else if (now_ms - reads[count - 1].ms < account->spacing_ms)
 		return;
 	if (count == ACCOUNT_READS) {
+		account->spacing_ms = (now_ms - reads[0].ms) / (count / 2);
 		for (size_t i = 0; i < count; i += 2)
 			reads[i / 2] = reads[i];
 		count /= 2;
@@ -118,6 +121,8 @@ forget_times(struct account *account)
 	while (past + 1 < account->read_count &&
 	       account->reads[past + 1].from <= account->answered)
 		past++;
+	if (account->answered == account->end)
+		past = account->read_count;
 	if (past == 0)
 		return;
 	account->read_count -= past;

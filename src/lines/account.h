@@ -34,6 +34,7 @@ struct account {
 	uint64_t connected_ms;
 	/* When what begins at a position was read; thinned out when full. */
 	size_t read_count;
+	uint64_t spacing_ms;
 	struct account_read {
 		uint64_t from, ms;
 	} reads[ACCOUNT_READS];

@@ -215,12 +215,21 @@ begin(struct reply *reply, bool as_line)
 		reply->pieces = true;
 }
 
+static bool
+may_have_stamp(struct framing_text data)
+{
+	return data.len <= STAMP_TEXT_MAX ||
+	       memmem(data.bytes, STAMP_TEXT_MAX, "] ", 2) != NULL;
+}
+
 /*
  * The length of the reply if all of it has come, as a server sends it that
- * stamps lines; 0: it has not.  *as_line: it still may.
+ * stamps lines; 0: it has not.  *as_line: it still may; *may_wait: only when
+ * more has come can it be told.
  */
 static size_t
-find_end(struct framing_text data, struct framing_text line, bool *as_line)
+find_end(struct framing_text data, struct framing_text line, bool *as_line,
+    bool *may_wait)
 {
 	const char *newline = memchr(data.bytes, '\n', data.len);
 	bool has_newline = line.bytes[line.len - 1] == '\n';
@@ -229,29 +238,24 @@ find_end(struct framing_text data, struct framing_text line, bool *as_line)
 	if (newline != NULL)
 		whole.len = (size_t)(newline + 1 - data.bytes);
 	*as_line = newline == NULL && data.bytes[0] == '[';
+	*may_wait = *as_line && has_newline && data.len < PART_MAX &&
+	            may_have_stamp(data);
 	if ((newline != NULL) != has_newline)
 		return 0;
 	return is_stamp_and_line(whole, line) ? whole.len : 0;
-}
-
-static bool
-may_have_stamp(struct framing_text data)
-{
-	return data.len <= STAMP_TEXT_MAX ||
-	       memmem(data.bytes, STAMP_TEXT_MAX, "] ", 2) != NULL;
 }
 
 enum reply_kind
 reply_next(struct reply *reply, struct framing_text data,
     struct framing_text line, struct reply_found *found)
 {
-	bool as_line;
+	bool as_line, may_wait;
 
 	*found = (struct reply_found){ 0 };
 	if (data.len == 0)
 		return REPLY_PART;
 	if (!reply->begun && !reply->pieces) {
-		found->consumed = find_end(data, line, &as_line);
+		found->consumed = find_end(data, line, &as_line, &may_wait);
 		if (found->consumed > 0) {
 			found->stamp.bytes = data.bytes;
 			found->stamp.len = found->consumed - line.len;
@@ -259,7 +263,7 @@ reply_next(struct reply *reply, struct framing_text data,
 			reply->alone = false;
 			return REPLY_WHOLE;
 		}
-		if (as_line && data.len < PART_MAX && may_have_stamp(data))
+		if (may_wait)
 			return REPLY_PART;
 	}
 	if (!reply->begun)

@@ -8,6 +8,10 @@ main(void)
 	SRunner *runner = srunner_create(stamp_suite());
 
 	srunner_add_suite(runner, framing_suite());
+	srunner_add_suite(runner, account_suite());
+	srunner_add_suite(runner, client_options_suite());
+	srunner_add_suite(runner, target_suite());
+	srunner_add_suite(runner, window_suite());
 	srunner_add_suite(runner, cmsg_suite());
 	srunner_add_suite(runner, protocol_suite());
 	srunner_add_suite(runner, sockaddr_suite());

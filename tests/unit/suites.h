@@ -5,6 +5,10 @@
 
 /* One suite for each room of src/, through its public header. */
 Suite *acceptor_suite(void);
+Suite *account_suite(void);
+Suite *client_options_suite(void);
+Suite *target_suite(void);
+Suite *window_suite(void);
 Suite *sockaddr_suite(void);
 Suite *config_suite(void);
 Suite *conn_suite(void);
