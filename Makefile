@@ -314,7 +314,7 @@ lint: check-analyzer
 		-std=gnu17 $(CPPFLAGS_ALL) 2>/dev/null
 	tests/build/floors
 	tests/build/sizes
-	mandoc -T lint -W warning man/timestampd.8 man/timestampd.conf.5
+	mandoc -T lint -W warning man/timestampc.1 man/timestampd.8 man/timestampd.conf.5
 	shellcheck .ci/run tests/install-packages \
 		$(addprefix tests/build/,calls distros floors hardening sizes) \
 		$(addprefix tests/systemd/,boot run inside)
@@ -340,6 +340,7 @@ deps-distros:
 install: all
 	$(INSTALL) -D -m 755 $(PROGRAM) "$(DESTDIR)$(sbindir)/timestampd"
 	$(INSTALL) -D -m 755 $(CLIENT) "$(DESTDIR)$(bindir)/timestampc"
+	$(INSTALL) -D -m 644 man/timestampc.1 "$(DESTDIR)$(mandir)/man1/timestampc.1"
 	$(INSTALL) -D -m 644 man/timestampd.8 "$(DESTDIR)$(mandir)/man8/timestampd.8"
 	$(INSTALL) -D -m 644 man/timestampd.conf.5 \
 		"$(DESTDIR)$(mandir)/man5/timestampd.conf.5"
@@ -357,6 +358,7 @@ install: all
 uninstall:
 	rm -f "$(DESTDIR)$(sbindir)/timestampd" \
 		"$(DESTDIR)$(bindir)/timestampc" \
+		"$(DESTDIR)$(mandir)/man1/timestampc.1" \
 		"$(DESTDIR)$(mandir)/man8/timestampd.8" \
 		"$(DESTDIR)$(mandir)/man5/timestampd.conf.5" \
 		"$(DESTDIR)$(unitdir)/timestampd.service" \
