@@ -22,6 +22,8 @@ carrier_free(struct carrier *carrier)
 		pthread_detach(carrier->dial.thread);
 	else
 		connection_close(&carrier->dial.connection);
+	if (carrier->dial.event != -1 && !carrier->dial.busy)
+		close(carrier->dial.event);
 }
 
 int

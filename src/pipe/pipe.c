@@ -17,6 +17,7 @@ enum { SIGNALS, INPUT, OUTPUT, SERVER, DIALED, FD_COUNT };
 struct pipe {
 	struct traffic traffic;
 	struct pollfd fds[FD_COUNT];
+	int signals; /* a signalfd */
 	bool stopping;
 	uint64_t stop_ms;
 };
@@ -35,7 +36,7 @@ take_signal(struct pipe *pipe)
 	struct traffic *traffic = &pipe->traffic;
 	struct signalfd_siginfo info;
 
-	if (read(pipe->fds[SIGNALS].fd, &info, sizeof(info)) == -1)
+	if (read(pipe->signals, &info, sizeof(info)) == -1)
 		return;
 	if (pipe->stopping)
 		traffic->status = EX_TEMPFAIL;
@@ -48,6 +49,7 @@ static bool
 needs_connection(const struct pipe *pipe)
 {
 	const struct traffic *traffic = &pipe->traffic;
+
 	return traffic->carrier.fd == -1 && !traffic->carrier.dial.busy &&
 	       (traffic->account.answered < traffic->account.whole ||
 		   !traffic->carrier.ever);
@@ -152,11 +154,13 @@ static int
 run(struct pipe *pipe)
 {
 	struct traffic *traffic = &pipe->traffic;
+	struct pollfd *fds = pipe->fds;
+
 	traffic->now_ms = clock_ms();
 	go_on(pipe);
 	while (traffic->status == TRAFFIC_GOES_ON) {
 		choose_events(pipe);
-		if (poll(pipe->fds, FD_COUNT, timeout(pipe)) == -1 &&
+		if (poll(fds, FD_COUNT, timeout(pipe)) == -1 &&
 		    errno != EINTR) {
 			fail(traffic, "poll");
 			break;
@@ -182,33 +186,36 @@ open_signals(void)
 }
 
 static int
-set_up(struct pipe *pipe, const struct client_options *options)
+run_all(struct pipe *pipe, const struct client_options *options)
 {
+	int status = traffic_init(&pipe->traffic, options);
+
 	for (size_t i = 0; i < FD_COUNT; i++)
 		pipe->fds[i].events = POLLIN;
 	pipe->fds[OUTPUT].events = POLLOUT;
-	pipe->fds[SIGNALS].fd = open_signals();
-	if (pipe->fds[SIGNALS].fd == -1) {
+	pipe->signals = open_signals();
+	pipe->fds[SIGNALS] = (struct pollfd){ pipe->signals, POLLIN, 0 };
+	if (status == 0 && pipe->signals == -1) {
 		perror("timestampc");
-		return EX_OSERR;
+		status = EX_OSERR;
 	}
-	return traffic_init(&pipe->traffic, options);
+	if (status == 0)
+		status = run(pipe);
+	traffic_free(&pipe->traffic);
+	close(pipe->signals);
+	return status;
 }
 
 int
 pipe_run(const struct client_options *options)
 {
 	struct pipe *pipe = calloc(1, sizeof(*pipe));
-	int status = EX_OSERR;
 
-	if (pipe == NULL)
-		return status;
-	status = set_up(pipe, options);
-	if (status == 0) {
-		status = run(pipe);
-		traffic_free(&pipe->traffic);
-		close(pipe->fds[SIGNALS].fd);
+	if (pipe == NULL) {
+		perror("timestampc");
+		return EX_OSERR;
 	}
+	int status = run_all(pipe, options);
 	/* An attempt that goes on in its thread still needs it. */
 	if (!pipe->traffic.carrier.dial.busy)
 		free(pipe);

@@ -397,17 +397,18 @@ int
 traffic_init(struct traffic *traffic, const struct client_options *options)
 {
 	*traffic = (struct traffic){ .options = options,
+		.window = { .fd = -1 },
 		.now_ms = clock_ms(),
 		.status = TRAFFIC_GOES_ON,
 		.data = malloc(2 * PIECE_BYTES) };
-	if (traffic->data == NULL ||
-	    carrier_init(&traffic->carrier, options) == -1) {
-		perror("timestampc");
-		return EX_OSERR;
-	}
 	output_init(&traffic->output, STDOUT_FILENO);
 	traffic->printer = (struct printer){ .options = options,
 		.output = &traffic->output };
+	if (carrier_init(&traffic->carrier, options) == -1 ||
+	    traffic->data == NULL) {
+		perror("timestampc");
+		return EX_OSERR;
+	}
 	return open_window(traffic);
 }
 

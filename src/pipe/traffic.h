@@ -37,7 +37,10 @@ struct traffic {
 	int status; /* TRAFFIC_GOES_ON, or an exit status */
 };
 
-/* Returns 0, or an exit status after a message.  options must outlive it. */
+/*
+ * Returns 0, or an exit status after a message; free it in any case.  options
+ * must outlive it.
+ */
 int traffic_init(struct traffic *traffic, const struct client_options *options);
 void traffic_free(struct traffic *traffic);
 

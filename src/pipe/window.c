@@ -192,8 +192,10 @@ open_spool(struct window *window, size_t size)
 	else
 		take_over(window);
 	while (window->size < size)
-		if (window_grow(window) == -1)
+		if (window_grow(window) == -1) {
+			unmap(window);
 			return -1;
+		}
 	return 0;
 }
 
@@ -202,8 +204,13 @@ window_open(struct window *window, size_t size, const char *path)
 {
 	*window = (struct window){ .fd = -1, .path = path };
 	size = (size + HEAD_SIZE - 1) / HEAD_SIZE * HEAD_SIZE;
-	if (path != NULL)
-		return open_spool(window, size);
+	if (path != NULL) {
+		if (open_spool(window, size) == 0)
+			return 0;
+		/* The file is not ours: it stays. */
+		window->path = NULL;
+		return -1;
+	}
 	int fd = memfd_create("timestampc", MFD_CLOEXEC);
 	return fd == -1 ? -1 : set_up(window, fd, size);
 }
