@@ -23,7 +23,9 @@ run(void *arg)
 
 	dial->status = connection_open(&dial->connection, dial->target,
 	    clock_ms() + ATTEMPT_MS);
-	eventfd_write(dial->event, 1);
+	/* Nothing else tells that the attempt has ended. */
+	while (eventfd_write(dial->event, 1) == -1)
+		continue;
 	return NULL;
 }
 

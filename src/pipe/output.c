@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 /* A larger text is freed once it was written. */
-#define TEXT_KEPT (1024 * 1024)
+#define TEXT_KEPT 1048576UL
 
 /*
  * Opens a pipe or terminal once more: O_NONBLOCK belongs to the open file,

@@ -134,7 +134,7 @@ go_on(struct pipe *pipe)
 	if (traffic->input_ended &&
 	    traffic->account.answered == traffic->account.end &&
 	    !output_pending(&traffic->output))
-		traffic->status = EXIT_SUCCESS;
+		traffic->status = traffic->end_status;
 	else if (pipe->stopping && traffic->now_ms >= pipe->stop_ms)
 		traffic_give_up(traffic, EX_TEMPFAIL);
 	else if (traffic->now_ms >= carrier_end_ms(carrier))

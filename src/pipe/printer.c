@@ -132,7 +132,8 @@ elapsed_text(const struct stamp_reading *elapsed, char *text, size_t size)
 	if (digits > 0)
 		n += snprintf(text + n, size - (size_t)n, ".%0*" PRId64, digits,
 		    fraction);
-	return (size_t)(n + snprintf(text + n, size - (size_t)n, " "));
+	n += snprintf(text + n, size - (size_t)n, " ");
+	return (size_t)n;
 }
 
 static int

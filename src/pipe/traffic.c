@@ -11,7 +11,7 @@
 #include "base/clock.h"
 
 /* More at once leaves the caches of the processor. */
-#define PIECE_BYTES (256 * 1024)
+#define PIECE_BYTES 262144UL
 #define RESEND_MIN_MS 500
 #define RESEND_MAX_MS 5000
 
@@ -225,19 +225,23 @@ traffic_receive(struct traffic *traffic)
 		traffic_write(traffic);
 }
 
-/* A lost connection is noticed by what is received last. */
+/* What a stream's server sent before is received first, then the end. */
 static void
 note_send_error(struct traffic *traffic)
 {
-	if (errno == EAGAIN || errno == ENOBUFS)
+	bool datagrams = has_datagrams(traffic);
+
+	if (errno == EAGAIN || (datagrams && errno == ENOBUFS))
 		return;
-	if (errno == EMSGSIZE)
+	if (errno == EMSGSIZE) {
 		fail(traffic, EX_TEMPFAIL,
 		    "a line is too long for this socket");
-	else if (has_datagrams(traffic))
+	} else if (datagrams) {
 		lose(traffic, strerror(errno));
-	else
+	} else {
 		traffic->cannot_send = true;
+		shutdown(traffic->carrier.fd, SHUT_RDWR);
+	}
 }
 
 void
@@ -302,8 +306,10 @@ traffic_read_input(struct traffic *traffic)
 
 	if (n == -1 && errno == EAGAIN)
 		return;
-	if (n == -1)
+	if (n == -1) {
 		fprintf(stderr, "timestampc: input: %s\n", strerror(errno));
+		traffic->end_status = EX_IOERR;
+	}
 	if (n <= 0) {
 		traffic_end_input(traffic);
 		return;

@@ -34,6 +34,7 @@ struct traffic {
 	bool is_full;     /* the socket: wait until it is writable */
 	bool cannot_send; /* what the server sent before may still come */
 	uint64_t resend_ms, resend_after_ms; /* datagrams */
+	int end_status;                      /* once all lines are answered */
 	int status; /* TRAFFIC_GOES_ON, or an exit status */
 };
 

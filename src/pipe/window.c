@@ -160,8 +160,12 @@ spool_size(int fd, struct window_head *head)
 		return SIZE_MAX;
 	if (status.st_size == 0)
 		return 0;
-	if (pread(fd, head, sizeof(*head), 0) != sizeof(*head) ||
-	    !is_valid(head, status.st_size))
+	if (pread(fd, head, sizeof(*head), 0) != sizeof(*head))
+		return SIZE_MAX;
+	/* Its process ended before there was a head. */
+	if (memcmp(head, &(struct window_head){ 0 }, sizeof(*head)) == 0)
+		return 0;
+	if (!is_valid(head, status.st_size))
 		return SIZE_MAX;
 	return head->size;
 }
@@ -324,7 +328,7 @@ window_grow(struct window *window)
 	    window_at(window, window->begin),
 	    (size_t)(window->end - window->begin));
 	write_head(&larger);
-	if (window->head != NULL) {
+	if (window->head != NULL && larger.head != NULL) {
 		larger.head->saved_at = window->head->saved_at;
 		larger.head->input_device = window->head->input_device;
 		larger.head->input_inode = window->head->input_inode;

@@ -59,7 +59,7 @@ exchange_line(struct talk *talk, struct framing_text line,
 	result = exchange_run(exchange, line, stamp);
 	if (result != EXCHANGE_LOST)
 		return result;
-	/* A datagram that is refused only tells that nobody is at an address. */
+	/* A refused datagram only tells that nobody is at this address. */
 	if (!protocol_is_datagram(talk->options->target.protocol) ||
 	    talk->options->verbose)
 		fprintf(stderr,

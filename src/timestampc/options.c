@@ -8,10 +8,10 @@
 
 #define WAIT_NS 5000000000
 #define INTERVAL_NS 1000000000
-#define WINDOW_BYTES (1024 * 1024)
+#define WINDOW_BYTES 1048576UL
 #define WINDOW_MIN 4096
 #define WINDOW_MAX (1L << 40)
-#define PAYLOAD_MAX (1024 * 1024)
+#define PAYLOAD_MAX 1048576
 
 /* Numbers of the options that have no letter. */
 enum { MAX_LOSS = 256, MAX_RTT, MAX_OFFSET, OFFSET };
