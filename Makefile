@@ -7,6 +7,7 @@ VERSION = 1.0
 prefix ?= /usr/local
 sysconfdir ?= /etc
 sbindir ?= $(prefix)/sbin
+bindir ?= $(prefix)/bin
 datadir ?= $(prefix)/share
 mandir ?= $(datadir)/man
 unitdir ?= $(prefix)/lib/systemd/system
@@ -19,7 +20,8 @@ VARIANT ?= none
 BUILD = build/$(VARIANT)-$(notdir $(CC))
 
 # Names of Debian packages.
-DEPS_BUILD = gcc make pkg-config libc6-dev libconfig-dev libsystemd-dev
+DEPS_BUILD = gcc make pkg-config libc6-dev libconfig-dev libsystemd-dev \
+	libedit-dev
 DEPS_CHECK = check netcat-openbsd ncat socat telnet busybox python3 \
 	iproute2 tzdata util-linux systemd strace
 DEPS_CI = clang clang-format clang-tidy cppcheck libclang-rt-14-dev mandoc \
@@ -43,6 +45,7 @@ CFLAGS ?= -O2 -g
 CFLAGS_ALL = -std=gnu17 -pthread -ffile-prefix-map=$(CURDIR)=. $(WARNINGS) $(HARDENING) $(SANITIZE) $(CFLAGS)
 LDFLAGS_ALL = -pthread $(HARDENING_LD) $(SANITIZE) $(LDFLAGS)
 LIBS = $(shell $(PKG_CONFIG) --libs $(PACKAGES))
+CLIENT_LIBS = $(shell $(PKG_CONFIG) --libs libedit) -lm
 
 ifeq ($(VARIANT),none)
 supported = $(shell $(CC) -Werror $(1) -E -xc /dev/null >/dev/null 2>&1 && \
@@ -57,7 +60,8 @@ else ifeq ($(VARIANT),asan)
 SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all \
 	-fno-omit-frame-pointer
 else ifeq ($(VARIANT),tsan)
-SANITIZE = -fsanitize=thread -fno-omit-frame-pointer
+# gcc 12 takes an array whose address it instruments for its first member.
+SANITIZE = -fsanitize=thread -fno-omit-frame-pointer -Wno-stringop-overflow
 else ifeq ($(VARIANT),coverage)
 SANITIZE = --coverage -fprofile-update=atomic
 else ifeq ($(VARIANT),fuzz)
@@ -68,10 +72,19 @@ $(error VARIANT is none, asan, tsan, coverage or fuzz)
 endif
 
 PROGRAM = $(BUILD)/timestampd
+CLIENT = $(BUILD)/bin/timestampc
 SRC = $(sort $(wildcard src/*.c src/*/*.c))
 OBJECTS = $(SRC:src/%.c=$(BUILD)/%.o)
-# The tests and fuzz targets link everything but main.
-ROOMS = $(filter-out $(BUILD)/timestampd.o,$(OBJECTS))
+# The tests and fuzz targets link everything but the main functions.
+MAINS = $(BUILD)/timestampd.o $(BUILD)/timestampc.o
+ROOMS = $(filter-out $(MAINS),$(OBJECTS))
+CLIENT_FLOORS = timestampc talk pipe ping lines
+PROGRAM_OBJECTS = $(filter-out $(BUILD)/timestampc.o \
+	$(CLIENT_FLOORS:%=$(BUILD)/%/%),$(OBJECTS))
+# The client does without the floors between, and without the journal.
+CLIENT_OBJECTS = $(BUILD)/timestampc.o $(filter-out $(BUILD)/base/log.o, \
+	$(filter $(patsubst %,$(BUILD)/%/%,$(CLIENT_FLOORS) stamp net base),\
+		$(OBJECTS)))
 UNIT = $(BUILD)/unit-tests
 UNIT_OBJECTS = \
 	$(patsubst tests/%.c,$(BUILD)/%.o,\
@@ -90,17 +103,22 @@ SHIM = $(BUILD)/fault/shim.so
 HOST_PROGRAMS = \
 	$(patsubst tests/%.c,$(BUILD)/%,$(sort $(wildcard tests/hosts/*.c)))
 # Each is tests/fuzz/fuzz_NAME.c with its inputs in tests/fuzz/corpus/NAME.
-FUZZ_TARGETS = config spec stamp conn handover datagram unix_peer control
+FUZZ_TARGETS = config spec stamp conn handover datagram unix_peer control \
+	stamp_reader reply
 FUZZ_SECONDS ?= 60
 FUZZ_CC ?= clang
 REPLAYS = $(FUZZ_TARGETS:%=$(BUILD)/fuzz/replay-%)
 CHECK_LIBS = $(shell $(PKG_CONFIG) --libs check)
 SOURCES = $(wildcard src/*.[ch] src/*/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch])
 
-all: $(PROGRAM)
+all: $(PROGRAM) $(CLIENT)
 
-$(PROGRAM): $(OBJECTS)
+$(PROGRAM): $(PROGRAM_OBJECTS)
 	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+
+$(CLIENT): $(CLIENT_OBJECTS)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(CLIENT_LIBS)
 
 # build/VARIANT-CC/flags changes with the flags: then everything is built again.
 $(BUILD)/%.o: src/%.c $(BUILD)/flags
@@ -128,7 +146,8 @@ $(BUILD)/flags: FORCE
 	$(patsubst tests/%.c,$(BUILD)/%.o,$(wildcard tests/fuzz/*.c)))
 
 $(UNIT): $(UNIT_OBJECTS) $(HARNESS_OBJECTS) $(ROOMS)
-	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) $(CHECK_LIBS)
+	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) $(CLIENT_LIBS) \
+		$(CHECK_LIBS)
 
 $(INTEGRATION): $(INTEGRATION_OBJECTS) $(HARNESS_OBJECTS)
 	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(CHECK_LIBS)
@@ -140,12 +159,13 @@ $(LIMITS): %: %.o $(BUILD)/bench/limits/loopback.o
 	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^
 
 $(BUILD)/fuzz/replay-%: $(BUILD)/fuzz/fuzz_%.o $(BUILD)/fuzz/replay.o $(ROOMS)
-	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
+	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) $(CLIENT_LIBS)
 
 .SECONDARY: $(patsubst tests/%.c,$(BUILD)/%.o,$(wildcard tests/fuzz/*.c))
 
 $(BUILD)/fuzz/%: $(BUILD)/fuzz/fuzz_%.o $(ROOMS)
-	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(LIBS)
+	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $^ $(LIBS) \
+		$(CLIENT_LIBS)
 
 # All targets share the objects of one build; -j runs several at a time.
 fuzz:
@@ -183,7 +203,8 @@ check: all $(UNIT) $(INTEGRATION) $(REPLAYS)
 	$(if $(filter integration,$(SUITES)),TIMESTAMPD=$(PROGRAM) \
 		TIMESTAMPD_WRAPPER="$(WRAPPER)" $(INTEGRATION))
 ifeq ($(VARIANT)$(WRAPPER),none)
-	$(MAKE) check-hardening check-calls check-fault check-hosts check-systemd
+	$(MAKE) check-hardening check-calls check-client check-fault \
+		check-hosts check-systemd
 endif
 
 # Compares the system calls of the integration tests with the unit's filter.
@@ -193,7 +214,9 @@ check-calls: all $(INTEGRATION)
 # Checks that the hardening flags have taken effect.
 check-hardening: all
 	CC="$(CC)" CFLAGS="$(CFLAGS_ALL)" \
-		tests/build/hardening $(PROGRAM) $(OBJECTS)
+		tests/build/hardening $(PROGRAM) $(PROGRAM_OBJECTS)
+	CC="$(CC)" CFLAGS="$(CFLAGS_ALL)" \
+		tests/build/hardening $(CLIENT) $(CLIENT_OBJECTS)
 
 # Runs the server with system calls that fail, and without memory.  FAULT=-f
 # makes every call fail in every way.
@@ -210,6 +233,15 @@ check-hosts: all $(HOST_PROGRAMS)
 
 $(HOST_PROGRAMS): %: %.o
 	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^
+
+# Runs the client with the server, with foreign servers and on terminals.
+# CLIENT_TESTS=NAME runs the tests whose names contain it; FEWER=N divides the
+# number of lines.
+CLIENT_TESTS ?=
+FEWER ?= $(if $(filter none,$(VARIANT)),1,10)
+check-client: all
+	TIMESTAMPD=$(PROGRAM) TIMESTAMPC=$(CLIENT) CLIENT_FEWER=$(FEWER) \
+		PYTHONDONTWRITEBYTECODE=1 tests/client/run $(CLIENT_TESTS)
 
 # Clients of all kinds and reloads for SOAK seconds; memory must not grow.
 SOAK ?= 600
@@ -255,6 +287,7 @@ check-reproducible:
 	$(MAKE) -C build/one all
 	$(MAKE) -C build/two all
 	cmp build/one/$(PROGRAM) build/two/$(PROGRAM)
+	cmp build/one/$(CLIENT) build/two/$(CLIENT)
 
 bench-programs: $(LOAD) $(LIMITS)
 
@@ -304,7 +337,7 @@ lint: check-analyzer
 		-std=gnu17 $(CPPFLAGS_ALL) 2>/dev/null
 	tests/build/floors
 	tests/build/sizes
-	mandoc -T lint -W warning man/timestampd.8 man/timestampd.conf.5
+	mandoc -T lint -W warning man/timestampc.1 man/timestampd.8 man/timestampd.conf.5
 	shellcheck .ci/run tests/install-packages \
 		$(addprefix tests/build/,calls distros floors hardening sizes) \
 		$(addprefix tests/systemd/,boot run inside)
@@ -329,6 +362,8 @@ deps-distros:
 # An existing configuration belongs to the administrator: do not overwrite it.
 install: all
 	$(INSTALL) -D -m 755 $(PROGRAM) "$(DESTDIR)$(sbindir)/timestampd"
+	$(INSTALL) -D -m 755 $(CLIENT) "$(DESTDIR)$(bindir)/timestampc"
+	$(INSTALL) -D -m 644 man/timestampc.1 "$(DESTDIR)$(mandir)/man1/timestampc.1"
 	$(INSTALL) -D -m 644 man/timestampd.8 "$(DESTDIR)$(mandir)/man8/timestampd.8"
 	$(INSTALL) -D -m 644 man/timestampd.conf.5 \
 		"$(DESTDIR)$(mandir)/man5/timestampd.conf.5"
@@ -345,6 +380,8 @@ install: all
 # Keeps a configuration that was changed.
 uninstall:
 	rm -f "$(DESTDIR)$(sbindir)/timestampd" \
+		"$(DESTDIR)$(bindir)/timestampc" \
+		"$(DESTDIR)$(mandir)/man1/timestampc.1" \
 		"$(DESTDIR)$(mandir)/man8/timestampd.8" \
 		"$(DESTDIR)$(mandir)/man5/timestampd.conf.5" \
 		"$(DESTDIR)$(unitdir)/timestampd.service" \
@@ -363,7 +400,7 @@ clean:
 	rm -rf build
 
 FORCE:
-.PHONY: all run check check-analyzer check-calls check-fault check-hardening
+.PHONY: all run check check-analyzer check-calls check-client check-fault check-hardening
 .PHONY: check-systemd check-asan check-tsan check-valgrind check-reproducible
 .PHONY: check-distros check-hosts check-sizes deps-distros
 .PHONY: coverage fuzz $(FUZZ_TARGETS:%=fuzz-%) soak lint format bench bench-programs

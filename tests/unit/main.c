@@ -8,6 +8,10 @@ main(void)
 	SRunner *runner = srunner_create(stamp_suite());
 
 	srunner_add_suite(runner, framing_suite());
+	srunner_add_suite(runner, account_suite());
+	srunner_add_suite(runner, client_options_suite());
+	srunner_add_suite(runner, target_suite());
+	srunner_add_suite(runner, window_suite());
 	srunner_add_suite(runner, cmsg_suite());
 	srunner_add_suite(runner, protocol_suite());
 	srunner_add_suite(runner, sockaddr_suite());
@@ -35,6 +39,10 @@ main(void)
 	srunner_add_suite(runner, send_batch_suite());
 	srunner_add_suite(runner, datagram_suite());
 	srunner_add_suite(runner, acceptor_suite());
+	srunner_add_suite(runner, stamp_reader_suite());
+	srunner_add_suite(runner, offset_suite());
+	srunner_add_suite(runner, probes_suite());
+	srunner_add_suite(runner, rtt_suite());
 	srunner_run_all(runner, CK_ENV);
 	int failed = srunner_ntests_failed(runner);
 	srunner_free(runner);

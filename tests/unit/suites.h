@@ -5,6 +5,10 @@
 
 /* One suite for each room of src/, through its public header. */
 Suite *acceptor_suite(void);
+Suite *account_suite(void);
+Suite *client_options_suite(void);
+Suite *target_suite(void);
+Suite *window_suite(void);
 Suite *sockaddr_suite(void);
 Suite *sources_suite(void);
 Suite *config_suite(void);
@@ -33,5 +37,9 @@ Suite *stamp_suite(void);
 Suite *datagram_suite(void);
 Suite *loop_suite(void);
 Suite *worker_suite(void);
+Suite *stamp_reader_suite(void);
+Suite *offset_suite(void);
+Suite *probes_suite(void);
+Suite *rtt_suite(void);
 
 #endif

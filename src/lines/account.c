@@ -1,0 +1,170 @@
+#include "lines/account.h"
+
+#include <string.h>
+
+/* A line that was held back for less is in time. */
+#define HELD_MS 1000
+/* Input that is read within this time counts as read at once. */
+#define READ_MS 10
+
+void
+account_init(struct account *account, enum account_pace pace, uint64_t position)
+{
+	*account = (struct account){ .pace = pace,
+		.answered = position,
+		.sent = position,
+		.whole = position,
+		.end = position,
+		.limit = position };
+}
+
+static void
+note_time(struct account *account, uint64_t now_ms)
+{
+	struct account_read *reads = account->reads;
+	size_t count = account->read_count;
+
+	if (count == 0)
+		account->spacing_ms = READ_MS;
+	else if (now_ms - reads[count - 1].ms < account->spacing_ms)
+		return;
+	if (count == ACCOUNT_READS) {
+		account->spacing_ms = (now_ms - reads[0].ms) / (count / 2);
+		for (size_t i = 0; i < count; i += 2)
+			reads[i / 2] = reads[i];
+		count /= 2;
+	}
+	reads[count] = (struct account_read){ account->end, now_ms };
+	account->read_count = count + 1;
+}
+
+void
+account_read(struct account *account, struct framing_text input,
+    uint64_t now_ms)
+{
+	const char *newline = memrchr(input.bytes, '\n', input.len);
+
+	note_time(account, now_ms);
+	if (newline != NULL)
+		account->whole = account->end +
+		                 (size_t)(newline + 1 - input.bytes);
+	account->end += input.len;
+}
+
+void
+account_read_end(struct account *account)
+{
+	account->whole = account->end;
+}
+
+void
+account_connected(struct account *account, uint64_t now_ms)
+{
+	account->held = account->end;
+	account->connected_ms = now_ms;
+}
+
+void
+account_lost(struct account *account)
+{
+	if (account->sent > account->twice)
+		account->twice = account->sent;
+	account->sent = account->limit = account->answered;
+	account->limit_lines = 0;
+}
+
+/* The end of the line that begins at position; whole, if that comes first. */
+static uint64_t
+line_end(const struct account *account, const char *unanswered,
+    uint64_t position)
+{
+	const char *line = unanswered + (position - account->answered);
+	const char *newline = memchr(line, '\n',
+	    (size_t)(account->whole - position));
+
+	return newline == NULL ? account->whole
+	                       : position + (size_t)(newline + 1 - line);
+}
+
+size_t
+account_sendable(struct account *account, const char *unanswered)
+{
+	size_t most = account->pace == ACCOUNT_ONE ? 1 : 2;
+
+	if (account->pace == ACCOUNT_MANY)
+		return (size_t)(account->whole - account->sent);
+	if (account->sent == account->answered) {
+		account->limit = account->answered;
+		account->limit_lines = 0;
+		while (account->limit_lines < most &&
+		       account->limit < account->whole) {
+			account->limit = line_end(account, unanswered,
+			    account->limit);
+			account->limit_lines++;
+		}
+	}
+	return (size_t)(account->limit - account->sent);
+}
+
+void
+account_sent(struct account *account, size_t bytes)
+{
+	account->sent += bytes;
+}
+
+/* Forgets when what was answered was read. */
+static void
+forget_times(struct account *account)
+{
+	size_t past = 0;
+
+	while (past + 1 < account->read_count &&
+	       account->reads[past + 1].from <= account->answered)
+		past++;
+	if (account->answered == account->end)
+		past = account->read_count;
+	if (past == 0)
+		return;
+	account->read_count -= past;
+	memmove(account->reads, account->reads + past,
+	    account->read_count * sizeof(account->reads[0]));
+}
+
+void
+account_answered(struct account *account, size_t bytes)
+{
+	account->answered += bytes;
+	forget_times(account);
+	if (account->pace == ACCOUNT_TWO && account->limit_lines == 2 &&
+	    account->answered == account->limit)
+		account->pace = ACCOUNT_MANY;
+}
+
+void
+account_slow_down(struct account *account)
+{
+	account->pace = ACCOUNT_ONE;
+	account->limit = account->sent;
+}
+
+size_t
+account_line(const struct account *account, const char *unanswered)
+{
+	return (size_t)(line_end(account, unanswered, account->answered) -
+			account->answered);
+}
+
+int64_t
+account_late_ms(const struct account *account)
+{
+	if (account->answered >= account->twice &&
+	    account->answered >= account->held)
+		return -1;
+	int64_t late_ms = (int64_t)(account->connected_ms -
+				    account->reads[0].ms);
+	if (late_ms < 0)
+		late_ms = 0;
+	return account->answered < account->twice || late_ms >= HELD_MS
+	         ? late_ms
+	         : -1;
+}

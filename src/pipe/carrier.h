@@ -1,0 +1,52 @@
+#ifndef PIPE_CARRIER_H
+#define PIPE_CARRIER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "pipe/dial.h"
+#include "timestampc/options.h"
+
+/*
+ * Keeps a connection to the server: connects, and connects again where it was
+ * lost, at once if it had carried a reply, then after 0.1 to 5 s.  Times are of
+ * clock_ms().
+ */
+struct carrier {
+	const struct client_options *options;
+	struct dial dial;
+	int fd;            /* -1: not connected */
+	bool ever;         /* there was a connection */
+	bool said;         /* that there is none */
+	uint64_t retry_ms; /* when to try again */
+	uint64_t backoff_ms;
+	uint64_t trouble_ms; /* since when there was no reply; 0: no trouble */
+};
+
+/* -1 with errno.  options must outlive carrier. */
+int carrier_init(struct carrier *carrier, const struct client_options *options);
+void carrier_free(struct carrier *carrier);
+
+/* Connects if it is time to.  -1 with errno. */
+int carrier_connect(struct carrier *carrier, uint64_t now_ms);
+
+/*
+ * Takes the result of an attempt, when dial.event is readable.  0; or an exit
+ * status, with carrier not connected.
+ */
+int carrier_take(struct carrier *carrier, uint64_t now_ms);
+
+/* The connection is lost, for a reason. */
+void carrier_lose(struct carrier *carrier, const char *reason, uint64_t now_ms);
+
+/* A reply has come: all is well. */
+void carrier_good(struct carrier *carrier);
+
+/* No reply has come in time: counts as trouble, and says so once. */
+void carrier_trouble(struct carrier *carrier, const char *reason,
+    uint64_t now_ms);
+
+/* When -G says to give up; UINT64_MAX: never. */
+uint64_t carrier_end_ms(const struct carrier *carrier);
+
+#endif

@@ -1,0 +1,188 @@
+#include "pipe/printer.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "stamp/stamp_reader.h"
+
+#define SECOND_NS 1000000000
+
+bool
+printer_is_plain(const struct printer *printer, int64_t late_ms)
+{
+	const struct client_options *options = printer->options;
+
+	return !options->json && !options->since_before &&
+	       !options->since_start && (late_ms == -1 || options->quiet);
+}
+
+static int
+add_text(struct printer *printer, const char *text, size_t len)
+{
+	return output_add(printer->output, (struct framing_text){ text, len });
+}
+
+/* The bytes of the UTF-8 character at text, 0: it is not one. */
+static size_t
+utf8_len(const unsigned char *text, size_t len)
+{
+	static const unsigned least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	unsigned c = text[0];
+	size_t need = c < 0x80 ? 1
+	            : c < 0xc2 ? 0
+	            : c < 0xe0 ? 2
+	            : c < 0xf0 ? 3
+	            : c < 0xf5 ? 4
+	                       : 0;
+
+	if (need <= 1 || need > len)
+		return need > len ? 0 : need;
+	c &= 0xffU >> (need + 1);
+	for (size_t i = 1; i < need; i++) {
+		if ((text[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | (text[i] & 0x3fU);
+	}
+	return c < least[need] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000)
+	         ? 0
+	         : need;
+}
+
+/* A byte that is not UTF-8 becomes a lone surrogate, \udc80 to \udcff. */
+static int
+add_json(struct printer *printer, struct framing_text text)
+{
+	size_t plain = 0;
+
+	for (size_t i = 0; i < text.len;) {
+		unsigned char c = (unsigned char)text.bytes[i];
+		size_t len = c < 0x80
+		               ? 1
+		               : utf8_len((const unsigned char *)text.bytes + i,
+				     text.len - i);
+		char escape[sizeof("\\u0000")];
+
+		if (len > 0 && c >= ' ' && c != '"' && c != '\\') {
+			i += len;
+			continue;
+		}
+		int n = c == '"' || c == '\\'
+		          ? snprintf(escape, sizeof(escape), "\\%c", c)
+		          : snprintf(escape, sizeof(escape), "\\u%04x",
+				c < 0x80 ? c : 0xdc00U + c);
+		if (add_text(printer, text.bytes + plain, i - plain) == -1 ||
+		    add_text(printer, escape, (size_t)n) == -1)
+			return -1;
+		plain = ++i;
+	}
+	return add_text(printer, text.bytes + plain, text.len - plain);
+}
+
+static int
+add_object(struct printer *printer, struct framing_text stamp,
+    struct framing_text line, const char *numbers)
+{
+	if (line.len > 0 && line.bytes[line.len - 1] == '\n')
+		line.len--;
+	stamp = (struct framing_text){ stamp.bytes + 1, stamp.len - 3 };
+	if (add_text(printer, "{\"stamp\":\"", 10) == -1 ||
+	    add_json(printer, stamp) == -1 ||
+	    add_text(printer, "\",\"data\":\"", 10) == -1 ||
+	    add_json(printer, line) == -1 || add_text(printer, "\"", 1) == -1 ||
+	    add_text(printer, numbers, strlen(numbers)) == -1)
+		return -1;
+	return add_text(printer, "}\n", 2);
+}
+
+/* Since the line before or the first one; false: stamp cannot be read. */
+static bool
+find_elapsed(struct printer *printer, struct framing_text stamp,
+    struct stamp_reading *elapsed)
+{
+	if (!stamp_reader_read(stamp.bytes, stamp.len, elapsed))
+		return false;
+	int64_t now_ns = elapsed->at_ns;
+	if (!printer->begun)
+		printer->before_ns = now_ns;
+	printer->begun = true;
+	elapsed->at_ns = now_ns - printer->before_ns;
+	if (printer->options->since_before)
+		printer->before_ns = now_ns;
+	return true;
+}
+
+/* "00:01:02 ", with as many digits as the stamp has. */
+static size_t
+elapsed_text(const struct stamp_reading *elapsed, char *text, size_t size)
+{
+	int64_t ns = elapsed->at_ns;
+	int64_t s = (ns < 0 ? -ns : ns) / SECOND_NS;
+	int64_t fraction = (ns < 0 ? -ns : ns) % SECOND_NS;
+	int digits = 0;
+
+	for (int64_t unit = SECOND_NS; unit > elapsed->resolution_ns;
+	     unit /= 10)
+		digits++;
+	for (int i = digits; i < 9; i++)
+		fraction /= 10;
+	int n = snprintf(text, size, "%s%02" PRId64 ":%02" PRId64 ":%02" PRId64,
+	    ns < 0 ? "-" : "", s / 3600, s / 60 % 60, s % 60);
+	if (digits > 0)
+		n += snprintf(text + n, size - (size_t)n, ".%0*" PRId64, digits,
+		    fraction);
+	n += snprintf(text + n, size - (size_t)n, " ");
+	return (size_t)n;
+}
+
+static int
+add_line(struct printer *printer, struct framing_text prefix,
+    struct framing_text line, int64_t late_ms)
+{
+	char mark[48] = "";
+
+	if (late_ms != -1 && !printer->options->quiet)
+		snprintf(mark, sizeof(mark), "(+%" PRId64 ".%ds) ",
+		    late_ms / 1000, (int)(late_ms % 1000 / 100));
+	if (output_add(printer->output, prefix) == -1 ||
+	    add_text(printer, mark, strlen(mark)) == -1)
+		return -1;
+	return output_add(printer->output, line);
+}
+
+int
+printer_add(struct printer *printer, struct framing_text stamp,
+    struct framing_text line, int64_t late_ms)
+{
+	const struct client_options *options = printer->options;
+	bool since = options->since_before || options->since_start;
+	struct stamp_reading elapsed = { 0 };
+	char numbers[96] = "", text[64];
+	int result;
+
+	if (since && !find_elapsed(printer, stamp, &elapsed)) {
+		fprintf(stderr, "timestampc: the server's stamps cannot be "
+				"read: -i and -s need ctime, rfc3339 or "
+				"epoch\n");
+		return EX_PROTOCOL;
+	}
+	if (options->json) {
+		size_t n = 0;
+		if (since)
+			n += (size_t)snprintf(numbers, sizeof(numbers),
+			    ",\"elapsed_ns\":%" PRId64, elapsed.at_ns);
+		if (late_ms != -1 && !options->quiet)
+			snprintf(numbers + n, sizeof(numbers) - n,
+			    ",\"late_ns\":%" PRId64, late_ms * 1000000);
+		result = add_object(printer, stamp, line, numbers);
+	} else {
+		if (since)
+			stamp = (struct framing_text){ text,
+				elapsed_text(&elapsed, text, sizeof(text)) };
+		result = add_line(printer, stamp, line, late_ms);
+	}
+	if (result == -1)
+		perror("timestampc");
+	return result == -1 ? EX_OSERR : 0;
+}

@@ -1,0 +1,428 @@
+#include "pipe/traffic.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+/* More at once leaves the caches of the processor. */
+#define PIECE_BYTES 262144UL
+#define RESEND_MIN_MS 500
+#define RESEND_MAX_MS 5000
+
+static bool
+has_datagrams(const struct traffic *traffic)
+{
+	return protocol_is_datagram(traffic->options->target.protocol);
+}
+
+/* What was read and is not answered. */
+static const char *
+unanswered(const struct traffic *traffic)
+{
+	return window_at(&traffic->window, traffic->account.answered);
+}
+
+static void
+fail(struct traffic *traffic, int status, const char *what)
+{
+	fprintf(stderr, "timestampc: %s\n", what);
+	traffic->status = status;
+}
+
+static void
+fail_errno(struct traffic *traffic, int status, const char *where)
+{
+	fprintf(stderr, "timestampc: %s: %s\n", where, strerror(errno));
+	traffic->status = status;
+}
+
+static void
+lose(struct traffic *traffic, const char *reason)
+{
+	carrier_lose(&traffic->carrier, reason, traffic->now_ms);
+	account_lost(&traffic->account);
+	traffic->data_at = traffic->data_len = 0;
+	if (traffic->account.answered == traffic->account.whole)
+		carrier_good(&traffic->carrier);
+}
+
+static void
+write_output(struct traffic *traffic)
+{
+	if (output_write(&traffic->output) == -1) {
+		if (errno != EPIPE)
+			fail_errno(traffic, EX_IOERR, "output");
+		traffic->status = EX_IOERR;
+	} else if (!output_pending(&traffic->output)) {
+		window_release(&traffic->window, traffic->account.answered);
+	}
+}
+
+static void
+answer(struct traffic *traffic, size_t lines_len)
+{
+	account_answered(&traffic->account, lines_len);
+	carrier_good(&traffic->carrier);
+}
+
+/* Prints a reply that was read by itself. */
+static void
+print(struct traffic *traffic, struct framing_text stamp,
+    struct framing_text line)
+{
+	int status = printer_add(&traffic->printer, stamp, line,
+	    account_late_ms(&traffic->account));
+
+	if (status != 0)
+		traffic->status = status;
+	if (traffic->reply.pieces && traffic->account.pace != ACCOUNT_ONE) {
+		account_slow_down(&traffic->account);
+		if (!traffic->options->quiet)
+			fprintf(stderr, "timestampc: the server stamps pieces "
+					"of data, not lines: sending line by "
+					"line; framing = \"line\" is faster\n");
+	}
+	answer(traffic, line.len);
+}
+
+/* As many replies as need no change; false: there are none. */
+static bool
+read_plain(struct traffic *traffic)
+{
+	struct framing_text data = { traffic->data + traffic->data_at,
+		traffic->data_len - traffic->data_at };
+	struct framing_text lines = { unanswered(traffic),
+		(size_t)(traffic->account.sent - traffic->account.answered) };
+
+	if (!printer_is_plain(&traffic->printer,
+		account_late_ms(&traffic->account)))
+		return false;
+	struct reply_run run = reply_run(&traffic->reply, data, lines);
+	if (run.consumed == 0)
+		return false;
+	data.len = run.consumed;
+	output_borrow(&traffic->output, data);
+	traffic->data_at += run.consumed;
+	answer(traffic, run.lines_len);
+	return true;
+}
+
+/* One reply of any form; false: it is not whole. */
+static bool
+read_one(struct traffic *traffic)
+{
+	struct framing_text data = { traffic->data + traffic->data_at,
+		traffic->data_len - traffic->data_at };
+	struct framing_text line = { unanswered(traffic),
+		account_line(&traffic->account, unanswered(traffic)) };
+	struct reply_found found;
+	enum reply_kind kind = REPLY_FOREIGN;
+
+	if (data.len == 0)
+		return false;
+	if (traffic->account.answered < traffic->account.sent)
+		kind = reply_next(&traffic->reply, data, line, &found);
+	if (kind == REPLY_FOREIGN) {
+		fail(traffic, EX_PROTOCOL,
+		    "this is not a timestamp server: a reply is not [stamp] "
+		    "and the line");
+		return false;
+	}
+	traffic->data_at += found.consumed;
+	if (kind == REPLY_WHOLE)
+		print(traffic, found.stamp, line);
+	return kind == REPLY_WHOLE;
+}
+
+/* Replies that need a change; false: there is no further whole one. */
+static bool
+read_some(struct traffic *traffic)
+{
+	while (read_one(traffic)) {
+		if (traffic->status != TRAFFIC_GOES_ON ||
+		    traffic->output.len >= PIECE_BYTES)
+			return true;
+		if (!traffic->reply.pieces &&
+		    printer_is_plain(&traffic->printer,
+			account_late_ms(&traffic->account)))
+			return true;
+	}
+	return false;
+}
+
+/* Whether nothing is left to write. */
+static bool
+flush(struct traffic *traffic)
+{
+	if (output_pending(&traffic->output))
+		write_output(traffic);
+	return !output_pending(&traffic->output);
+}
+
+void
+traffic_write(struct traffic *traffic)
+{
+	bool more = true;
+
+	while (flush(traffic) && more && traffic->status == TRAFFIC_GOES_ON)
+		more = read_plain(traffic) || read_some(traffic);
+}
+
+/* A datagram is a whole reply, or an earlier one once more, or foreign. */
+static void
+read_datagram(struct traffic *traffic)
+{
+	struct framing_text data = { traffic->data, traffic->data_len };
+	struct framing_text line = { unanswered(traffic),
+		account_line(&traffic->account, unanswered(traffic)) };
+	struct reply_found found;
+	enum reply_kind kind;
+
+	traffic->data_at = traffic->data_len = 0;
+	if (traffic->account.answered == traffic->account.sent)
+		return;
+	reply_reset(&traffic->reply);
+	kind = reply_next(&traffic->reply, data, line, &found);
+	if (kind == REPLY_WHOLE && found.consumed == data.len)
+		print(traffic, found.stamp, line);
+	else if (kind == REPLY_PART)
+		fail(traffic, EX_PROTOCOL,
+		    "a reply has only a part of its line");
+	else if (data.len == 0 || data.bytes[0] != '[')
+		fail(traffic, EX_PROTOCOL,
+		    "this is not a timestamp server: a reply is not [stamp] "
+		    "and the line");
+	flush(traffic);
+}
+
+void
+traffic_receive(struct traffic *traffic)
+{
+	size_t left = traffic->data_len - traffic->data_at;
+
+	memmove(traffic->data, traffic->data + traffic->data_at, left);
+	traffic->data_at = 0;
+	traffic->data_len = left;
+	ssize_t n = TEMP_FAILURE_RETRY(recv(traffic->carrier.fd,
+	    traffic->data + left, 2 * PIECE_BYTES - left, MSG_DONTWAIT));
+	if (n == -1 && errno == EAGAIN)
+		return;
+	if (n == -1 || (n == 0 && !has_datagrams(traffic))) {
+		lose(traffic,
+		    n == 0 ? "closed by the server" : strerror(errno));
+		return;
+	}
+	traffic->data_len += (size_t)n;
+	if (has_datagrams(traffic))
+		read_datagram(traffic);
+	else
+		traffic_write(traffic);
+}
+
+/* What a stream's server sent before is received first, then the end. */
+static void
+note_send_error(struct traffic *traffic)
+{
+	bool datagrams = has_datagrams(traffic);
+
+	if (errno == EAGAIN || (datagrams && errno == ENOBUFS))
+		return;
+	if (errno == EMSGSIZE) {
+		fail(traffic, EX_TEMPFAIL,
+		    "a line is too long for this socket");
+	} else if (datagrams) {
+		lose(traffic, strerror(errno));
+	} else {
+		traffic->cannot_send = true;
+		shutdown(traffic->carrier.fd, SHUT_RDWR);
+	}
+}
+
+void
+traffic_send(struct traffic *traffic)
+{
+	struct account *account = &traffic->account;
+	size_t len = account_sendable(account, unanswered(traffic));
+
+	if (traffic->carrier.fd == -1 || traffic->cannot_send ||
+	    traffic->is_full || len == 0)
+		return;
+	if (account->sent == account->answered) {
+		traffic->reply.alone = true;
+		traffic->resend_after_ms = RESEND_MIN_MS;
+		traffic->resend_ms = traffic->now_ms + RESEND_MIN_MS;
+	}
+	ssize_t n = TEMP_FAILURE_RETRY(send(traffic->carrier.fd,
+	    window_at(&traffic->window, account->sent), len,
+	    MSG_DONTWAIT | MSG_NOSIGNAL));
+	if (n == -1)
+		note_send_error(traffic);
+	else
+		account_sent(account, (size_t)n);
+	traffic->is_full = n < (ssize_t)len;
+}
+
+/* A datagram or its reply may be lost. */
+void
+traffic_send_again(struct traffic *traffic)
+{
+	struct account *account = &traffic->account;
+
+	carrier_trouble(&traffic->carrier, "no reply", traffic->now_ms);
+	account_lost(account);
+	account_connected(account, traffic->now_ms);
+	size_t len = account_sendable(account, unanswered(traffic));
+	traffic->resend_after_ms *= 2;
+	if (traffic->resend_after_ms > RESEND_MAX_MS)
+		traffic->resend_after_ms = RESEND_MAX_MS;
+	traffic->resend_ms = traffic->now_ms + traffic->resend_after_ms;
+	if (send(traffic->carrier.fd, unanswered(traffic), len,
+		MSG_DONTWAIT | MSG_NOSIGNAL) == -1)
+		note_send_error(traffic);
+	else
+		account_sent(account, len);
+}
+
+void
+traffic_end_input(struct traffic *traffic)
+{
+	traffic->input_ended = true;
+	account_read_end(&traffic->account);
+}
+
+void
+traffic_read_input(struct traffic *traffic)
+{
+	char *to = window_at(&traffic->window, traffic->account.end);
+	size_t room = window_room(&traffic->window);
+	ssize_t n = TEMP_FAILURE_RETRY(
+	    read(STDIN_FILENO, to, room < PIECE_BYTES ? room : PIECE_BYTES));
+
+	if (n == -1 && errno == EAGAIN)
+		return;
+	if (n == -1) {
+		fprintf(stderr, "timestampc: input: %s\n", strerror(errno));
+		traffic->end_status = EX_IOERR;
+	}
+	if (n <= 0) {
+		traffic_end_input(traffic);
+		return;
+	}
+	window_add(&traffic->window, (size_t)n);
+	account_read(&traffic->account, (struct framing_text){ to, (size_t)n },
+	    traffic->now_ms);
+	/* A line that is longer than the window has to be kept whole. */
+	if (window_room(&traffic->window) == 0 &&
+	    traffic->account.whole <= traffic->window.begin &&
+	    window_grow(&traffic->window) == -1)
+		fail_errno(traffic, EX_OSERR, "no room for a line");
+}
+
+void
+traffic_connected(struct traffic *traffic)
+{
+	int status = carrier_take(&traffic->carrier, traffic->now_ms);
+
+	if (status != 0)
+		traffic->status = status;
+	if (traffic->carrier.fd == -1)
+		return;
+	traffic->cannot_send = traffic->is_full = false;
+	reply_reset(&traffic->reply);
+	account_connected(&traffic->account, traffic->now_ms);
+}
+
+bool
+traffic_awaits_datagram(const struct traffic *traffic)
+{
+	return has_datagrams(traffic) && traffic->carrier.fd != -1 &&
+	       traffic->account.answered < traffic->account.sent;
+}
+
+void
+traffic_give_up(struct traffic *traffic, int status)
+{
+	const char *line = unanswered(traffic);
+	size_t len = (size_t)(traffic->account.end - traffic->account.answered);
+	size_t lines = len > 0 && line[len - 1] != '\n';
+
+	for (size_t i = 0; i < len; i++)
+		lines += line[i] == '\n';
+	fprintf(stderr, "timestampc: gave up with %zu lines left%s%s\n", lines,
+	    traffic->window.path == NULL ? "" : ", which are kept in ",
+	    traffic->window.path == NULL ? "" : traffic->window.path);
+	traffic->status = status;
+}
+
+/* Lines that an earlier process left in the spool may have gone already. */
+static void
+take_spool(struct traffic *traffic)
+{
+	struct account *account = &traffic->account;
+	size_t len = (size_t)(traffic->window.end - traffic->window.begin);
+	int64_t age_s = time(NULL) - window_saved_at(&traffic->window);
+
+	if (len == 0)
+		return;
+	account_read(account, (struct framing_text){ unanswered(traffic), len },
+	    traffic->now_ms - (uint64_t)(age_s > 0 ? age_s : 0) * 1000);
+	account_sent(account, len);
+	account_lost(account);
+}
+
+static int
+open_window(struct traffic *traffic)
+{
+	const char *path = traffic->options->spool;
+	int type = protocol_socket_type(traffic->options->target.protocol);
+
+	if (window_open(&traffic->window, traffic->options->window_bytes,
+		path) == -1 ||
+	    window_set_input(&traffic->window, STDIN_FILENO) == -1) {
+		fprintf(stderr, "timestampc: %s: %s\n",
+		    path == NULL ? "memory" : path,
+		    errno == EWOULDBLOCK ? "another process uses it"
+		    : errno == EINVAL    ? "not a file of lines by -S"
+					 : strerror(errno));
+		return path == NULL ? EX_OSERR : EX_IOERR;
+	}
+	account_init(&traffic->account,
+	    type == SOCK_STREAM ? ACCOUNT_TWO : ACCOUNT_ONE,
+	    traffic->window.begin);
+	take_spool(traffic);
+	return 0;
+}
+
+int
+traffic_init(struct traffic *traffic, const struct client_options *options)
+{
+	*traffic = (struct traffic){ .options = options,
+		.window = { .fd = -1 },
+		.now_ms = clock_ms(),
+		.status = TRAFFIC_GOES_ON,
+		.data = malloc(2 * PIECE_BYTES) };
+	output_init(&traffic->output, STDOUT_FILENO);
+	traffic->printer = (struct printer){ .options = options,
+		.output = &traffic->output };
+	if (carrier_init(&traffic->carrier, options) == -1 ||
+	    traffic->data == NULL) {
+		perror("timestampc");
+		return EX_OSERR;
+	}
+	return open_window(traffic);
+}
+
+void
+traffic_free(struct traffic *traffic)
+{
+	window_close(&traffic->window);
+	output_free(&traffic->output);
+	carrier_free(&traffic->carrier);
+	free(traffic->data);
+}

@@ -1,0 +1,75 @@
+#ifndef PIPE_TRAFFIC_H
+#define PIPE_TRAFFIC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lines/account.h"
+#include "lines/reply.h"
+#include "pipe/carrier.h"
+#include "pipe/output.h"
+#include "pipe/printer.h"
+#include "pipe/window.h"
+
+#define TRAFFIC_GOES_ON (-1)
+
+/*
+ * The lines on their way: from the input to the window, to the server, and
+ * their replies to the output.  Each function does what can be done at once;
+ * what it cannot go on with sets status, after a message.
+ */
+struct traffic {
+	const struct client_options *options;
+	struct window window;
+	struct account account;
+	struct reply reply;
+	struct output output;
+	struct printer printer;
+	struct carrier carrier;
+	uint64_t now_ms;
+	char *data; /* what was received: data_at to data_len is not read yet */
+	size_t data_at, data_len;
+	bool input_ended;
+	bool is_full;     /* the socket: wait until it is writable */
+	bool cannot_send; /* what the server sent before may still come */
+	uint64_t resend_ms, resend_after_ms; /* datagrams */
+	int end_status;                      /* once all lines are answered */
+	int status; /* TRAFFIC_GOES_ON, or an exit status */
+};
+
+/*
+ * Returns 0, or an exit status after a message; free it in any case.  options
+ * must outlive it.
+ */
+int traffic_init(struct traffic *traffic, const struct client_options *options);
+void traffic_free(struct traffic *traffic);
+
+/* There is a new connection, or there is not: as carrier_take says. */
+void traffic_connected(struct traffic *traffic);
+
+/* The input is readable, and the window has room. */
+void traffic_read_input(struct traffic *traffic);
+
+/* No more input is read. */
+void traffic_end_input(struct traffic *traffic);
+
+/* Sends what may be sent. */
+void traffic_send(struct traffic *traffic);
+
+/* Sends the datagram again whose reply has not come. */
+void traffic_send_again(struct traffic *traffic);
+
+/* Whether a datagram was sent and its reply has not come. */
+bool traffic_awaits_datagram(const struct traffic *traffic);
+
+/* The socket is readable, and nothing is left to write. */
+void traffic_receive(struct traffic *traffic);
+
+/* Writes, and reads replies as far as their output is taken. */
+void traffic_write(struct traffic *traffic);
+
+/* Says how many lines are left, and ends with status. */
+void traffic_give_up(struct traffic *traffic, int status);
+
+#endif

@@ -1,0 +1,59 @@
+#ifndef PIPE_WINDOW_H
+#define PIPE_WINDOW_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * The lines that were read and not answered, as a ring.  Its memory is mapped
+ * twice, one behind the other, so that all of it can be read and written in one
+ * piece wherever it begins.  Positions count the bytes of the input.
+ *
+ * With a path the memory is that of a file (the spool): when the process is
+ * killed, what it read stays there, and the next window at this path begins
+ * with it.  The file is locked, and removed by window_close when it is empty.
+ * Free bytes of it are zero, so that what a read left there is found even if
+ * the process was killed before it could count it.
+ */
+struct window {
+	char *bytes;
+	size_t size;
+	uint64_t begin, end;
+	int fd;
+	const char *path;         /* NULL: none */
+	struct window_head *head; /* of the file; NULL: none */
+};
+
+/*
+ * size is rounded up.  -1 with errno: EWOULDBLOCK, another process has the file
+ * at path; EINVAL, it is not a spool.  path must outlive the window.
+ */
+int window_open(struct window *window, size_t size, const char *path);
+void window_close(struct window *window);
+
+/*
+ * Where the lines come from.  A last line that a spool has without its end is
+ * continued by the same pipe or socket; else it gets a newline, as the rest of
+ * it is lost.  -1 with errno.
+ */
+int window_set_input(struct window *window, int fd);
+
+/* When what a spool held at the start was read, in seconds since 1970. */
+int64_t window_saved_at(const struct window *window);
+
+/* Where a position is, with all that follows in the window. */
+char *window_at(const struct window *window, uint64_t position);
+
+/* The free bytes at the end. */
+size_t window_room(const struct window *window);
+
+/* Bytes were written to the end. */
+void window_add(struct window *window, size_t bytes);
+
+/* What lies in front of position is free. */
+void window_release(struct window *window, uint64_t position);
+
+/* Doubles the window.  -1 with errno. */
+int window_grow(struct window *window);
+
+#endif

@@ -1,0 +1,34 @@
+#ifndef TIMESTAMPC_CONNECTION_H
+#define TIMESTAMPC_CONNECTION_H
+
+#include <stdint.h>
+
+#include "net/sockaddr.h"
+#include "timestampc/target.h"
+
+/* A socket that is connected to a server.  Owned by one thread. */
+struct connection {
+	int fd; /* non-blocking; -1: none */
+	struct sockaddr_any peer;
+	/* The folder of a Unix datagram client's socket file; "": none. */
+	char folder[sizeof("/tmp/timestampc.XXXXXX")];
+	/* UDP: addresses to pass over, because nothing is there; for the caller
+	 * to count up, and kept by connection_open. */
+	size_t skip;
+	char problem[512]; /* why there is no connection */
+};
+
+/*
+ * Connects to the first address of target that answers: each has 250 ms ahead
+ * of the next, as RFC 8305 says.  A Unix datagram socket gets a name of its own
+ * that the server answers.  Returns 0, or an exit status with the reason in
+ * connection->problem: EX_NOHOST, EX_UNAVAILABLE, EX_OSERR.  deadline_ms is of
+ * clock_ms().  Any thread.
+ */
+int connection_open(struct connection *connection, const struct target *target,
+    uint64_t deadline_ms);
+
+/* Closes the socket and removes its file; harmless without a connection. */
+void connection_close(struct connection *connection);
+
+#endif

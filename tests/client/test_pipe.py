@@ -1,0 +1,280 @@
+"""Lines through the client: each once, in order, whatever happens between."""
+
+import json
+import os
+import random
+import re
+import select
+import signal
+import socket
+
+from daemon import check
+from scene import (CHUNK, FEWER, LINE, check_lines, kill, marks, port_of, target,
+                   texts)
+
+
+def numbered(count, seed=0):
+    """Lines of different lengths, some of them empty."""
+    chance = random.Random(seed)
+    return [b"%d %s" % (n, b"x" * chance.randrange(40)) if n % 50 else b""
+            for n in range(count)]
+
+
+def joined(lines):
+    return b"".join(line + b"\n" for line in lines)
+
+
+def test_pipe_passes_every_byte(scene):
+    """CR LF, NULs, empty lines, no newline at the end: over each protocol."""
+    folder = scene.folder
+    server = scene.server(f"""control = ""; listeners = (
+        {{ protocol = "tcp"; address = "127.0.0.1"; port = 0; }},
+        {{ protocol = "udp"; address = "127.0.0.1"; port = 0; }},
+        {{ protocol = "unix"; path = "{folder}/u"; framing = "line"; }},
+        {{ protocol = "unix-dgram"; path = "{folder}/d"; }},
+        {{ protocol = "unix-seqpacket"; path = "{folder}/s"; }});""")
+    data = b"a\n\n\nb\r\n\0\0x\0\n[x] y\n[\n] \n\xff\xfe\nlast"
+    for where in (target(port_of(server)),
+                  "udp:127.0.0.1:%d" % server.port("udp 127.0.0.1"),
+                  f"unix:{folder}/u", f"{folder}/u", f"unix-dgram:{folder}/d",
+                  f"unix-seqpacket:{folder}/s"):
+        output, _ = scene.pipe(data, where)
+        check(b"\n".join(texts(output + b"\n")) == data, where, "gave", output)
+    check(not os.path.exists(f"{folder}/d/socket"), "a socket is left")
+
+
+def test_pipe_of_nothing_ends_well(scene):
+    """An empty input has an empty output."""
+    server = scene.server()
+    check(scene.pipe(b"", target(port_of(server))) == (b"", b""), "output")
+
+
+def test_pipe_cut_at_random_bytes(scene):
+    """100,000 lines over 200 cut connections: output equals input."""
+    lines = numbered(100000 // FEWER)
+    total = len(joined(lines)) + 27 * len(lines)
+    seed = int(os.environ.get("SEED", random.randrange(1 << 30)))
+    chance = random.Random(seed)
+    cuts = [(chance.randrange(1, max(2, total // 220)),
+             chance.choice(["up", "down", "down"]),
+             chance.choice(["fin", "rst"])) for _ in range(200 // FEWER)]
+    server = scene.server()
+    proxy = scene.proxy(port_of(server), cuts)
+    output, errors = scene.pipe(joined(lines), target(proxy.port))
+    try:
+        check_lines(output, lines)
+        check(proxy.done == len(cuts), proxy.done, "cuts")
+        check(marks(output) > 0, "no line is marked as late")
+        check(errors == b"", errors)
+    except Exception:
+        print("client: the seed was", seed)
+        raise
+
+
+def test_pipe_quiet_has_no_marks(scene):
+    """-q leaves the marks out."""
+    lines = numbered(2000)
+    server = scene.server()
+    proxy = scene.proxy(port_of(server), [(n * 997, "down", "rst")
+                                          for n in range(1, 9)])
+    output, _ = scene.pipe(joined(lines), "-q", target(proxy.port))
+    check_lines(output, lines)
+    check(marks(output) == 0, "marks")
+
+
+def test_pipe_survives_kills_of_the_server(scene):
+    """1,000,000 lines while the server is killed ten times."""
+    lines = [b"%d" % n for n in range(1000000 // FEWER)]
+    server = scene.server()
+    port = port_of(server)
+    data = joined(lines)
+    client = scene.client(target(port))
+    client.feed(data)
+    step = (len(data) + 27 * len(lines)) // 11
+    for turn in range(1, 11):
+        check(client.hear_until(turn * step), "the output ended")
+        kill(server)
+        server = scene.server(LINE % port)
+    output = client.rest()
+    client.end()
+    check_lines(output, lines)
+
+
+def test_pipe_first_line_after_a_restart(scene):
+    """The line that comes first after the server was away is not lost, nor is
+    the first after an idle_timeout."""
+    server = scene.server('limits: { idle_timeout = 1; }; ' + LINE % 0)
+    port = port_of(server)
+    client = scene.client("-v", target(port))
+    client.say(b"one\n")
+    client.hear(b"one\n")
+    client.complain(b"closed by the server")
+    client.say(b"two\n")
+    client.hear(b"two\n")
+    kill(server)
+    client.complain(b"connection lost")
+    client.say(b"three\n")
+    client.complain(b"trying again")
+    scene.server(LINE % port)
+    client.hear(b"three\n")
+    client.child.stdin.close()
+    check(texts(client.rest()) == [b"one", b"two", b"three"], client.heard)
+    client.end()
+
+
+def test_pipe_marks_a_line_that_went_twice(scene):
+    """A line without its reply goes again, with the late stamp and a mark."""
+    server = scene.server()
+    proxy = scene.proxy(port_of(server), [(29, "down", "rst")])
+    output, _ = scene.pipe(b"hello\n", target(proxy.port))
+    check(re.fullmatch(rb"\[[^]]{24}\] \(\+0\.\ds\) hello\n", output), output)
+
+
+def test_pipe_recognises_chunks(scene):
+    """A listener that stamps pieces: line by line, with a warning, each line
+    with a stamp."""
+    lines = numbered(3000) + [b"long " * 20000, b"[x] [", b"end"]
+    server = scene.server(CHUNK % 0)
+    output, errors = scene.pipe(joined(lines), target(port_of(server)))
+    check_lines(output, lines)
+    check(errors.count(b"line by line") == 1, errors)
+    check(b"warn" not in scene.pipe(joined(lines), "-q", target(
+        port_of(server)))[1], "a warning in spite of -q")
+
+
+def test_pipe_of_stamped_lines(scene):
+    """Lines that already begin with a stamp, over both framings."""
+    for framing in LINE, CHUNK:
+        server = scene.server(framing % 0)
+        once, _ = scene.pipe(joined(numbered(500)), target(port_of(server)))
+        twice, _ = scene.pipe(once, target(port_of(server)))
+        check_lines(twice, once.split(b"\n")[:-1])
+
+
+def test_pipe_of_a_line_of_100_megabytes(scene):
+    """It passes unchanged, and so do its neighbours."""
+    lines = [b"before", b"0123456789" * (10000000 // FEWER), b"after"]
+    server = scene.server()
+    output, _ = scene.pipe(joined(lines), target(port_of(server)))
+    check_lines(output, lines)
+
+
+def test_pipe_window_bounds_what_is_read(scene):
+    """A server that does not answer: the client stops reading its input."""
+    listener = scene.add(socket.create_server(("127.0.0.1", 0)))
+    client = scene.client("-w", "65536", target(listener.getsockname()[1]))
+    os.set_blocking(client.child.stdin.fileno(), False)
+    peer = scene.add(listener.accept()[0])
+    written = 0
+    line = b"x" * 99 + b"\n"
+    while True:  # until nobody has read for a second
+        try:
+            written += os.write(client.child.stdin.fileno(), line * 40)
+        except BlockingIOError:
+            if not select.select([], [client.child.stdin], [], 1)[1]:
+                break
+    check(written <= 65536 + (1 << 17), written, "bytes were read")
+    check(peer.recv(1 << 16).startswith(b"x"), "nothing was sent")
+
+
+def test_pipe_ends_when_nobody_reads(scene):
+    """EPIPE of the output: quietly, with 74."""
+    server = scene.server()
+    client = scene.client(target(port_of(server)))
+    client.child.stdout.close()
+    client.child.stdout = None
+    client.say(b"hello\n")
+    check(client.end(74) == b"", "a message")
+
+
+def test_pipe_awaits_replies_at_sigterm(scene):
+    """SIGTERM and SIGINT: the replies under way are awaited for -W, then 75
+    when some are left, else 0."""
+    server = scene.server()
+    for number in signal.SIGTERM, signal.SIGINT:
+        client = scene.client(target(port_of(server)))
+        client.say(b"hello\n")
+        client.hear(b"hello\n")
+        client.child.send_signal(number)
+        client.end(0)
+    listener = scene.add(socket.create_server(("127.0.0.1", 0)))
+    client = scene.client("-W", "0.1", target(listener.getsockname()[1]))
+    client.say(b"a\nb\n")
+    peer = scene.add(listener.accept()[0])
+    check(peer.recv(10) == b"a\nb\n", "not sent together")
+    client.child.send_signal(signal.SIGTERM)
+    check(b"2 lines left" in client.end(75), "no count of lines")
+
+
+def test_pipe_gives_up(scene):
+    """-G: 75 with lines left; 69 and 68 where there never was a connection."""
+    server = scene.server()
+    client = scene.client("-G", "0.3", target(port_of(server)))
+    client.say(b"one\n")
+    client.hear(b"one\n")
+    kill(server)
+    client.say(b"two\nthree\n")
+    check(b"2 lines left" in client.end(75), "no count")
+    free = socket.create_server(("127.0.0.1", 0))
+    port = free.getsockname()[1]
+    free.close()
+    check(b"refused" in scene.pipe(b"x\n", target(port), status=69)[1], "69")
+    scene.pipe(b"x\n", "-G", "0.1", target(port), status=69)
+    scene.pipe(b"x\n", "tcp:nosuchhost.invalid", status=68)
+
+
+def test_pipe_shows_elapsed_time(scene):
+    """-i and -s: as ts of moreutils has it; -j: JSON."""
+    server = scene.server('stamp: { format = "rfc3339-ms"; }; ' + LINE % 0)
+    where = target(port_of(server))
+    for option in "-i", "-s":
+        output, _ = scene.pipe(b"a\nb\n", option, where)
+        check(re.fullmatch(rb"00:00:00\.000 a\n00:00:00\.\d{3} b\n", output),
+              output)
+    output, _ = scene.pipe(b'a"\\\t\xff\xc3\xa4\n', "-j", where)
+    found = json.loads(output)
+    check(found["data"].encode("utf-8", "surrogateescape") ==
+          b'a"\\\t\xff\xc3\xa4', output)
+    check(re.fullmatch(r"\d{4}-\d\d-\d\dT.*", found["stamp"]), output)
+    server = scene.server('stamp: { format = "%A"; }; ' + LINE % 0)
+    scene.pipe(b"a\n", "-i", target(port_of(server)), status=76)
+
+
+def test_pipe_into_each_kind_of_output(scene):
+    """A file, a socket, and a pipe that is read slowly."""
+    lines = numbered(20000)
+    server = scene.server()
+    where = target(port_of(server))
+    with open(f"{scene.folder}/in", "wb") as file:
+        file.write(joined(lines))
+    with open(f"{scene.folder}/in", "rb") as source, \
+            open(f"{scene.folder}/out", "ab") as sink:
+        sink.write(b"before\n")
+        sink.flush()
+        client = scene.client(where, stdin=source, stdout=sink)
+        client.end()
+    with open(f"{scene.folder}/out", "rb") as file:
+        output = file.read()
+    check(output.startswith(b"before\n"), "the file was overwritten")
+    check_lines(output[7:], lines)
+    ours, its = socket.socketpair()
+    client = scene.client(where, stdout=its)
+    its.close()
+    client.feed(joined(lines))
+    output = b""
+    while data := ours.recv(1 << 16):
+        output += data
+    ours.close()
+    check_lines(output, lines)
+    client.end()
+
+
+def test_pipe_leaves_its_output_as_it_was(scene):
+    """The descriptors that others share do not become non-blocking."""
+    server = scene.server()
+    client = scene.client(target(port_of(server)))
+    client.say(b"hello\n")
+    client.hear(b"hello\n")
+    with open(f"/proc/{client.child.pid}/fdinfo/1") as info:
+        flags = int(re.search(r"flags:\s*(\d+)", info.read()).group(1), 8)
+    check(not flags & os.O_NONBLOCK, "it became non-blocking")

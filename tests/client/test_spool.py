@@ -1,0 +1,92 @@
+"""-S: lines without a reply outlive the client."""
+
+import os
+import random
+import socket
+import threading
+
+from daemon import check
+from scene import CHUNK, FEWER, check_lines, port_of, target, texts
+
+
+def test_spool_kills_of_the_client(scene):
+    """The client is killed again and again while one pipe feeds it: no line is
+    lost, and what comes twice comes again from an earlier line on."""
+    lines = [b"%d" % n for n in range(200000 // FEWER)]
+    spool = f"{scene.folder}/spool"
+    server = scene.server()
+    proxy = scene.proxy(port_of(server))
+    arguments = ["-S", spool, "-w", "65536", target(proxy.port)]
+    source, sink = os.pipe()
+    client = scene.client(*arguments, stdin=source)
+    data = b"".join(line + b"\n" for line in lines)
+
+    def feed():
+        with os.fdopen(sink, "wb") as stream:
+            stream.write(data)
+    threading.Thread(target=feed, daemon=True).start()
+    chance, output = random.Random(1), []
+    for _ in range(10):
+        client.hear_until(chance.randrange(1, len(data) // 5))
+        client.child.kill()
+        client.child.wait()
+        output.append(client.rest())
+        client = scene.client(*arguments, stdin=source)
+    os.close(source)
+    output.append(client.rest())
+    client.end()
+    due = 0
+    for part in output:
+        part = part[:part.rfind(b"\n") + 1]  # killed while it wrote
+        for text in texts(part):
+            check(int(text) <= due, "lost:", due, "before", text)
+            due = max(due, int(text) + 1)
+    check(due == len(lines), due, "lines")
+    check(not os.path.exists(spool), "an empty spool is left")
+
+
+def test_spool_is_found_by_another_input(scene):
+    """Lines that were not sent, and one that was not read to its end."""
+    spool = f"{scene.folder}/spool"
+    server = scene.server()
+    where = target(port_of(server))
+    listener = scene.add(socket.create_server(("127.0.0.1", 0)))
+    client = scene.client("-S", spool, target(listener.getsockname()[1]))
+    client.say(b"one\ntwo\nthr")
+    scene.add(listener.accept()[0]).recv(8, socket.MSG_WAITALL)
+    client.child.kill()
+    client.child.wait()
+    output, _ = scene.pipe(b"four\n", "-S", spool, where)
+    check(texts(output) == [b"one", b"two", b"thr", b"four"], output)
+    check(b"s) one" in output, "not marked")
+    check(not os.path.exists(spool), "an empty spool is left")
+
+
+def test_spool_grows_with_a_long_line(scene):
+    """A line that is longer than the window."""
+    lines = [b"a", b"0123456789" * 100000, b"b"]
+    server = scene.server(CHUNK % 0)
+    output, _ = scene.pipe(b"".join(line + b"\n" for line in lines), "-S",
+                           f"{scene.folder}/spool", "-w", "65536",
+                           target(port_of(server)))
+    check_lines(output, lines)
+    check(os.listdir(scene.folder).count("spool.new") == 0, "a file is left")
+
+
+def test_spool_belongs_to_one_client(scene):
+    """A second client is refused, and so is a file that is not a spool."""
+    server = scene.server()
+    spool = f"{scene.folder}/spool"
+    where = target(port_of(server))
+    client = scene.client("-S", spool, where)
+    client.say(b"one\n")
+    client.hear(b"one\n")
+    check(b"uses it" in scene.pipe(b"x\n", "-S", spool, where, status=74)[1],
+          "not refused")
+    check(b"No such file" in scene.pipe(b"", "-S", f"{scene.folder}/no/spool",
+                                        where, status=74)[1], "no folder")
+    with open(f"{scene.folder}/text", "w") as file:
+        file.write("text " * 100000)
+    scene.pipe(b"x\n", "-S", f"{scene.folder}/text", where, status=74)
+    with open(f"{scene.folder}/text") as file:
+        check(file.read() == "text " * 100000, "the file was changed")

@@ -1,0 +1,216 @@
+"""Sessions at a terminal, and single replies."""
+
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import socket
+import subprocess
+import termios
+
+from daemon import LIMIT_S, check, prepare_child
+from scene import CLIENT, LINE, kill, port_of, target
+from test_foreign import Echo, tcp
+
+REPLY = rb"\[\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}\] "
+UP = b"\033[A"
+
+
+class Terminal:
+    """timestampc at a pseudo-terminal.  stdout: something else for it."""
+
+    def __init__(self, *arguments, stdout=None):
+        self.fd, inside = pty.openpty()
+
+        def prepare():
+            prepare_child()
+            os.setsid()
+            fcntl.ioctl(inside, termios.TIOCSCTTY, 0)
+        self.child = subprocess.Popen(
+            [CLIENT, *arguments], stdin=inside, stdout=stdout or inside,
+            stderr=inside, preexec_fn=prepare,
+            env={**os.environ, "TERM": "vt100", "HOME": "/nonexistent"})
+        os.close(inside)
+        self.seen = b""
+
+    def type(self, text):
+        os.write(self.fd, text)
+
+    def read(self):
+        check(select.select([self.fd], [], [], LIMIT_S)[0],
+              "nothing for", LIMIT_S, "s but", self.seen)
+        try:
+            return os.read(self.fd, 1 << 16)
+        except OSError:  # the other side is closed
+            return b""
+
+    def expect(self, pattern):
+        """Waits for pattern, and forgets what came up to its end."""
+        while not (found := re.search(pattern, self.seen)):
+            data = self.read()
+            check(data, "no", pattern, "but", self.seen)
+            self.seen += data
+        self.seen = self.seen[found.end():]
+        return found
+
+    def prompt(self):
+        """Waits for the prompt, and until the editor reads keys: libedit
+        writes the prompt first."""
+        self.expect(b"> ")
+        while termios.tcgetattr(self.fd)[3] & termios.ICANON:
+            os.sched_yield()
+
+    def end(self, status=0):
+        while data := self.read():
+            self.seen += data
+        check(self.child.wait(LIMIT_S) == status, "it ended with",
+              self.child.returncode, self.seen)
+
+    def close(self):
+        if self.child.poll() is None:
+            self.child.kill()
+        self.child.wait()
+        os.close(self.fd)
+
+
+def test_talk_at_a_terminal(scene):
+    """Prompt, reply, editing, history; an empty line ends it."""
+    terminal = scene.add(Terminal(target(port_of(scene.server()))))
+    terminal.prompt()
+    terminal.type(b"hello\n")
+    terminal.expect(REPLY + b"hello\r\n")
+    terminal.prompt()
+    terminal.type(b"worl\x01the \x05d\n")  # Ctrl-A, Ctrl-E
+    terminal.expect(REPLY + b"the world\r\n")
+    terminal.prompt()
+    terminal.type(UP + UP + b"!\n")
+    terminal.expect(REPLY + b"hello!\r\n")
+    terminal.prompt()
+    terminal.type(b"\n")
+    terminal.end()
+
+
+def test_talk_ends_at_control_d_and_c(scene):
+    """Ctrl-D ends it well, Ctrl-C kills it and leaves the terminal sane."""
+    server = scene.server()
+    terminal = scene.add(Terminal(target(port_of(server))))
+    terminal.prompt()
+    terminal.type(b"\x04")
+    terminal.end()
+    terminal = scene.add(Terminal(target(port_of(server))))
+    terminal.prompt()
+    terminal.type(b"half a line\x03")
+    terminal.end(-signal.SIGINT)
+    modes = termios.tcgetattr(terminal.fd)[3]
+    check(modes & termios.ICANON and modes & termios.ECHO, "raw mode is left")
+
+
+def test_talk_over_each_protocol(scene):
+    """UDP, and the three kinds of Unix socket."""
+    folder = scene.folder
+    server = scene.server(f"""control = ""; listeners = (
+        {{ protocol = "udp"; address = "127.0.0.1"; port = 0; }},
+        {{ protocol = "unix"; path = "{folder}/u"; }},
+        {{ protocol = "unix-dgram"; path = "{folder}/d"; }},
+        {{ protocol = "unix-seqpacket"; path = "{folder}/s"; }});""")
+    port = server.port("udp 127.0.0.1")
+    for where in (f"udp:127.0.0.1:{port}", f"udp:localhost:{port}",
+                  f"unix:{folder}/u", f"unix-dgram:{folder}/d",
+                  f"unix-seqpacket:{folder}/s"):
+        terminal = scene.add(Terminal(where))
+        for text in b"hello", b"again":
+            terminal.prompt()
+            terminal.type(text + b"\n")
+            terminal.expect(REPLY + text + b"\r\n")
+        terminal.prompt()
+        terminal.type(b"\n")
+        terminal.end()
+
+
+def test_talk_says_that_no_reply_came(scene):
+    """A UDP reply that does not come within -W; the next line is read."""
+    silent = scene.add(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    silent.bind(("127.0.0.1", 0))
+    terminal = scene.add(Terminal("-W", "0.4", "udp:127.0.0.1:%d" %
+                                  silent.getsockname()[1]))
+    terminal.prompt()
+    terminal.type(b"hello\n")
+    terminal.expect(rb"no reply within 0\.4 s")
+    data, client = silent.recvfrom(100)
+    check(data == b"hello\n", data)
+    terminal.prompt()
+    terminal.type(b"again\n")
+    check(silent.recv(100) == b"again\n", "the second line")
+    silent.sendto(b"[late] hello\n", client)
+    silent.sendto(b"[stamp] again\n", client)
+    terminal.expect(rb"\[stamp\] again\r\n")
+    terminal.prompt()
+    terminal.type(b"\x04")
+    terminal.end()
+
+
+def test_talk_connects_again(scene):
+    """A lost connection is made again, and it says so; not for ever."""
+    server = scene.server()
+    proxy = scene.proxy(port_of(server), [(40, "down", "fin")])
+    terminal = scene.add(Terminal(target(proxy.port)))
+    terminal.prompt()
+    terminal.type(b"one\n")
+    terminal.expect(REPLY + b"one\r\n")
+    terminal.prompt()
+    terminal.type(b"two\n")
+    terminal.expect(b"connection was lost")
+    terminal.expect(REPLY + b"two\r\n")
+    terminal.prompt()
+    terminal.type(b"three\n")
+    terminal.expect(REPLY + b"three\r\n")
+    terminal.prompt()
+    direct = scene.add(Terminal(target(port_of(server))))
+    direct.prompt()
+    kill(server)
+    direct.type(b"four\n")
+    direct.expect(b"connection was lost")
+    direct.expect(b"refused")
+    direct.end(69)
+
+
+def test_talk_without_a_prompt(scene):
+    """Where the output is not a terminal."""
+    source, sink = os.pipe()
+    terminal = scene.add(Terminal(target(port_of(scene.server())),
+                                  stdout=sink))
+    os.close(sink)
+    terminal.type(b"hello\n\n")
+    terminal.end()
+    with os.fdopen(source, "rb") as stream:
+        output = stream.read()
+    check(re.fullmatch(REPLY + b"hello\n", output), output)
+    check(b"> " not in terminal.seen, "a prompt")
+
+
+def test_once(scene):
+    """-1: one reply, and its exit statuses."""
+    server = scene.server()
+    where = target(port_of(server))
+    output, _ = scene.pipe(b"ignored\n", "-1", "hello world", where)
+    check(re.fullmatch(REPLY + b"hello world\n", output), output)
+    scene.pipe(b"", "-1", "a\nb", where, status=64)
+    scene.pipe(b"", "-1", "a", "tcp:nosuchhost.invalid", status=68)
+    scene.pipe(b"", "-1", "a", tcp(scene, Echo), status=76)
+    silent = scene.add(socket.create_server(("127.0.0.1", 0)))
+    scene.pipe(b"", "-W", "0.1", "-1", "a",
+               target(silent.getsockname()[1]), status=1)
+    kill(server)
+    scene.pipe(b"", "-1", "a", where, status=69)
+
+
+def test_once_tries_each_address(scene):
+    """A name with several addresses: the first that answers is used."""
+    server = scene.server(LINE % 0)
+    output, _ = scene.pipe(b"", "-1", "hello",
+                           "localhost:%d" % port_of(server))
+    check(output.endswith(b"] hello\n"), output)
+    check(scene.pipe(b"", "-4", "-1", "x", "tcp:[::1]:9", status=68)[1],
+          "no message")

@@ -1,0 +1,157 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "harness/scratch.h"
+#include "pipe/window.h"
+#include "unit/suites.h"
+
+#define SIZE 65536
+
+/* Puts len bytes of c into the window and counts them. */
+static void
+fill(struct window *window, char c, size_t len)
+{
+	ck_assert_uint_le(len, window_room(window));
+	memset(window_at(window, window->end), c, len);
+	window_add(window, len);
+}
+
+START_TEST(goes_round)
+{
+	struct window window;
+
+	ck_assert_int_eq(window_open(&window, 1, NULL), 0);
+	ck_assert_uint_eq(window.size, SIZE);
+	for (int n = 0; n < 10; n++) {
+		fill(&window, (char)('a' + n), 50000);
+		const char *bytes = window_at(&window, window.begin);
+		ck_assert_int_eq(bytes[0], 'a' + n);
+		ck_assert_int_eq(bytes[49999], 'a' + n);
+		ck_assert_uint_eq(window_room(&window), SIZE - 50000);
+		window_release(&window, window.end);
+	}
+	window_close(&window);
+}
+END_TEST
+
+START_TEST(grows_with_what_it_holds)
+{
+	struct window window;
+
+	ck_assert_int_eq(window_open(&window, SIZE, NULL), 0);
+	fill(&window, 'x', 40000);
+	window_release(&window, window.end);
+	fill(&window, 'a', SIZE);
+	ck_assert_int_eq(window_grow(&window), 0);
+	fill(&window, 'b', SIZE);
+	ck_assert_uint_eq(window_room(&window), 0);
+	const char *bytes = window_at(&window, window.begin);
+	ck_assert_int_eq(bytes[0], 'a');
+	ck_assert_int_eq(bytes[SIZE - 1], 'a');
+	ck_assert_int_eq(bytes[SIZE], 'b');
+	ck_assert_int_eq(bytes[2 * SIZE - 1], 'b');
+	window_close(&window);
+}
+END_TEST
+
+/* As a kill does: the file stays as it is. */
+static void
+kill_process(struct window *window)
+{
+	munmap(window->bytes, 2 * window->size);
+	munmap(window->head, SIZE);
+	close(window->fd);
+}
+
+START_TEST(a_killed_process_leaves_its_lines)
+{
+	struct window window;
+
+	scratch_enter();
+	ck_assert_int_eq(window_open(&window, SIZE, "spool"), 0);
+	fill(&window, 'a', 60000);
+	window_release(&window, 59990);
+	fill(&window, 'b', 10000);
+	/* Read and not counted. */
+	memcpy(window_at(&window, window.end), "c\nd\n", 4);
+	kill_process(&window);
+
+	ck_assert_int_eq(window_open(&window, 4 * SIZE, "spool"), 0);
+	ck_assert_uint_eq(window.size, 4 * SIZE);
+	ck_assert_uint_eq(window.begin, 59990);
+	ck_assert_uint_eq(window.end, 70004);
+	const char *bytes = window_at(&window, window.begin);
+	ck_assert_int_eq(memcmp(bytes, "aaaaaaaaaabb", 12), 0);
+	ck_assert_int_eq(memcmp(bytes + 10008, "bbc\nd\n", 6), 0);
+	window_release(&window, window.end);
+	window_close(&window);
+	ck_assert_int_eq(access("spool", F_OK), -1);
+	scratch_leave();
+}
+END_TEST
+
+START_TEST(a_part_of_a_line_is_continued_by_its_pipe_only)
+{
+	struct window window;
+	int one[2], other[2];
+
+	scratch_enter();
+	ck_assert_int_eq(pipe(one), 0);
+	ck_assert_int_eq(pipe(other), 0);
+	ck_assert_int_eq(window_open(&window, SIZE, "spool"), 0);
+	ck_assert_int_eq(window_set_input(&window, one[0]), 0);
+	fill(&window, 'a', 10);
+	kill_process(&window);
+	ck_assert_int_eq(window_open(&window, SIZE, "spool"), 0);
+	ck_assert_int_eq(window_set_input(&window, one[0]), 0);
+	ck_assert_uint_eq(window.end, 10);
+	kill_process(&window);
+	ck_assert_int_eq(window_open(&window, SIZE, "spool"), 0);
+	ck_assert_int_eq(window_set_input(&window, other[0]), 0);
+	ck_assert_uint_eq(window.end, 11);
+	ck_assert_int_eq(window_at(&window, 10)[0], '\n');
+	window_close(&window);
+	scratch_leave();
+}
+END_TEST
+
+START_TEST(other_files_are_refused)
+{
+	struct window window, second;
+
+	scratch_enter();
+	ck_assert_int_eq(window_open(&window, SIZE, "spool"), 0);
+	ck_assert_int_eq(window_open(&second, SIZE, "spool"), -1);
+	ck_assert_int_eq(errno, EWOULDBLOCK);
+	/* Counts that cannot be. */
+	int fd = open("spool", O_RDWR);
+	uint64_t end = 1UL << 40;
+	ck_assert_int_eq(pwrite(fd, &end, sizeof(end), 32), sizeof(end));
+	kill_process(&window);
+	ck_assert_int_eq(window_open(&second, SIZE, "spool"), -1);
+	ck_assert_int_eq(errno, EINVAL);
+	ck_assert_int_eq(ftruncate(fd, 100), 0);
+	ck_assert_int_eq(window_open(&second, SIZE, "spool"), -1);
+	ck_assert_int_eq(errno, EINVAL);
+	close(fd);
+	scratch_leave();
+}
+END_TEST
+
+Suite *
+window_suite(void)
+{
+	Suite *suite = suite_create("window");
+	TCase *tests = tcase_create("all");
+
+	tcase_add_test(tests, goes_round);
+	tcase_add_test(tests, grows_with_what_it_holds);
+	tcase_add_test(tests, a_killed_process_leaves_its_lines);
+	tcase_add_test(tests, a_part_of_a_line_is_continued_by_its_pipe_only);
+	tcase_add_test(tests, other_files_are_refused);
+	suite_add_tcase(suite, tests);
+	return suite;
+}
