@@ -94,7 +94,7 @@ LIMITS = $(patsubst %,$(BUILD)/bench/limits/%,\
 	echo visit datagram group stream)
 SHIM = $(BUILD)/fault/shim.so
 # Each is tests/fuzz/fuzz_NAME.c with its inputs in tests/fuzz/corpus/NAME.
-FUZZ_TARGETS = config spec stamp conn handover stamp_reader
+FUZZ_TARGETS = config spec stamp conn handover stamp_reader payload
 FUZZ_SECONDS ?= 60
 FUZZ_CC ?= clang
 REPLAYS = $(FUZZ_TARGETS:%=$(BUILD)/fuzz/replay-%)
