@@ -95,9 +95,10 @@ add_date(const struct tm *date, struct stamp_reading *reading)
 	struct tm real = *date;
 	time_t second = timegm(&real);
 
-	if (!is_in_range(second) || real.tm_mday != date->tm_mday ||
-	    real.tm_mon != date->tm_mon || real.tm_hour != date->tm_hour ||
-	    real.tm_min != date->tm_min || real.tm_sec != date->tm_sec)
+	/* A day that the month does not have makes it another month. */
+	if (!is_in_range(second) || real.tm_mon != date->tm_mon ||
+	    real.tm_hour != date->tm_hour || real.tm_min != date->tm_min ||
+	    real.tm_sec != date->tm_sec)
 		return false;
 	reading->at_ns += second * SECOND_NS;
 	return date->tm_wday == -1 || date->tm_wday == real.tm_wday;
