@@ -76,18 +76,19 @@ send_rest(struct prober *prober)
 	ssize_t n = TEMP_FAILURE_RETRY(send(prober->connection.fd, from,
 	    prober->unsent, MSG_DONTWAIT | MSG_NOSIGNAL));
 
+	if (n == -1 && errno == EAGAIN && is_stream(prober))
+		return;
 	if (n >= 0 && is_stream(prober)) {
 		prober->unsent -= (size_t)n;
 		return;
 	}
-	if (n == -1 && errno == EAGAIN && is_stream(prober))
-		return;
-	/* A datagram that could not be sent is one that gets no reply. */
 	prober->unsent = 0;
-	if (n == -1)
-		fprintf(stderr, "timestampc: send: %s\n", strerror(errno));
-	if (n == -1 && (errno == EPIPE || errno == ECONNRESET))
+	if (n == -1 &&
+	    (is_stream(prober) || errno == EPIPE || errno == ECONNRESET))
 		lose_connection(prober, strerror(errno));
+	else if (n == -1) /* a datagram that gets no reply */
+		fprintf(stderr, "timestampc: %s: %s\n", prober->peer,
+		    strerror(errno));
 }
 
 /*

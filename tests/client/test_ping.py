@@ -418,7 +418,7 @@ def test_ping_of_any_size(scene):
     stream, _, datagram = targets(server)[:3]
     for where, size, status in ((stream, 23, 64), (stream, 24, 0),
                                 (stream, 1000000, 0), (datagram, 24, 0),
-                                (datagram, 1400, 0), (datagram, 65481, 64)):
+                                (datagram, 1400, 0), (datagram, 64513, 64)):
         objects, said = ping(scene, "-c", "2", "-I", "0.01", "-l", str(size),
                              where, status=status)
         check(bool(said) == bool(status), said)
@@ -485,3 +485,37 @@ def test_ping_warns_of_what_looks_like_loss(scene):
         said = alone(*words, *extra, where)
         check((b"udp.rate_limit" in said) == rate, extra, where, said)
         check(b"does not answer port 10" in said, said)
+
+
+def test_ping_with_calls_that_fail(scene):
+    """A call that fails once costs a probe at most; without signals or output
+    it ends and says why."""
+    if subprocess.run(["strace", "-qq", "-o", "/dev/null", "true"],
+                      check=False).returncode != 0:
+        return
+    server = start(scene)
+    stream, _, datagram = targets(server)[:3]
+    for where in stream, datagram:
+        for fault, status in (
+                ("setsockopt:error=ENOPROTOOPT", 0),
+                ("signalfd4:error=EMFILE", 71),
+                ("rt_sigprocmask:error=EINVAL:when=1", 0),
+                ("prctl:error=EINVAL", 0), ("ioctl:error=EINVAL", 0),
+                ("sendto:error=ENOMEM:when=2", 0),
+                ("sendto:error=EPIPE:when=2", 0),
+                ("sendto:error=EAGAIN:when=2", 0),
+                ("sendto:error=EINTR:when=2", 0),
+                ("recvmsg:error=EINTR:when=2", 0),
+                ("recvmsg:error=ENOMEM:when=2", 0),
+                ("recvmsg:error=ECONNRESET:when=3", 0),
+                ("recvmsg:error=EAGAIN", 1), ("getsockname:error=ENOBUFS", 0),
+                ("ppoll:error=ENOMEM:when=2", 0), ("write:error=EIO", 74)):
+            done = subprocess.run(
+                ["strace", "-qq", "-f", "-o", "/dev/null", "-e",
+                 "trace=" + fault.partition(":")[0], "-e", "inject=" + fault,
+                 CLIENT, "-P", "-j", "-q", "-c", "3", "-I", "0.01", "-W",
+                 "0.3", where], capture_output=True, check=False,
+                timeout=LIMIT_S)
+            check(done.returncode == status, where, fault, done)
+            if status == 0:
+                check(json.loads(done.stdout)["received"] >= 2, fault, done)
