@@ -292,7 +292,7 @@ def test_ping_counts_what_the_network_does(scene):
     def do(number):
         return {3: 0, 5: 2, 7: "hold"}.get(number, 1)
 
-    arguments = ["-c", "10", "-I", "0.02", "-W", "0.4"]
+    arguments = ["-c", "10", "-I", "0.02", "-W", "1"]
     relay = scene.add(Relay(port, do))
     objects, _ = ping(scene, *arguments, relay.where)
     last = objects[-1]
@@ -317,7 +317,7 @@ def test_ping_counts_a_late_reply(scene):
     server = start(scene)
     relay = scene.add(Relay(server.port("udp 127.0.0.1"),
                             lambda number: "hold" if number == 1 else 1))
-    objects, _ = ping(scene, "-c", "3", "-I", "0.2", "-W", "0.1",
+    objects, _ = ping(scene, "-c", "3", "-I", "0.5", "-W", "0.3",
                       relay.where)
     check(objects[-1]["late"] == 1 and objects[-1]["received"] == 3 and
           objects[-1]["lost"] == 0, objects)
@@ -404,7 +404,7 @@ def test_ping_connects_again(scene):
     server = start(scene)
     proxy = scene.proxy(port_of(server), [(2 * 91 + 30, "down", "fin"),
                                           (91, "down", "rst")])
-    objects, said = ping(scene, "-c", "6", "-I", "0.05", "-W", "0.3",
+    objects, said = ping(scene, "-c", "6", "-I", "0.05", "-W", "1",
                          target(proxy.port))
     last = objects[-1]
     check(last["sent"] == 6 and last["received"] + last["lost"] == 6 and
@@ -469,8 +469,8 @@ def test_ping_warns_of_what_looks_like_loss(scene):
     """Size, rate and source port, each only where it matters."""
     server = start(scene)
     stream, _, datagram = targets(server)[:3]
-    for where, warns in (stream, False), (datagram, True):
-        _, said = ping(scene, "-c", "1", "-W", "0.05", "-l", "1401", where,
+    for where, wait, warns in (stream, "10", False), (datagram, "0.05", True):
+        _, said = ping(scene, "-c", "1", "-W", wait, "-l", "1401", where,
                        status=int(warns))
         check((b"max_datagram" in said) == warns, where, said)
     if subprocess.run(["unshare", "--net", "true"], check=False,
@@ -514,7 +514,7 @@ def test_ping_with_calls_that_fail(scene):
                 ["strace", "-qq", "-f", "-o", "/dev/null", "-e",
                  "trace=" + fault.partition(":")[0], "-e", "inject=" + fault,
                  CLIENT, "-P", "-j", "-q", "-c", "3", "-I", "0.01", "-W",
-                 "0.3", where], capture_output=True, check=False,
+                 "1", where], capture_output=True, check=False,
                 timeout=LIMIT_S)
             check(done.returncode == status, where, fault, done)
             if status == 0:
