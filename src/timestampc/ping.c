@@ -139,7 +139,7 @@ await(struct ping *ping, int64_t at_ns)
 
 	if (left_ns > 0)
 		timeout = (struct timespec){ left_ns / 1000000000,
-			left_ns % 1000000000 };
+			(long)(left_ns % 1000000000) };
 	if (ping->prober.unsent > 0)
 		fds[1].events |= POLLOUT;
 	if (ppoll(fds, 2, at_ns == INT64_MAX ? NULL : &timeout, NULL) <= 0)

@@ -87,7 +87,8 @@ START_TEST(a_stream_may_be_cut_anywhere)
 
 	srandom((unsigned)_i);
 	for (uint64_t number = 1; number <= 20; number++) {
-		size_t size = number % 5 == 0 ? 2500 : PAYLOAD_MIN + number;
+		size_t size = number % 5 == 0 ? 2500
+		                              : PAYLOAD_MIN + (size_t)number;
 
 		len += strlen(strcpy(stream + len, STAMP));
 		payload_write(stream + len, size, ID, number);
