@@ -96,15 +96,17 @@ find_next_ask(const struct ping *ping)
 }
 
 /*
- * How long to be awake before a question: a process that has slept is late by
- * more than a round trip.
+ * How long to be awake before a question whose moment matters: a process that
+ * has slept is late by more than a round trip.
  */
 static int64_t
 find_lead(const struct ping *ping)
 {
+	const struct ping_account *account = ping->account;
 	int64_t lead_ns = (int64_t)ping->options->interval_ns / LEAD_DIVISOR;
 
-	if (ping->options->adaptive || !ping->account->offset.known)
+	if (ping->options->adaptive || !account->offset.known ||
+	    account->offset.resolution_ns <= account->rtt.min_ns)
 		return 0;
 	return lead_ns < LEAD_MAX_NS ? lead_ns : LEAD_MAX_NS;
 }
