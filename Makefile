@@ -23,7 +23,7 @@ BUILD = build/$(VARIANT)-$(notdir $(CC))
 DEPS_BUILD = gcc make pkg-config libc6-dev libconfig-dev libsystemd-dev \
 	libedit-dev
 DEPS_CHECK = check netcat-openbsd ncat socat telnet busybox python3 \
-	iproute2 tzdata util-linux systemd strace
+	iproute2 tzdata util-linux systemd strace faketime
 DEPS_CI = clang clang-format clang-tidy cppcheck libclang-rt-14-dev mandoc \
 	valgrind shellcheck
 DEPS_BENCH = python3 util-linux iproute2 xinetd socat ncat memcached \
@@ -104,7 +104,7 @@ HOST_PROGRAMS = \
 	$(patsubst tests/%.c,$(BUILD)/%,$(sort $(wildcard tests/hosts/*.c)))
 # Each is tests/fuzz/fuzz_NAME.c with its inputs in tests/fuzz/corpus/NAME.
 FUZZ_TARGETS = config spec stamp conn handover datagram unix_peer control \
-	stamp_reader reply
+	stamp_reader reply payload
 FUZZ_SECONDS ?= 60
 FUZZ_CC ?= clang
 REPLAYS = $(FUZZ_TARGETS:%=$(BUILD)/fuzz/replay-%)

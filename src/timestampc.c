@@ -7,6 +7,7 @@
 #include "pipe/pipe.h"
 #include "talk/talk.h"
 #include "timestampc/options.h"
+#include "timestampc/ping.h"
 
 static int
 help(const struct client_options *options)
@@ -33,6 +34,7 @@ lines(const struct client_options *options)
 static int (*const jobs[])(const struct client_options *options) = {
 	[CLIENT_LINES] = lines,
 	[CLIENT_ONE] = talk_once,
+	[CLIENT_PING] = ping_run,
 	[CLIENT_HELP] = help,
 	[CLIENT_VERSION] = version,
 };

@@ -2,6 +2,8 @@
 
 #define SECOND_NS INT64_C(1000000000)
 #define QUARTER_NS (900 * SECOND_NS)
+#define FIRST_ZONE_NS (-48 * QUARTER_NS)
+#define LAST_ZONE_NS (56 * QUARTER_NS)
 #define DRIFT_DIVISOR (1000000 / OFFSET_DRIFT_PPM)
 /* Clocks that are slewed drift by up to 500 ppm each; a wider gap is a step. */
 #define SLEW_DIVISOR 1000
@@ -61,7 +63,7 @@ find_zone_ns(const struct offset *offset, const struct offset_range *range)
 	int64_t zone_ns = nearest_quarter_ns(
 	    offset_middle_ns(range) - known_ns);
 
-	if (zone_ns < -12 * 4 * QUARTER_NS || zone_ns > 14 * 4 * QUARTER_NS)
+	if (zone_ns < FIRST_ZONE_NS || zone_ns > LAST_ZONE_NS)
 		return 0;
 	return zone_ns;
 }

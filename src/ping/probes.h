@@ -15,7 +15,9 @@ struct probe {
 	int64_t sent_ns;  /* the same, or by the kernel */
 	int64_t asked_mono_ns; /* CLOCK_MONOTONIC, as asked_ns */
 	uint32_t key;          /* by which the kernel tells when it was sent */
+	bool has_key;          /* it does */
 	bool is_timed;         /* sent_ns is by the kernel */
+	uint64_t steps;        /* of our clock until then */
 	enum probe_state {
 		PROBE_AWAITED,
 		PROBE_ANSWERED,

@@ -74,13 +74,14 @@ rtt_deviation_ns(const struct rtt *rtt)
 {
 	double variance = rtt->count == 0 ? 0
 	                                  : rtt->squares / (double)rtt->count;
-	double root = variance;
+	double root = variance, next = (variance + 1) / 2;
 
 	if (variance < 1)
 		return 0;
 	/* Newton's method: from above it falls until it is exact. */
-	for (double next = (root + 1) / 2; next < root;
-	     next = (root + variance / root) / 2)
+	while (next < root) {
 		root = next;
+		next = (root + variance / root) / 2;
+	}
 	return (int64_t)(root + 0.5);
 }

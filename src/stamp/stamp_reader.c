@@ -4,6 +4,7 @@
 #include <time.h>
 
 #define SECOND_NS INT64_C(1000000000)
+#define MINUTE_NS (60 * SECOND_NS)
 #define EPOCH_DIGITS 10
 
 /* What of a stamp has not been read. */
@@ -95,9 +96,10 @@ add_date(const struct tm *date, struct stamp_reading *reading)
 	struct tm real = *date;
 	time_t second = timegm(&real);
 
-	if (!is_in_range(second) || real.tm_mday != date->tm_mday ||
-	    real.tm_mon != date->tm_mon || real.tm_hour != date->tm_hour ||
-	    real.tm_min != date->tm_min || real.tm_sec != date->tm_sec)
+	/* A day that the month does not have makes it another month. */
+	if (!is_in_range(second) || real.tm_mon != date->tm_mon ||
+	    real.tm_hour != date->tm_hour || real.tm_min != date->tm_min ||
+	    real.tm_sec != date->tm_sec)
 		return false;
 	reading->at_ns += second * SECOND_NS;
 	return date->tm_wday == -1 || date->tm_wday == real.tm_wday;
@@ -143,7 +145,7 @@ take_zone(struct rest *rest, struct stamp_reading *reading)
 	reading->has_zone = rest->at < rest->end;
 	if (!reading->has_zone || take_text(rest, "Z"))
 		return true;
-	int sign = take_text(rest, "-") ? -1 : 1;
+	int64_t sign = take_text(rest, "-") ? -1 : 1;
 	if (sign == 1 && !take_text(rest, "+"))
 		return false;
 	if (!take_field(rest, 2, &hours))
@@ -151,7 +153,7 @@ take_zone(struct rest *rest, struct stamp_reading *reading)
 	take_text(rest, ":");
 	if (!take_field(rest, 2, &minutes) || hours > 25 || minutes > 59)
 		return false;
-	reading->at_ns -= sign * (hours * 60 + minutes) * 60 * SECOND_NS;
+	reading->at_ns -= sign * (hours * 60 + minutes) * MINUTE_NS;
 	return true;
 }
 

@@ -50,39 +50,38 @@ is_rendered(const char *data, size_t size, const char *pattern,
 	render_fraction(reading, fraction);
 	if (zone != NULL)
 		text[strlen(text) - 1] = '\0';
-	const char *point =
-	    strchr(pattern, '.') == NULL && fraction[0] != '\0' && zone != NULL
-	    ? "."
-	    : "";
+	const char *point = strchr(pattern, '.') == NULL &&
+	                            fraction[0] != '\0' && zone != NULL
+	                      ? "."
+	                      : "";
 	int len = snprintf(whole, sizeof(whole), "[%s%s%s%s] ", text, point,
 	    fraction, zone != NULL ? "Z" : "");
 	return (size_t)len == size && memcmp(data, whole, size) == 0;
 }
 
 int
-LLVMFuzzerTestOneInput(const uint8_t *input, size_t size)
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const char *data = (const char *)input;
+	const char *text = (const char *)data;
 	struct stamp_reading reading;
 
 	setenv("TZ", "UTC0", 1);
-	if (size > TEXT_MAX || !stamp_reader_read(data, size, &reading))
+	if (size > TEXT_MAX || !stamp_reader_read(text, size, &reading))
 		return 0;
 	int64_t unit = SECOND_NS;
 	while (unit > reading.resolution_ns)
 		unit /= 10;
 	ensure(reading.resolution_ns == unit && unit >= 1);
 	ensure(reading.at_ns % unit == 0);
-	if (data[1] >= 'A')
-		ensure(is_rendered(data, size,
-		    data[9] == '0' ? "%a %b %d %H:%M:%S %Y"
+	if (text[1] >= 'A')
+		ensure(is_rendered(text, size,
+		    text[9] == '0' ? "%a %b %d %H:%M:%S %Y"
 				   : "%a %b %e %H:%M:%S %Y",
 		    &reading));
-	else if (size > 11 && memchr(data, '-', size) == NULL)
-		ensure(is_rendered(data, size,
-		    memchr(data, '.', size) != NULL ? "%s." : "%s", &reading));
-	else if (data[size - 3] == 'Z' && data[11] == 'T')
-		ensure(is_rendered(data, size, "%Y-%m-%dT%H:%M:%SZ",
-		    &reading));
+	else if (size > 11 && memchr(text, '-', size) == NULL)
+		ensure(is_rendered(text, size,
+		    memchr(text, '.', size) != NULL ? "%s." : "%s", &reading));
+	else if (text[size - 3] == 'Z' && text[11] == 'T')
+		ensure(is_rendered(text, size, "%Y-%m-%dT%H:%M:%SZ", &reading));
 	return 0;
 }

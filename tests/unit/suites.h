@@ -41,5 +41,6 @@ Suite *stamp_reader_suite(void);
 Suite *offset_suite(void);
 Suite *probes_suite(void);
 Suite *rtt_suite(void);
+Suite *payload_suite(void);
 
 #endif

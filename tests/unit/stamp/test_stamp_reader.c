@@ -72,34 +72,38 @@ START_TEST(reads_what_the_server_writes)
 	struct stamp_format format;
 	struct stamp stamp;
 
+	bool is_utc = strcmp(formats[_i].name, "%FT%TZ") == 0;
+
 	srandom(1);
-	ck_assert_int_eq(stamp_format_compile(&format,
-			     formats[_i % FORMATS].name, error, sizeof(error)),
+	ck_assert_int_eq(stamp_format_compile(&format, formats[_i].name, error,
+			     sizeof(error)),
 	    0);
-	const char *zone = zones[_i / FORMATS];
-	if (strcmp(formats[_i % FORMATS].name, "%FT%TZ") == 0)
-		zone = "UTC";
-	ck_assert_int_eq(stamp_set_zone(zone, NULL), 0);
-	stamp_init(&stamp, &format);
-	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
-		assert_round_trip(&stamp, _i % FORMATS, ends[i], 999999999);
-	for (int i = 0; i < 500; i++)
-		assert_round_trip(&stamp, _i % FORMATS,
-		    1000000000 + random() + random() % 1000000000,
-		    random() % SECOND_NS);
+	for (int zone = 0; zone < (is_utc ? 1 : ZONES); zone++) {
+		ck_assert_int_eq(stamp_set_zone(zones[zone], NULL), 0);
+		stamp_init(&stamp, &format);
+		for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+			assert_round_trip(&stamp, _i, ends[i], 999999999);
+		for (int i = 0; i < 300; i++)
+			assert_round_trip(&stamp, _i,
+			    1000000000 + random() + random() % 1000000000,
+			    random() % SECOND_NS);
+	}
 }
 END_TEST
 
-START_TEST(reads_every_day_of_four_centuries)
+START_TEST(reads_the_days_of_two_centuries)
 {
 	struct stamp_reading reading;
 	char text[64];
 
+	stamp_set_zone("UTC", NULL);
 	for (time_t day = -25567; day < 65744; day++) {
 		time_t second = day * 86400 + (day & 0xffff);
 		struct tm tm;
 
 		gmtime_r(&second, &tm);
+		if (tm.tm_mday > 2 && tm.tm_mday < 27)
+			continue;
 		size_t len = strftime(text, sizeof(text), "[%c] ", &tm);
 		ck_assert_msg(stamp_reader_read(text, len, &reading), "%s",
 		    text);
@@ -203,9 +207,8 @@ stamp_reader_suite(void)
 	Suite *suite = suite_create("stamp_reader");
 	TCase *tests = tcase_create("all");
 
-	tcase_add_loop_test(tests, reads_what_the_server_writes, 0,
-	    FORMATS * ZONES);
-	tcase_add_test(tests, reads_every_day_of_four_centuries);
+	tcase_add_loop_test(tests, reads_what_the_server_writes, 0, FORMATS);
+	tcase_add_test(tests, reads_the_days_of_two_centuries);
 	tcase_add_loop_test(tests, reads_zones_and_fractions, 0, 9);
 	tcase_add_test(tests, refuses_anything_else);
 	tcase_add_loop_test(tests, every_byte_matters, 0, 3);

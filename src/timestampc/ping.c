@@ -1,0 +1,320 @@
+#include "timestampc/ping.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "timestampc/prober.h"
+
+#define PAYLOAD_DEFAULT 64
+#define RECORD_MAX 64512 /* no listener takes longer records */
+/* What a server drops if its configuration has only defaults. */
+#define SERVER_DATAGRAM_MAX 1400
+#define SERVER_RATE_NS 1000000
+#define SERVER_LEAST_PORT 1024
+
+/* At most this part of an interval, and so long, is awake to be on time. */
+#define LEAD_DIVISOR 50
+#define LEAD_MAX_NS 2000000
+
+struct ping {
+	const struct client_options *options;
+	struct ping_account *account;
+	struct prober prober;
+	int signals; /* a signalfd */
+	bool has_ended;
+	int status;                 /* of the exit, if it is known already */
+	int64_t began_ns, asked_ns; /* CLOCK_MONOTONIC; asked: last, 0: never */
+};
+
+static int64_t
+read_clock(struct ping *ping)
+{
+	return prober_now(&ping->prober).mono_ns;
+}
+
+static void
+end(struct ping *ping, int status)
+{
+	ping->has_ended = true;
+	ping->status = status;
+}
+
+static void
+take_signal(struct ping *ping)
+{
+	struct signalfd_siginfo signal;
+
+	if (read(ping->signals, &signal, sizeof(signal)) != sizeof(signal))
+		return;
+	if (signal.ssi_signo != SIGQUIT) {
+		end(ping, EXIT_SUCCESS);
+		return;
+	}
+	ping->account->elapsed_ns = read_clock(ping) - ping->began_ns;
+	ping_report_summary(ping->account);
+}
+
+/* Whether more is to be asked, at the moment now_ns of CLOCK_MONOTONIC. */
+static bool
+may_ask(const struct ping *ping, int64_t now_ns)
+{
+	const struct client_options *options = ping->options;
+
+	return (options->count == 0 ||
+		   ping->account->probes.sent < options->count) &&
+	       (options->duration_ns == 0 ||
+		   now_ns - ping->began_ns < (int64_t)options->duration_ns);
+}
+
+/* The moment of CLOCK_MONOTONIC; INT64_MAX: not before something is heard. */
+static int64_t
+find_next_ask(const struct ping *ping)
+{
+	const struct client_options *options = ping->options;
+	const struct ping_account *account = ping->account;
+	int64_t interval_ns = (int64_t)options->interval_ns;
+
+	if (ping->prober.unsent > 0)
+		return INT64_MAX;
+	if (ping->asked_ns == 0)
+		return ping->began_ns;
+	if (options->adaptive && probes_awaited(&account->probes) > 0)
+		return INT64_MAX;
+	if (options->adaptive)
+		return ping->asked_ns +
+		       (options->has_interval ? interval_ns : 0);
+	return offset_next_ns(&account->offset,
+		   ping->asked_ns + interval_ns + ping->prober.watch.ahead_ns,
+		   interval_ns / 2, account->rtt.min_ns / 2) -
+	       ping->prober.watch.ahead_ns;
+}
+
+/*
+ * How long to be awake before a question whose moment matters: a process that
+ * has slept is late by more than a round trip.
+ */
+static int64_t
+find_lead(const struct ping *ping)
+{
+	const struct ping_account *account = ping->account;
+	int64_t lead_ns = (int64_t)ping->options->interval_ns / LEAD_DIVISOR;
+
+	if (ping->options->adaptive || !account->offset.known ||
+	    account->offset.resolution_ns <= account->rtt.min_ns)
+		return 0;
+	return lead_ns < LEAD_MAX_NS ? lead_ns : LEAD_MAX_NS;
+}
+
+/* When there is something to do that nothing announces. */
+static int64_t
+find_deadline(struct ping *ping, int64_t now_ns)
+{
+	const struct client_options *options = ping->options;
+	struct probe *oldest = probes_oldest(&ping->account->probes);
+	int64_t at_ns = INT64_MAX, other_ns;
+
+	if (oldest != NULL)
+		at_ns = oldest->asked_mono_ns + (int64_t)options->wait_ns;
+	if (!may_ask(ping, now_ns))
+		return at_ns;
+	other_ns = find_next_ask(ping) - find_lead(ping);
+	if (other_ns < at_ns)
+		at_ns = other_ns;
+	other_ns = ping->began_ns + (int64_t)options->duration_ns;
+	return options->duration_ns > 0 && other_ns < at_ns ? other_ns : at_ns;
+}
+
+/* Waits for input, for signals, or until at_ns, and takes what there is. */
+static void
+await(struct ping *ping, int64_t at_ns)
+{
+	struct pollfd fds[2] = { { ping->signals, POLLIN, 0 },
+		{ ping->prober.connection.fd, POLLIN, 0 } };
+	int64_t left_ns = at_ns - read_clock(ping);
+	struct timespec timeout = { 0 };
+
+	if (left_ns > 0)
+		timeout = (struct timespec){ left_ns / 1000000000,
+			(long)(left_ns % 1000000000) };
+	if (ping->prober.unsent > 0)
+		fds[1].events |= POLLOUT;
+	if (ppoll(fds, 2, at_ns == INT64_MAX ? NULL : &timeout, NULL) <= 0)
+		return;
+	if (fds[0].revents != 0)
+		take_signal(ping);
+	if (fds[1].revents != 0 &&
+	    prober_take(&ping->prober, fds[1].revents) == -1)
+		end(ping, EX_PROTOCOL);
+}
+
+static void
+expire(struct ping *ping, int64_t now_ns)
+{
+	struct probe *lost;
+
+	while ((lost = probes_expire(&ping->account->probes,
+		    now_ns - (int64_t)ping->options->wait_ns)) != NULL)
+		ping_report_lost(ping->account, lost->number);
+}
+
+static void
+run(struct ping *ping)
+{
+	while (!ping->has_ended) {
+		int64_t now_ns = read_clock(ping);
+
+		expire(ping, now_ns);
+		if (!may_ask(ping, now_ns)) {
+			if (probes_awaited(&ping->account->probes) == 0)
+				return;
+		} else if (find_next_ask(ping) - find_lead(ping) <= now_ns) {
+			while (read_clock(ping) < find_next_ask(ping))
+				;
+			ping->asked_ns = prober_ask(&ping->prober);
+		}
+		await(ping, find_deadline(ping, now_ns));
+		if (fflush(stdout) == EOF)
+			end(ping, EX_IOERR);
+	}
+}
+
+/* Says in advance what would look like loss. */
+static void
+warn(const struct ping *ping)
+{
+	const struct client_options *options = ping->options;
+	bool is_udp = options->target.protocol == PROTOCOL_UDP;
+	struct sockaddr_any own = { .len = sizeof(own.storage) };
+
+	if (protocol_is_datagram(options->target.protocol) &&
+	    ping->prober.message_bytes > SERVER_DATAGRAM_MAX)
+		fprintf(stderr,
+		    "timestampc: warning: a server drops datagrams "
+		    "of more than %d bytes, unless its "
+		    "max_datagram is set\n",
+		    SERVER_DATAGRAM_MAX);
+	if (is_udp && !sockaddr_is_loopback(&ping->prober.connection.peer) &&
+	    (options->adaptive || options->interval_ns < SERVER_RATE_NS))
+		fprintf(stderr,
+		    "timestampc: warning: a server answers %d "
+		    "datagrams a second, unless its udp.rate_limit "
+		    "is set\n",
+		    1000000000 / SERVER_RATE_NS);
+	if (is_udp &&
+	    getsockname(ping->prober.connection.fd, &own.any, &own.len) == 0 &&
+	    sockaddr_port(&own) < SERVER_LEAST_PORT)
+		fprintf(stderr,
+		    "timestampc: warning: a server does not answer "
+		    "port %d, nor any below %d\n",
+		    sockaddr_port(&own), SERVER_LEAST_PORT);
+}
+
+/* -1 after a complaint. */
+static int
+take_signals(struct ping *ping)
+{
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGQUIT);
+	ping->signals = signalfd(-1, &signals, SFD_CLOEXEC);
+	if (ping->signals == -1) {
+		perror("timestampc: signalfd");
+		return -1;
+	}
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	return 0;
+}
+
+/* The exit status after all has been asked. */
+static int
+finish(struct ping *ping)
+{
+	struct ping_account *account = ping->account;
+	bool has_reply = account->probes.received > 0;
+
+	if (ping->status != 0)
+		return ping->status;
+	account->elapsed_ns = read_clock(ping) - ping->began_ns;
+	ping_report_summary(account);
+	if (fflush(stdout) == EOF)
+		return EX_IOERR;
+	if (!has_reply)
+		fputs("timestampc: no reply\n", stderr);
+	return ping_report_limits(account) > 0 || !has_reply ? EXIT_FAILURE
+	                                                     : EXIT_SUCCESS;
+}
+
+/* Returns the exit status. */
+static int
+measure(struct ping *ping)
+{
+	int status = prober_open(&ping->prober,
+	    ping->options->wait_ns / 1000000);
+
+	if (status != 0)
+		return status;
+	warn(ping);
+	if (take_signals(ping) == -1)
+		return EX_OSERR;
+	/* Questions have their moment: do not join timers. */
+	prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
+	ping->began_ns = read_clock(ping);
+	ping_report_start(ping->account, ping->prober.message_bytes,
+	    ping->prober.is_timed);
+	run(ping);
+	close(ping->signals);
+	return finish(ping);
+}
+
+/* The size of a message; 0 after a complaint. */
+static size_t
+find_size(const struct client_options *options)
+{
+	size_t bytes = options->payload_bytes;
+	bool is_stream = protocol_socket_type(options->target.protocol) ==
+	                 SOCK_STREAM;
+
+	if (bytes == 0)
+		return PAYLOAD_DEFAULT;
+	if (bytes >= PAYLOAD_MIN && (is_stream || bytes <= RECORD_MAX))
+		return bytes;
+	fprintf(stderr, "timestampc: -l %zu: needs %d bytes at least", bytes,
+	    PAYLOAD_MIN);
+	if (!is_stream)
+		fprintf(stderr, ", and %d at most", RECORD_MAX);
+	fputc('\n', stderr);
+	return 0;
+}
+
+int
+ping_run(const struct client_options *options)
+{
+	struct ping ping = { .options = options };
+	size_t bytes = find_size(options);
+	int status = EX_OSERR;
+
+	if (bytes == 0)
+		return EX_USAGE;
+	ping.account = calloc(1, sizeof(*ping.account));
+	if (ping.account == NULL) {
+		perror("timestampc");
+		return EX_OSERR;
+	}
+	ping.account->options = options;
+	if (prober_init(&ping.prober, ping.account, bytes) == 0) {
+		status = measure(&ping);
+		prober_end(&ping.prober);
+	}
+	free(ping.account);
+	return status;
+}
