@@ -452,16 +452,83 @@ note_busy(struct conn *conn)
 		sockopt_widen(conn->fd);
 }
 
+/*
+ * Cuts a reply that was not sent as a whole: of the parts only the first that
+ * was not remains.  Returns it.
+ */
+static const struct bulk_part *
+cut_reply(struct conn *conn, struct conn_io *io, struct conn_state *reply)
+{
+	const struct bulk *bulk = io->loan.bulk;
+	const struct bulk_part *part = bulk->parts;
+	size_t sent = (size_t)(reply->bytes - bulk->out), stamps_sent = 0;
+
+	for (; part->out_end <= sent; part++)
+		stamps_sent = part->stamps;
+	count(conn, io, TRAFFIC_MESSAGES_OUT, stamps_sent);
+	reply->messages = part->stamps - stamps_sent;
+	reply->out_len = part->out_end - sent;
+	return part;
+}
+
+/* Input that is not answered or kept stays in the kernel. */
+static enum conn_want
+answer_bulk(struct conn *conn, struct conn_io *io, size_t len)
+{
+	struct bulk *bulk = io->loan.bulk;
+	struct framing_text stamp;
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	stamp.bytes = stamp_at(&io->stamp, &now, &stamp.len);
+	int count_parts = bulk_stamp(bulk, len, conn->line_start, stamp);
+	const struct bulk_part *last = &bulk->parts[count_parts - 1];
+	struct conn_state reply = {
+		.messages = last->stamps,
+		.out_len = last->out_end,
+		.bytes = bulk->out,
+	};
+	bool is_sent = send_reply(conn, io, &reply) == 0;
+	if (!is_sent && errno != EAGAIN)
+		return end(conn, CLOSE_ERROR);
+	if (!is_sent)
+		last = cut_reply(conn, io, &reply);
+	if (bulk_skip(bulk, conn->fd, last->in_end) == -1)
+		return end(conn, CLOSE_ERROR);
+	conn->line_start = last->line_start;
+	conn->bytes_in += last->in_end;
+	conn->messages += last->stamps;
+	count(conn, io, TRAFFIC_BYTES_IN, last->in_end);
+	count(conn, io, TRAFFIC_MESSAGES_IN, last->stamps);
+	return is_sent ? CONN_WANT_READ : keep(conn, &reply, reply.bytes);
+}
+
+/* Whether lines of conn may be answered through a bulk. */
+static bool
+suits_bulk(const struct conn *conn, const struct conn_io *io)
+{
+	return conn->framing == FRAMING_LINE &&
+	       conn->protocol == PROTOCOL_TCP && conn->want == CONN_WANT_READ &&
+	       !io->arrival;
+}
+
 static enum conn_want
 conn_receive(struct conn *conn, struct conn_io *io)
 {
 	bool is_lines = conn->framing == FRAMING_LINE;
+
+	if (io->loan.bulk != NULL && suits_bulk(conn, io)) {
+		ssize_t len = bulk_peek(io->loan.bulk, conn->fd);
+		if (len > 0)
+			return answer_bulk(conn, io, (size_t)len);
+	}
 	char *data = io->in + STAMP_TEXT_MAX;
 	struct receipt receipt;
 	size_t size = is_lines ? LINES_MAX : CHUNK_MAX;
 	ssize_t n = receive(conn, io, data, size, &receipt);
 	bool is_over = n == -1 || receipt.is_end;
 
+	io->loan.is_full = n == LINES_MAX && suits_bulk(conn, io);
 	if (n == -1 && errno == EAGAIN)
 		return conn->want;
 	/* Our side is shut down: what the client still sends is discarded. */

@@ -11,6 +11,7 @@
 #include "base/protocol.h"
 #include "stamp/framing.h"
 #include "stamp/stamp.h"
+#include "stream/bulk.h"
 
 #define CONN_KEPT_MAX 65536 /* bytes kept for a client that doesn't read */
 
@@ -63,6 +64,7 @@ struct conn_io {
 	struct stamp stamp;
 	bool arrival; /* stamps tell when data arrived, where that is known */
 	struct counters *counters;
+	struct bulk_loan loan;
 	char in[CONN_KEPT_MAX];
 	char out[CONN_KEPT_MAX];
 };

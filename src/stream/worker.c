@@ -332,8 +332,11 @@ wait_and_serve(struct worker *worker)
 		worker->pinged = false;
 	admit_dispatched(worker);
 	for (int i = 0; i < n; i++)
-		if (events[i].data.ptr != NULL)
+		if (events[i].data.ptr != NULL) {
 			serve(worker, events[i].data.ptr);
+			bulk_note_round(&worker->io.loan,
+			    n == 1 ? events[i].data.ptr : NULL);
+		}
 	if (worker->order == WORKER_HAND_OVER)
 		hand_over_all(worker);
 	expire_all(worker);
@@ -390,6 +393,7 @@ worker_free(struct worker *worker)
 	close(worker->epoll_fd);
 	close(worker->wake_fd);
 	free(worker->next_settings);
+	free(worker->io.loan.bulk);
 	free(worker);
 }
 

@@ -244,6 +244,83 @@ START_TEST(a_hundred_megabytes_without_newline_are_one_line)
 }
 END_TEST
 
+#define LINES 600000
+
+/* Line n has n % 100 letters. */
+static void *
+send_lines(void *arg)
+{
+	static char piece[1 << 16];
+	size_t len = 0;
+
+	for (size_t n = 0; n < LINES; n++) {
+		memset(piece + len, (int)('a' + n % 26), n % 100);
+		len += n % 100;
+		piece[len++] = '\n';
+		if (len > sizeof(piece) - 100 || n == LINES - 1) {
+			client_send(*(int *)arg, piece, len);
+			len = 0;
+		}
+	}
+	shutdown(*(int *)arg, SHUT_WR);
+	return NULL;
+}
+
+/* What of the replies was read: line n up to its byte at. */
+struct progress {
+	size_t n, at;
+};
+
+static void
+check_lines(struct progress *progress, const char *data, size_t len)
+{
+	size_t *at = &progress->at, *n = &progress->n;
+
+	for (size_t i = 0; i < len; i++, ++*at) {
+		size_t line_len = STAMP_LEN + *n % 100;
+		char c = (char)('a' + *n % 26);
+		bool is_good = *at < STAMP_LEN || data[i] == c;
+
+		if (*at == 0)
+			is_good = data[i] == '[';
+		else if (*at == line_len)
+			is_good = data[i] == '\n';
+		if (!is_good)
+			ck_abort_msg("byte %zu of line %zu is wrong", *at, *n);
+		if (*at == line_len) {
+			*at = SIZE_MAX;
+			++*n;
+		}
+	}
+}
+
+/*
+ * While it is alone the stream is received by large pieces; with the neighbour,
+ * in the second half, by small ones.  The server sends faster than the client
+ * checks.
+ */
+START_TEST(a_stream_and_then_its_neighbour_are_answered)
+{
+	int fd = client_tcp(line_port), other = client_tcp(chunk_port);
+	static char reply[1 << 18];
+	struct progress progress = { 0, 0 };
+	pthread_t sender;
+	ssize_t n;
+
+	pthread_create(&sender, NULL, send_lines, &fd);
+	for (int i = 0; (n = recv(fd, reply, sizeof(reply), 0)) > 0; i++) {
+		check_lines(&progress, reply, (size_t)n);
+		if (progress.n > LINES / 2 && i % 16 == 0)
+			client_talk(other, "hello");
+	}
+	pthread_join(sender, NULL);
+	ck_assert_uint_eq(progress.n, LINES);
+	close(fd);
+	client_talk(other, "still here");
+	close(other);
+}
+END_TEST
+
 /* The next client is served. */
 START_TEST(a_reset_costs_one_connection)
 {
@@ -396,6 +473,7 @@ stream_suite(void)
 	    4);
 	tcase_add_test(tests, nul_bytes_and_cr_lf_pass);
 	tcase_add_test(tests, a_hundred_megabytes_without_newline_are_one_line);
+	tcase_add_test(tests, a_stream_and_then_its_neighbour_are_answered);
 	tcase_add_test(tests, a_reset_costs_one_connection);
 	tcase_add_test(tests, a_silent_client_is_closed_when_idle);
 	tcase_add_loop_test(tests, a_client_that_never_reads_is_closed, 0, 2);

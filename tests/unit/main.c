@@ -32,6 +32,7 @@ main(void)
 	srunner_add_suite(runner, inherit_suite());
 	srunner_add_suite(runner, plan_suite());
 	srunner_add_suite(runner, sources_suite());
+	srunner_add_suite(runner, bulk_suite());
 	srunner_add_suite(runner, conn_suite());
 	srunner_add_suite(runner, handover_suite());
 	srunner_add_suite(runner, shutdown_suite());

@@ -12,6 +12,7 @@ Suite *window_suite(void);
 Suite *sockaddr_suite(void);
 Suite *sources_suite(void);
 Suite *config_suite(void);
+Suite *bulk_suite(void);
 Suite *conn_suite(void);
 Suite *counters_suite(void);
 Suite *sockopt_suite(void);

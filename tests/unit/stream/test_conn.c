@@ -1,7 +1,10 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -173,6 +176,126 @@ START_TEST(a_slow_reader_loses_nothing)
 }
 END_TEST
 
+static void
+connect_tcp(int ends[2])
+{
+	struct sockaddr_in address = {
+		.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+	struct sockaddr *any = (struct sockaddr *)&address;
+	socklen_t len = sizeof(address);
+	int listener = socket(AF_INET, SOCK_STREAM, 0);
+
+	ck_assert_int_eq(bind(listener, any, len), 0);
+	ck_assert_int_eq(listen(listener, 1), 0);
+	getsockname(listener, any, &len);
+	ends[1] = socket(AF_INET, SOCK_STREAM, 0);
+	ck_assert_int_eq(connect(ends[1], any, len), 0);
+	ends[0] = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
+	ck_assert_int_ge(ends[0], 0);
+	close(listener);
+	fcntl(ends[1], F_SETFL, O_NONBLOCK);
+}
+
+/* Each line of text without brackets has a stamp, and there are no others. */
+static void
+expect_stamped_lines(const char *data, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if ((i == 0 || data[i - 1] == '\n') != (data[i] == '['))
+			ck_abort_msg("byte %zu is wrong", i);
+}
+
+/* A connection over TCP, to which bulk is lent. */
+static struct conn *
+open_bulk(struct bulk *bulk)
+{
+	int ends[2];
+
+	conn_free(open_conn(PROTOCOL_UNIX, FRAMING_LINE));
+	close(client);
+	connect_tcp(ends);
+	client = ends[1];
+	io.loan.bulk = bulk;
+	return conn_new(ends[0], PROTOCOL_TCP, FRAMING_LINE, 0);
+}
+
+static size_t
+kept_bytes(const struct conn *conn)
+{
+	struct conn_state state;
+
+	conn_save(conn, &state, 0);
+	return state.out_len + state.in_len;
+}
+
+/*
+ * The same of a stream with larger buffers, whose client reads nothing until
+ * the server can send no more, and then by larger and larger pieces.
+ */
+START_TEST(a_slow_reader_of_a_bulk_loses_nothing)
+{
+	static char sent[1 << 20], got[1 << 25];
+	static struct bulk bulk;
+	size_t sent_len = 0, got_len = 0, piece = 1;
+	bool reads = false;
+	struct conn *conn = open_bulk(&bulk);
+
+	for (size_t i = 0; i < sizeof(sent); i++)
+		sent[i] = random() % (1 + 9 * _i) == 0 ? '\n' : 'x';
+	while (sent_len < sizeof(sent) || conn->want != CONN_WANT_READ ||
+	       conn->bytes_in < sent_len || conn->bytes_out > got_len) {
+		ssize_t n = send(client, sent + sent_len,
+		    sizeof(sent) - sent_len, 0);
+		if (n > 0)
+			sent_len += (size_t)n;
+		conn->want = conn_ready(conn, &io);
+		ck_assert_int_ne(conn->want, CONN_WANT_CLOSE);
+		ck_assert_uint_le(kept_bytes(conn), CONN_KEPT_MAX);
+		reads |= conn->want == CONN_WANT_WRITE ||
+		         conn->bytes_in == sizeof(sent);
+		if (reads)
+			got_len += read_some(got + got_len, piece += 97);
+	}
+	ck_assert_uint_eq(got_len, sizeof(sent) + 27 * conn->messages);
+	expect_stamped_lines(got, got_len);
+	got_len = strip_stamps(got, got_len);
+	ck_assert_uint_eq(got_len, sizeof(sent));
+	ck_assert_mem_eq(got, sent, sizeof(sent));
+	io.loan.bulk = NULL;
+	conn_close(conn, &counters, CLOSE_CLIENT, 1);
+}
+END_TEST
+
+/* Input that cannot be answered stays in the kernel. */
+START_TEST(a_bulk_takes_no_more_than_may_be_kept)
+{
+	static char lines[BULK_IN];
+	static struct bulk bulk;
+	int unread, small = 4096;
+	struct conn *conn = open_bulk(&bulk);
+
+	setsockopt(conn->fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+	memset(lines, '\n', sizeof(lines));
+	send(client, lines, sizeof(lines), 0);
+	while (conn->want != CONN_WANT_WRITE) {
+		conn->want = conn_ready(conn, &io);
+		ck_assert_int_ne(conn->want, CONN_WANT_CLOSE);
+		ck_assert_uint_le(kept_bytes(conn), CONN_KEPT_MAX);
+	}
+	ck_assert_uint_gt(kept_bytes(conn), 0);
+	ck_assert_int_eq(ioctl(conn->fd, SIOCINQ, &unread), 0);
+	ck_assert_int_gt(unread, 0);
+	ck_assert_uint_eq(conn->bytes_in, conn->messages);
+	ck_assert_uint_eq(conn->bytes_out + kept_bytes(conn),
+	    28 * conn->messages);
+	io.loan.bulk = NULL;
+	conn_close(conn, &counters, CLOSE_CLIENT, 1);
+	close(client);
+}
+END_TEST
+
 /* Each look is at what came since the last one. */
 START_TEST(progress_is_what_the_client_takes)
 {
@@ -269,6 +392,8 @@ conn_suite(void)
 	tcase_add_test(tests, a_record_too_long_to_answer_ends_the_connection);
 	tcase_add_test(tests, descriptors_that_come_along_are_closed);
 	tcase_add_loop_test(tests, a_slow_reader_loses_nothing, 0, 5);
+	tcase_add_loop_test(tests, a_slow_reader_of_a_bulk_loses_nothing, 0, 4);
+	tcase_add_test(tests, a_bulk_takes_no_more_than_may_be_kept);
 	tcase_add_loop_test(tests, progress_is_what_the_client_takes, 0, 2);
 	tcase_add_test(tests, a_reset_ends_the_connection);
 	tcase_add_test(tests, after_finish_only_the_end_of_the_client_counts);
