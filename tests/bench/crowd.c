@@ -53,6 +53,13 @@ open_slow(struct crowd *crowd, const struct plan *plan)
 	qsort(crowd->slow, crowd->count, sizeof(*crowd->slow), by_due);
 }
 
+/* timestampd closes deaf clients when they have used up kept_memory. */
+static bool
+is_closed(int problem)
+{
+	return problem == ECONNRESET || problem == EPIPE;
+}
+
 static void
 open_deaf(const struct plan *plan)
 {
@@ -75,7 +82,7 @@ open_deaf(const struct plan *plan)
 		for (int i = 0; i < plan->deaf; i++)
 			if (send(fds[i], piece, sizeof(piece),
 				MSG_DONTWAIT | MSG_NOSIGNAL) == -1 &&
-			    errno != EAGAIN)
+			    errno != EAGAIN && !is_closed(errno))
 				err(1, "send of a deaf client");
 	free(fds);
 }
