@@ -29,9 +29,6 @@
 #define CHUNK_MAX (CONN_KEPT_MAX - STAMP_TEXT_MAX)
 #define LINES_MAX 40960
 
-/* Replies of this length cost hardly more than the socket that they are in. */
-#define FEW_BYTES 4096
-
 /* A reply that the client has not taken yet. */
 struct conn_kept {
 	struct conn_state reply;
@@ -162,22 +159,20 @@ count_taken(const struct conn *conn)
 	                    : (uint32_t)conn->bytes_out - (uint32_t)queued;
 }
 
-bool
-conn_progressed(struct conn *conn)
+uint32_t
+conn_progress(struct conn *conn)
 {
 	uint32_t before = conn->taken;
 
 	conn->taken = count_taken(conn);
-	return (int32_t)(conn->taken - before) > 0;
+	/* It can only go back by one, when our side is shut down. */
+	return conn->taken + 1 == before ? 0 : conn->taken - before;
 }
 
 bool
 conn_is_untaken(const struct conn *conn)
 {
-	/* None: the process before this one may have sent them. */
-	bool is_few = conn->bytes_out > 0 && conn->bytes_out <= FEW_BYTES;
-
-	return !is_few && count_queued(conn) > 0;
+	return count_queued(conn) > 0;
 }
 
 uint32_t
@@ -217,7 +212,9 @@ keep(struct conn *conn, const struct conn_state *reply, const char *in)
 	kept->reply.bytes = kept->bytes;
 	memcpy(mempcpy(kept->bytes, reply->bytes, reply->out_len), in,
 	    reply->in_len);
-	conn->taken = count_taken(conn);
+	/* Else it is counted from the last look on. */
+	if (conn->since_ms == 0)
+		conn->taken = count_taken(conn);
 	conn->kept = kept;
 	return CONN_WANT_WRITE;
 }
@@ -557,7 +554,7 @@ conn_flush(struct conn *conn, struct conn_io *io)
 	if (send_reply(conn, io, reply) == -1) {
 		if (errno != EAGAIN)
 			return end(conn, CLOSE_ERROR);
-		if (reply->out_len < before)
+		if (reply->out_len < before && conn->since_ms == 0)
 			conn->taken = count_taken(conn);
 		return CONN_WANT_WRITE;
 	}

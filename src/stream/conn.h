@@ -44,13 +44,14 @@ struct conn {
 	enum framing framing : 8;
 	enum conn_want want : 8;
 	enum close_reason close_reason : 8; /* with CONN_WANT_TAKEN, _CLOSE */
-	uint8_t events;  /* what epoll watches for; 0: not in epoll */
-	bool line_start; /* the next byte begins a line */
-	bool arrival;    /* the kernel tells when its data arrived */
-	bool busy;       /* has filled a whole receive */
-	bool untaken;    /* wants to read, and its client has not taken all */
-	uint32_t taken;  /* bytes that the client had taken, modulo 2^32 */
-	uint32_t held;   /* bytes that it has in the budget of the workers */
+	uint8_t events;    /* what epoll watches for; 0: not in epoll */
+	bool line_start;   /* the next byte begins a line */
+	bool arrival;      /* the kernel tells when its data arrived */
+	bool busy;         /* has filled a whole receive */
+	bool untaken;      /* wants to read, and holds memory nevertheless */
+	uint32_t taken;    /* bytes that the client had taken, modulo 2^32 */
+	uint32_t held;     /* bytes that it has in the budget of the workers */
+	uint32_t since_ms; /* age of what it holds; see roster.h */
 	uint64_t opened_ms, active_ms; /* CLOCK_MONOTONIC */
 	uint64_t bytes_in, bytes_out, messages;
 	_Atomic int *source_count; /* open ones from its address, or NULL */
@@ -121,10 +122,10 @@ enum conn_want conn_ready(struct conn *conn, struct conn_io *io);
 enum conn_want conn_finish(struct conn *conn);
 
 /*
- * Whether the client has taken anything since the last call.  The kernel may
- * report room only later.
+ * How many bytes the client has taken since the last call, modulo 2^32.  The
+ * kernel may report room only later.
  */
-bool conn_progressed(struct conn *conn);
+uint32_t conn_progress(struct conn *conn);
 
 /* Whether replies may be in the kernel that the client has not taken. */
 bool conn_is_untaken(const struct conn *conn);

@@ -1,6 +1,16 @@
 #include "stream/roster.h"
 
+#include <sys/param.h>
+
 #define LOOK_MS 1000
+#define SWEEP_MS 10000
+#define SWEEP_MAX 1024 /* connections that a look measures in a sweep */
+
+/* Less is what any connection may cost. */
+#define LITTLE_BYTES 16384
+
+/* TCP replies of this length cost hardly more than the socket itself. */
+#define FEW_BYTES 4096
 
 /* The lists of connections whose clients have not taken all. */
 static const int waiting[] = { CONN_WANT_WRITE, CONN_WANT_TAKEN,
@@ -30,6 +40,14 @@ hold(struct roster *roster, struct conn *conn, uint32_t bytes)
 	conn->held = bytes;
 }
 
+static void
+unlink_conn(struct roster *roster, struct conn *conn)
+{
+	if (roster->sweep == conn)
+		roster->sweep = TAILQ_NEXT(conn, link);
+	TAILQ_REMOVE(list_of(roster, conn), conn, link);
+}
+
 void
 roster_add(struct roster *roster, struct conn *conn)
 {
@@ -46,11 +64,14 @@ void
 roster_move(struct roster *roster, struct conn *conn, enum conn_want want,
     bool untaken)
 {
-	TAILQ_REMOVE(list_of(roster, conn), conn, link);
+	unlink_conn(roster, conn);
 	conn->want = want;
 	conn->untaken = untaken;
 	conn->active_ms = roster->now_ms;
-	if (want == CONN_WANT_READ && !untaken)
+	/* One that is known to hold memory does so until the next look. */
+	if (want == CONN_WANT_WRITE && conn->held == 0)
+		hold(roster, conn, conn_measure(conn));
+	else if (want == CONN_WANT_READ && !untaken && conn->since_ms == 0)
 		hold(roster, conn, 0);
 	TAILQ_INSERT_TAIL(list_of(roster, conn), conn, link);
 }
@@ -58,8 +79,9 @@ roster_move(struct roster *roster, struct conn *conn, enum conn_want want,
 void
 roster_remove(struct roster *roster, struct conn *conn)
 {
-	TAILQ_REMOVE(list_of(roster, conn), conn, link);
+	unlink_conn(roster, conn);
 	conn->untaken = false;
+	conn->since_ms = 0;
 	hold(roster, conn, 0);
 }
 
@@ -68,11 +90,46 @@ roster_look_ms(const struct roster *roster)
 {
 	const struct conn *newest = TAILQ_LAST(&roster->lists[CONN_WANT_READ],
 	    conn_list);
-	bool is_due = newest != NULL && newest->active_ms >= roster->looked_ms;
+	bool is_due = roster->sweep != NULL ||
+	              (newest != NULL &&
+			  newest->active_ms >= roster->looked_ms);
 
 	for (size_t i = 0; i < WAITING; i++)
 		is_due |= !TAILQ_EMPTY(&roster->lists[waiting[i]]);
-	return is_due ? roster->looked_ms + LOOK_MS : UINT64_MAX;
+	if (is_due)
+		return roster->looked_ms + LOOK_MS;
+	return newest != NULL ? roster->swept_ms + SWEEP_MS : UINT64_MAX;
+}
+
+/*
+ * What the client takes first is the oldest, so what it holds is as old as the
+ * time in which it would take as much as that, but no older than it was.
+ */
+static void
+update_age(const struct roster *roster, struct conn *conn)
+{
+	uint32_t now_ms = (uint32_t)roster->now_ms | 1;
+	uint32_t taken = conn_progress(conn);
+
+	if (conn->since_ms == 0) {
+		conn->since_ms = now_ms;
+	} else if (taken > 0) {
+		uint64_t elapsed_ms = roster->now_ms - roster->looked_ms + 1;
+		uint64_t age_ms = elapsed_ms * conn->held / taken;
+		uint32_t known_ms = now_ms - conn->since_ms;
+		conn->since_ms = now_ms - (uint32_t)MIN(age_ms, known_ms);
+		conn->since_ms |= 1;
+		conn->active_ms = roster->now_ms;
+	}
+}
+
+/* Moves one that wants to read to those that hold memory. */
+static void
+note_holding(struct roster *roster, struct conn *conn, uint64_t active_ms)
+{
+	update_age(roster, conn);
+	roster_move(roster, conn, CONN_WANT_READ, true);
+	conn->active_ms = active_ms;
 }
 
 bool
@@ -80,22 +137,61 @@ roster_note_untaken(struct roster *roster, struct conn *conn)
 {
 	if (!conn_is_untaken(conn))
 		return false;
-	conn_progressed(conn);
-	roster_move(roster, conn, CONN_WANT_READ, true);
+	note_holding(roster, conn, roster->now_ms);
 	return true;
 }
 
-/* Those that have been sent something lately and have not taken all. */
+/* Of a few bytes the process before this one may have sent more. */
+static bool
+has_few(const struct conn *conn)
+{
+	return conn->protocol == PROTOCOL_TCP && conn->bytes_out > 0 &&
+	       conn->bytes_out <= FEW_BYTES;
+}
+
+/*
+ * Those that have been sent something since the last look and have not taken
+ * all.  What is moved keeps its time, which is later than that of the others.
+ */
 static void
 find_untaken(struct roster *roster)
 {
 	struct conn_list *list = &roster->lists[CONN_WANT_READ];
-	struct conn *conn = TAILQ_LAST(list, conn_list), *before;
+	struct conn *conn = TAILQ_LAST(list, conn_list), *next = NULL;
 
 	for (; conn != NULL && conn->active_ms >= roster->looked_ms;
-	     conn = before) {
-		before = TAILQ_PREV(conn, conn_list, link);
-		roster_note_untaken(roster, conn);
+	     conn = TAILQ_PREV(conn, conn_list, link))
+		next = conn;
+	while ((conn = next) != NULL) {
+		next = TAILQ_NEXT(conn, link);
+		if (!has_few(conn) && conn_is_untaken(conn)) {
+			note_holding(roster, conn, conn->active_ms);
+		} else {
+			conn->since_ms = 0;
+			hold(roster, conn, 0);
+		}
+	}
+}
+
+/*
+ * A client can fill the receive buffer and never wake us: with data behind a
+ * gap in TCP's sequence.  So all that seem idle are measured now and then.
+ */
+static void
+sweep(struct roster *roster)
+{
+	struct conn *conn;
+
+	if (roster->sweep == NULL) {
+		if (roster->now_ms < roster->swept_ms + SWEEP_MS)
+			return;
+		roster->swept_ms = roster->now_ms;
+		roster->sweep = TAILQ_FIRST(&roster->lists[CONN_WANT_READ]);
+	}
+	for (int i = 0; i < SWEEP_MAX && (conn = roster->sweep) != NULL; i++) {
+		roster->sweep = TAILQ_NEXT(conn, link);
+		if (conn_measure(conn) > LITTLE_BYTES)
+			note_holding(roster, conn, roster->now_ms);
 	}
 }
 
@@ -106,8 +202,10 @@ find_taken(struct roster *roster)
 
 	for (; conn != NULL; conn = next) {
 		next = TAILQ_NEXT(conn, link);
-		if (!conn_is_untaken(conn))
-			roster_move(roster, conn, CONN_WANT_READ, false);
+		if (conn_is_untaken(conn) || conn->held > LITTLE_BYTES)
+			continue;
+		conn->since_ms = 0;
+		roster_move(roster, conn, CONN_WANT_READ, false);
 	}
 }
 
@@ -121,11 +219,11 @@ measure(struct roster *roster, struct conn_list *list)
 
 	TAILQ_CONCAT(&all, list, link);
 	while ((conn = TAILQ_FIRST(&all)) != NULL) {
-		bool progressed = conn_progressed(conn);
+		uint64_t active_ms = conn->active_ms;
+		update_age(roster, conn);
+		bool progressed = conn->active_ms != active_ms;
 		TAILQ_REMOVE(&all, conn, link);
 		hold(roster, conn, conn_measure(conn));
-		if (progressed)
-			conn->active_ms = roster->now_ms;
 		TAILQ_INSERT_TAIL(progressed ? &taking : list, conn, link);
 	}
 	TAILQ_CONCAT(list, &taking, link);
@@ -135,22 +233,39 @@ void
 roster_look(struct roster *roster)
 {
 	find_untaken(roster);
-	find_taken(roster);
+	sweep(roster);
 	for (size_t i = 0; i < WAITING; i++)
 		measure(roster, &roster->lists[waiting[i]]);
+	find_taken(roster);
 	roster->looked_ms = roster->now_ms;
 }
 
 struct conn *
 roster_find_stalled(const struct roster *roster)
 {
-	struct conn *stalled = NULL;
+	uint32_t now_ms = (uint32_t)roster->now_ms | 1, oldest_ms = 0;
+	struct conn *stalled = NULL, *conn;
 
-	for (size_t i = 0; i < WAITING; i++) {
-		struct conn *conn = TAILQ_FIRST(&roster->lists[waiting[i]]);
-		if (conn != NULL &&
-		    (stalled == NULL || conn->active_ms < stalled->active_ms))
-			stalled = conn;
-	}
+	for (size_t i = 0; i < WAITING; i++)
+		TAILQ_FOREACH (conn, &roster->lists[waiting[i]], link) {
+			if (conn->since_ms == 0)
+				continue;
+			uint32_t age_ms = now_ms - conn->since_ms;
+			if (stalled == NULL || age_ms > oldest_ms) {
+				stalled = conn;
+				oldest_ms = age_ms;
+			}
+		}
 	return stalled;
+}
+
+bool
+roster_is_taking(struct roster *roster, struct conn *conn)
+{
+	uint32_t before_ms = conn->since_ms;
+
+	if (roster->now_ms > roster->looked_ms)
+		update_age(roster, conn);
+	hold(roster, conn, conn_measure(conn));
+	return conn->since_ms != before_ms || conn->held == 0;
 }

@@ -16,11 +16,14 @@ enum {
 
 /*
  * The open connections of a worker, which alone uses it, and the memory that
- * they hold for clients that do not take their replies.
+ * they hold for clients that do not take their replies.  For one that does, its
+ * since_ms is the time (modulo 2^32) of the oldest data that it holds, as far
+ * as known; 0: no look has found it to hold any.
  */
 struct roster {
 	struct conn_list lists[ROSTER_LISTS]; /* longest quiet first */
-	uint64_t now_ms, looked_ms;
+	uint64_t now_ms, looked_ms, swept_ms;
+	struct conn *sweep;   /* the next to be measured, or NULL */
 	_Atomic size_t *kept; /* bytes that all rosters hold */
 };
 
@@ -45,16 +48,22 @@ void roster_remove(struct roster *roster, struct conn *conn);
  */
 bool roster_note_untaken(struct roster *roster, struct conn *conn);
 
-/* When to look again; UINT64_MAX: nothing has been sent since the last look. */
+/* When to look again; UINT64_MAX: there is nothing to look at. */
 uint64_t roster_look_ms(const struct roster *roster);
 
 /*
  * Looks at what clients have taken, and measures the memory of those that have
- * not taken all.
+ * not taken all; every ten seconds begins to measure all others.
  */
 void roster_look(struct roster *roster);
 
-/* The one whose client has taken nothing for longest; NULL: all take. */
+/* The one that holds the oldest data; NULL: no look has found one. */
 struct conn *roster_find_stalled(const struct roster *roster);
+
+/*
+ * Measures it once more.  True if its client has taken some of it since the
+ * last look, so that another one may be stalled for longer.
+ */
+bool roster_is_taking(struct roster *roster, struct conn *conn);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "stream/roster.h"
 
 #define EVENTS_MAX 256
@@ -21,6 +23,9 @@
  * after this time without the client's end.
  */
 #define QUIET_MS 200
+
+#define RELIEF_MAX 64 /* connections that are closed for memory at once */
+#define WARN_EVERY_MS 60000
 
 /* A client that takes nothing for so long, when all are closed, is deaf. */
 #define DEAF_MS 1000
@@ -45,6 +50,7 @@ struct worker {
 	int number, epoll_fd;
 	struct worker_settings settings;
 	struct roster roster;
+	bool has_relieved; /* closed some for memory since the last look */
 	struct conn_list handed_over;
 	struct conn_io io;
 };
@@ -224,7 +230,7 @@ expire(struct worker *worker, struct conn *conn)
 	if (conn->want != CONN_WANT_WRITE &&
 	    (drains || (conn->want != CONN_WANT_TAKEN && !conn->untaken)))
 		expire_quiet(worker, conn);
-	else if (conn_progressed(conn))
+	else if (conn_progress(conn) > 0)
 		roster_move(&worker->roster, conn, conn->want, conn->untaken);
 	else
 		close_deaf(worker, conn,
@@ -251,7 +257,11 @@ static struct conn *
 find_stalled(struct worker *worker)
 {
 	struct conn *conn = roster_find_stalled(&worker->roster);
-	uint64_t ms = conn == NULL ? UINT64_MAX : conn->active_ms;
+	uint32_t now_ms = (uint32_t)worker->roster.now_ms | 1;
+	uint64_t ms = UINT64_MAX;
+
+	if (conn != NULL)
+		ms = worker->roster.now_ms - (now_ms - conn->since_ms);
 
 	if (worker->stalled_ms != ms)
 		worker->stalled_ms = ms;
@@ -268,28 +278,69 @@ is_over_budget(const struct worker *worker)
 	       worker->order < WORKER_DRAIN;
 }
 
+static void
+warn_of_memory(struct worker *worker)
+{
+	uint64_t now_ms = worker->roster.now_ms;
+	uint64_t last_ms = worker->shared->warned_ms;
+
+	if ((last_ms != 0 && now_ms - last_ms < WARN_EVERY_MS) ||
+	    !atomic_compare_exchange_strong(&worker->shared->warned_ms,
+		&last_ms, now_ms))
+		return;
+	log_warning("kept_memory (%zu MiB) is used up: clients that do not "
+		    "take their replies are closed",
+	    worker->settings.kept_max >> 20);
+}
+
+/* The worker that has the connection to close first. */
+static struct worker *
+find_first(struct worker *worker)
+{
+	const struct worker_shared *shared = worker->shared;
+	struct worker *first = worker;
+
+	for (int i = 0; i < shared->count; i++)
+		if (shared->workers[i]->stalled_ms < first->stalled_ms)
+			first = shared->workers[i];
+	return first;
+}
+
 /*
- * Closes the one that has taken nothing for longest, until the budget is kept.
+ * Closes the one that has been stalled for longest, until the budget is kept.
  * If another worker has that one, that worker goes on.
  */
 static void
 relieve(struct worker *worker)
 {
-	const struct worker_shared *shared = worker->shared;
 	struct conn *conn;
 
-	while (
-	    is_over_budget(worker) && (conn = find_stalled(worker)) != NULL) {
-		struct worker *first = worker;
-		for (int i = 0; i < shared->count; i++)
-			if (shared->workers[i]->stalled_ms < first->stalled_ms)
-				first = shared->workers[i];
-		if (first != worker) {
+	for (int i = 0; is_over_budget(worker); i++) {
+		if ((conn = find_stalled(worker)) == NULL)
+			break;
+		struct worker *first = find_first(worker);
+		/* Others are to be served between many of them. */
+		if (first != worker || i == RELIEF_MAX) {
 			eventfd_write(first->wake_fd, 1);
-			return;
+			break;
 		}
+		if (roster_is_taking(&worker->roster, conn))
+			continue;
+		warn_of_memory(worker);
 		close_deaf(worker, conn, CLOSE_MEMORY);
+		worker->has_relieved = true;
 	}
+}
+
+static void
+look(struct worker *worker)
+{
+	roster_look(&worker->roster);
+	find_stalled(worker);
+	/* The allocator would keep what was freed between other pieces. */
+	if (worker->has_relieved)
+		malloc_trim(0);
+	worker->has_relieved = false;
 }
 
 static uint64_t
@@ -341,8 +392,7 @@ wait_and_serve(struct worker *worker)
 		hand_over_all(worker);
 	expire_all(worker);
 	if (look_ms(worker) <= worker->roster.now_ms)
-		roster_look(&worker->roster);
-	find_stalled(worker);
+		look(worker);
 	relieve(worker);
 }
 
@@ -352,7 +402,7 @@ is_deaf(const struct worker *worker, struct conn *conn, int list)
 {
 	return list != CONN_WANT_READ && list != CONN_WANT_LINGER &&
 	       worker->roster.now_ms - conn->active_ms >= DEAF_MS &&
-	       !conn_progressed(conn);
+	       conn_progress(conn) == 0;
 }
 
 static void

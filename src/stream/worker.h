@@ -27,6 +27,7 @@ struct worker_shared {
 	_Atomic bool room_wanted; /* the next close writes to room_fd */
 	int room_fd, done_fd;     /* eventfds: a close; how many workers end */
 	_Atomic size_t kept;      /* bytes for clients that do not read */
+	_Atomic uint64_t warned_ms;    /* that they are too many; 0: never */
 	struct worker *const *workers; /* complete before the first dispatch */
 	int count;                     /* of the workers */
 };
