@@ -125,9 +125,13 @@ keep_all_busy(int count)
 	long before[THREADS_MAX], now[THREADS_MAX];
 	int busy;
 
+	unsigned round = 0;
+
 	await_threads(count);
 	list_threads(before);
 	do {
+		/* Else the server might take the clients for a loop. */
+		snprintf(message, sizeof(message), "%u", round++);
 		send_all();
 		expect_all();
 		ck_assert_int_eq(list_threads(now), count);
