@@ -17,6 +17,7 @@ WAVES, WAVE = 5, 200
 READ_AT_ONCE = 32 * KIB  # without input that is not read a close is no reset
 FEW = 20 * KIB  # they fit into the send buffer
 FILES = 4000
+LONG_S = 60  # for a wait in which much is sent, or the server measures often
 
 TCP = 'workers = 2; log_level = "debug";\n' \
       'limits: { max_connections_per_address = 0; LIMITS };\n' \
@@ -53,19 +54,22 @@ def send_some(client, data=PIECE):
 
 def fill(server, clients):
     """Sends until neither side takes any more."""
-    before = None
+    before, end = None, time.monotonic() + LONG_S
     while True:
         sent = sum(map(send_some, clients))
         taken = server.counters().get("tcp_bytes_in")
         if sent == 0 and taken == before:
             return
+        check(time.monotonic() < end, "the server still takes more")
         before = taken
 
 
 def read_quickly(clients, size):
     """Each client sends, and reads size bytes of its replies at once."""
     left = {client: size for client in clients}
+    end = time.monotonic() + LONG_S
     while left:
+        check(time.monotonic() < end, len(left), "clients await replies")
         for client in list(left):
             send_some(client)
             try:
@@ -106,9 +110,16 @@ def check_memory(server, before, count):
           "bytes in the kernel and", process, "in the process")
 
 
+def await_memory(server, most):
+    """Waits until the connections hold at most so many bytes of the kernel."""
+    end = time.monotonic() + LONG_S
+    while (now := sum(memory for _, memory in sockets(server))) > most:
+        check(time.monotonic() < end, "they hold", now, "bytes, not", most)
+
+
 def await_counter(server, name, value):
     end = time.monotonic() + LIMIT_S
-    while (now := server.counters()[name]) != value:
+    while (now := server.counters().get(name)) != value:
         check(time.monotonic() < end, name, "is", now, "not", value)
 
 
@@ -166,8 +177,7 @@ def open_deaf(server, host, count):
 def check_closed(server, most, first):
     """Waits until the connections hold at most so many bytes; those of the
     ports first were closed before any other."""
-    while sum(memory for _, memory in sockets(server)) > most:
-        pass
+    await_memory(server, most)
     count = server.counters()["closed_memory"]
     closed = closed_for_memory(server)
     check(len(closed) == count > len(first), count, "counted", *closed)
@@ -229,8 +239,7 @@ def test_a_client_that_ends_gets_all(lab):
     sent = 40 * KIB
     check(send_some(client, b"x" * sent) == sent, "not all was sent")
     client.shutdown(socket.SHUT_WR)
-    while server.counters().get("tcp_bytes_in") != sent:
-        pass
+    await_counter(server, "tcp_bytes_in", sent)
     client.setblocking(True)
     got = 0
     while data := client.recv(1000):
