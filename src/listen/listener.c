@@ -1,7 +1,6 @@
 #include "listen/listener.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <netdb.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -210,7 +209,7 @@ listener_set_owner(const struct listener *listener, uid_t user, gid_t group)
 
 	if (open_file(listener, &file) == -1)
 		return -1;
-	int rc = fchownat(file.fd, "", user, group, AT_EMPTY_PATH);
+	int rc = socket_file_set_owner(&file, user, group);
 	int problem = errno;
 	socket_file_close(&file);
 	errno = problem;

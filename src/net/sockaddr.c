@@ -7,6 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
+/* Nobody has a network of 4000::/3, nor is an IPv4 address as large. */
+#define LINK_LOCAL_TAG ((uint64_t)2 << 61)
+
 /* Whether it is an IPv4 address, mapped to IPv6 or not. */
 static bool
 is_ipv4(const struct sockaddr_any *address)
@@ -141,8 +144,9 @@ sockaddr_network(const struct sockaddr_any *address)
 		return be64toh(halves[0]);
 	/* The high half is the same for all link-local addresses, and another
 	 * link may have the same low half: mix this with the interface. */
-	return be64toh(halves[1]) ^
-	       address->in6.sin6_scope_id * 0x9e3779b97f4a7c15;
+	uint64_t mixed = (be64toh(halves[1]) + address->in6.sin6_scope_id) *
+	                 0x9e3779b97f4a7c15;
+	return LINK_LOCAL_TAG | mixed >> 3;
 }
 
 bool

@@ -46,7 +46,8 @@ bool sockaddr_is_multicast(const struct sockaddr_any *address);
  * A number for the network that counts as one source: the /32 of an IPv4
  * address, the /64 of an IPv6 address.  No two of these have the same number.
  * A client behind NAT64 (64:ff9b::/96) counts as its IPv4 address.
- * A link-local IPv6 address counts as a source of its own, by a hash.
+ * A link-local IPv6 address counts as a source of its own, by a hash that only
+ * another link-local address may share.
  */
 uint64_t sockaddr_network(const struct sockaddr_any *address);
 

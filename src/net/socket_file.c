@@ -54,15 +54,29 @@ socket_file_address(const struct socket_file *file)
 	return address;
 }
 
+static bool
+has_one_name(const struct socket_file *file)
+{
+	if (file->status.st_nlink == 1)
+		return true;
+	errno = ESTALE;
+	return false;
+}
+
 int
 socket_file_set_mode(const struct socket_file *file, mode_t mode)
 {
 	struct sockaddr_any address = socket_file_address(file);
 
-	if (file->status.st_nlink == 1)
-		return chmod(address.un.sun_path, mode);
-	errno = ESTALE;
-	return -1;
+	return has_one_name(file) ? chmod(address.un.sun_path, mode) : -1;
+}
+
+int
+socket_file_set_owner(const struct socket_file *file, uid_t user, gid_t group)
+{
+	if (!has_one_name(file))
+		return -1;
+	return fchownat(file->fd, "", user, group, AT_EMPTY_PATH);
 }
 
 int

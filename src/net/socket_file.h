@@ -27,6 +27,8 @@ struct sockaddr_any socket_file_address(const struct socket_file *file);
 /* -1 with errno.  ESTALE: the file has another name too, so it may be what
  * somebody else made elsewhere. */
 int socket_file_set_mode(const struct socket_file *file, mode_t mode);
+int socket_file_set_owner(const struct socket_file *file, uid_t user,
+    gid_t group);
 
 /* Removes what has its name in its folder now. */
 int socket_file_remove(const struct socket_file *file);

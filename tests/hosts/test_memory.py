@@ -1,13 +1,20 @@
 """What clients that do not read cost in memory, also after their end."""
 
+import contextlib
 import errno
 import re
 import resource
+import select
 import signal
 import socket
+import struct
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from daemon import LIMIT_S, check
+from manager import Manager
+from test_places import Place
 
 KIB, MIB = 1 << 10, 1 << 20
 PIECE = b"\n" * (64 * KIB)  # empty lines have the longest replies
@@ -17,18 +24,25 @@ WAVES, WAVE = 5, 200
 READ_AT_ONCE = 32 * KIB  # without input that is not read a close is no reset
 FEW = 20 * KIB  # they fit into the send buffer
 FILES = 4000
+LINES = (b"x" * 99 + b"\n") * 2000
+MUCH = 3 << 30  # for a reader: the server measures some times meanwhile
+TCP_REPAIR, TCP_REPAIR_QUEUE, TCP_QUEUE_SEQ = 19, 20, 21
+TCP_RECV_QUEUE, TCP_SEND_QUEUE, TCP_REPAIR_OFF_NO_WP = 1, 2, -1
+SEQUENCE_MAX = 0xffffffff
+LONG_S = 60  # for a wait in which much is sent, or the server measures often
 
 TCP = 'workers = 2; log_level = "debug";\n' \
-      'limits: { max_connections_per_address = 0; LIMITS };\n' \
+      'limits: { max_connections_per_address = MOST; LIMITS };\n' \
       'listeners = ( { protocol = "tcp"; port = 0; framing = "line"; } );\n'
 
 
-def start(lab, limits=""):
+def start(lab, limits="", most=0):
     """Returns (host, server, host of the clients)."""
     resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES))
     host, other = lab.host("server"), lab.host("clients")
     lab.link(host, other)
-    return host, host.server(TCP.replace("LIMITS", limits)), other
+    configuration = TCP.replace("LIMITS", limits).replace("MOST", str(most))
+    return host, host.server(configuration), other
 
 
 def connect(server, host, receive_buffer=None):
@@ -53,19 +67,22 @@ def send_some(client, data=PIECE):
 
 def fill(server, clients):
     """Sends until neither side takes any more."""
-    before = None
+    before, end = None, time.monotonic() + LONG_S
     while True:
         sent = sum(map(send_some, clients))
         taken = server.counters().get("tcp_bytes_in")
         if sent == 0 and taken == before:
             return
+        check(time.monotonic() < end, "the server still takes more")
         before = taken
 
 
 def read_quickly(clients, size):
     """Each client sends, and reads size bytes of its replies at once."""
     left = {client: size for client in clients}
+    end = time.monotonic() + LONG_S
     while left:
+        check(time.monotonic() < end, len(left), "clients await replies")
         for client in list(left):
             send_some(client)
             try:
@@ -106,10 +123,24 @@ def check_memory(server, before, count):
           "bytes in the kernel and", process, "in the process")
 
 
+def await_memory(server, most):
+    """Waits until the connections hold at most so many bytes of the kernel."""
+    end = time.monotonic() + LONG_S
+    while (now := sum(memory for _, memory in sockets(server))) > most:
+        check(time.monotonic() < end, "they hold", now, "bytes, not", most)
+
+
 def await_counter(server, name, value):
     end = time.monotonic() + LIMIT_S
-    while (now := server.counters()[name]) != value:
+    while (now := server.counters().get(name)) != value:
         check(time.monotonic() < end, name, "is", now, "not", value)
+
+
+def await_least(server, name, least):
+    """Waits until a counter is at least so high."""
+    end = time.monotonic() + LONG_S
+    while (now := server.counters().get(name, 0)) < least:
+        check(time.monotonic() < end, name, "is", now, "not", least)
 
 
 def check_none_is_left(server):
@@ -166,8 +197,7 @@ def open_deaf(server, host, count):
 def check_closed(server, most, first):
     """Waits until the connections hold at most so many bytes; those of the
     ports first were closed before any other."""
-    while sum(memory for _, memory in sockets(server)) > most:
-        pass
+    await_memory(server, most)
     count = server.counters()["closed_memory"]
     closed = closed_for_memory(server)
     check(len(closed) == count > len(first), count, "counted", *closed)
@@ -229,8 +259,7 @@ def test_a_client_that_ends_gets_all(lab):
     sent = 40 * KIB
     check(send_some(client, b"x" * sent) == sent, "not all was sent")
     client.shutdown(socket.SHUT_WR)
-    while server.counters().get("tcp_bytes_in") != sent:
-        pass
+    await_counter(server, "tcp_bytes_in", sent)
     client.setblocking(True)
     got = 0
     while data := client.recv(1000):
@@ -247,3 +276,175 @@ def test_idle_timeout_leaves_no_socket(lab):
         send_some(client, b"x" * FEW)
     await_counter(server, "closed_idle", WAVE)
     check_none_is_left(server)
+
+
+def send_and_read(client, size):
+    """Lines at full speed; returns how many of size bytes came back before an
+    end or a reset."""
+    buffer, got, end = bytearray(MIB), 0, time.monotonic() + LONG_S
+    with contextlib.suppress(ConnectionResetError):
+        while got < size and time.monotonic() < end:
+            readable, writable, _ = select.select([client], [client], [], 1)
+            if readable:
+                got += client.recv_into(buffer)
+            if writable:
+                send_some(client, LINES)
+    return got
+
+
+def read_little(clients, done):
+    """They send all they can and take some 2 KiB a turn, until done is set."""
+    while not done.wait(0.02):
+        for client in clients:
+            send_some(client)
+            with contextlib.suppress(BlockingIOError, ConnectionResetError):
+                client.recv(2304)
+
+
+def test_kept_memory_closes_no_quick_reader(lab):
+    """Beside 120 that take a little of much and use the budget up."""
+    host, server, other = start(lab, "kept_memory = 16;")
+    friends = lab.host("friends")
+    lab.link(host, friends)
+    clients = [connect(server, other, 1) for _ in range(120)]
+    readers = []
+    for _ in range(3):
+        readers.append(friends.socket(socket.AF_INET, socket.SOCK_STREAM))
+        readers[-1].connect((host.addresses[1], server.port("tcp *")))
+        readers[-1].setblocking(False)
+    done = threading.Event()
+    with ThreadPoolExecutor(4) as pool:
+        try:
+            pool.submit(read_little, clients, done)
+            await_least(server, "closed_memory", 1)
+            for got in pool.map(send_and_read, readers, [MUCH] * 3):
+                check(got >= MUCH, "a reader got", got, "bytes")
+        finally:
+            done.set()
+
+
+def checksum(data):
+    total = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return ~total & 0xffff
+
+
+def sequence_numbers(client):
+    """Returns (of what it sends next, of what it receives next)."""
+    found = []
+    client.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, 1)
+    for queue in TCP_SEND_QUEUE, TCP_RECV_QUEUE:
+        client.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR_QUEUE, queue)
+        found.append(client.getsockopt(socket.IPPROTO_TCP, TCP_QUEUE_SEQ) &
+                     SEQUENCE_MAX)
+    client.setsockopt(socket.IPPROTO_TCP, TCP_REPAIR, TCP_REPAIR_OFF_NO_WP)
+    return found
+
+
+def segment(client, sequence, acknowledged):
+    """A TCP segment of client's with one byte."""
+    (source, source_port), (target, port) = (client.getsockname(),
+                                             client.getpeername())
+    head = struct.pack("!HHIIBBH", source_port, port, sequence & SEQUENCE_MAX,
+                       acknowledged, 5 << 4, 0x18, 1000)  # PSH, ACK
+    tail = b"\0\0" + b"x"
+    size = len(head) + 2 + len(tail)
+    covered = (socket.inet_aton(source) + socket.inet_aton(target) +
+               struct.pack("!HH", socket.IPPROTO_TCP, size) + head +
+               b"\0\0" + tail + b"\0")  # an even number of bytes
+    return head + struct.pack("!H", checksum(covered)) + tail
+
+
+def test_kept_memory_counts_what_came_out_of_order(lab):
+    """100 clients leave out the first byte, and each second one after it."""
+    _, server, other = start(lab, "kept_memory = 1;")
+    other.sysctl("net.ipv4.tcp_timestamps", "0")
+    raw = other.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_TCP)
+    clients = [connect(server, other) for _ in range(100)]
+    for client in clients:
+        sends, receives = sequence_numbers(client)
+        for hole in range(215):
+            raw.sendto(segment(client, sends + 1 + 2 * hole, receives),
+                       (server.host.address, 0))
+    await_least(server, "closed_memory", 1)
+    await_memory(server, 3 * MIB)
+
+
+def end_deaf(client):
+    """It has sent little, ends its side, and never reads."""
+    send_some(client, b"x" * 4000)
+    client.shutdown(socket.SHUT_WR)
+
+
+def test_few_replies_leave_no_socket(lab):
+    """Of a client that ended its side the kernel would keep trying to send the
+    last 3 KB of them for minutes."""
+    _, server, host = start(lab, "send_timeout = 1;")
+    clients = [connect(server, host, 1) for _ in range(300)]
+    for client in clients:
+        end_deaf(client)
+    await_counter(server, "tcp_bytes_in", 300 * 4000)
+    end = time.monotonic() + LONG_S
+    while left := sockets(server):
+        check(time.monotonic() < end, len(left), "sockets are left:", left[:3])
+
+
+def test_few_replies_count_for_the_address(lab):
+    """As long as the kernel has them, also after the end of the client's
+    side."""
+    _, server, host = start(lab, "", most=3)
+    clients = []
+    for _ in range(30):
+        with contextlib.suppress(OSError):  # it may be closed already
+            clients.append(connect(server, host, 1))
+            end_deaf(clients[-1])
+        end = time.monotonic() + LIMIT_S
+        while "ESTAB" in [state for state, _ in sockets(server)]:
+            check(time.monotonic() < end, "a client did not end")
+    await_counter(server, "closed_address", 27)
+
+
+def test_kept_memory_counts_unix_clients(lab):
+    """300 that send 146 messages of a byte, and never read."""
+    path = lab.top + "/socket"
+    resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES))
+    server = lab.host("server").server(
+        "workers = 2; limits: { kept_memory = 1; };\n"
+        'listeners = ( { protocol = "unix-seqpacket"; '
+        f'path = "{path}"; }} );\n')
+    clients = []
+    for _ in range(300):
+        clients.append(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+        clients[-1].connect(path)
+        clients[-1].setblocking(False)
+    for _ in range(146):
+        for client in clients:
+            send_some(client, b"x")
+    await_least(server, "closed_memory", 1)
+
+
+def test_restarts_keep_no_deaf_client(lab):
+    """They come sooner than idle_timeout and send_timeout.  All replies fit
+    into the send buffer; one of the clients has ended its side."""
+    configuration = "limits: { idle_timeout = 4; send_timeout = 4; };\n" + \
+        'listeners = ( { protocol = "tcp"; port = 0; } );\n'
+    manager = Manager(lab.top, 100)
+    place = Place(lab, configuration, manager=manager)
+    deaf = [connect(place.server, place.crowd, 1) for _ in range(2)]
+    poller = select.poll()
+    for client in deaf:
+        check(send_some(client, b"x" * FEW) == FEW, "not all was sent")
+        poller.register(client, 0)  # only a reset is reported
+    deaf[1].shutdown(socket.SHUT_WR)
+    end = time.monotonic() + LONG_S
+    while deaf:
+        ready = [number for number, _ in poller.poll(2500)]
+        check(ready or time.monotonic() < end, len(deaf),
+              "that take nothing live on")
+        for client in [one for one in deaf if one.fileno() in ready]:
+            poller.unregister(client)
+            deaf.remove(client)
+        place.restart(configuration)
+    place.server.stop()
+    manager.close()

@@ -10,6 +10,7 @@
 #include "unit/suites.h"
 
 #define CLIENTS 64
+#define NOBODY 65534
 
 static void
 assert_refused(struct listener *listener, int problem, const char *message)
@@ -302,6 +303,27 @@ START_TEST(the_mode_of_another_file_stays)
 }
 END_TEST
 
+START_TEST(the_owner_of_another_file_stays)
+{
+	struct listener *victim = open_one(PROTOCOL_UNIX_DGRAM, "victim", 0);
+	struct listener *listener = open_one(PROTOCOL_UNIX, "sock", 0);
+	struct stat status;
+
+	scratch_write("file", "secret");
+	put_at_sock(_i);
+	if (_i == 4)
+		listener_note_path(listener);
+	ck_assert_int_eq(listener_set_owner(listener, NOBODY, NOBODY), -1);
+	ck_assert_int_eq(errno, ESTALE);
+	ck_assert_int_eq(stat("file", &status), 0);
+	ck_assert_uint_eq(status.st_uid, geteuid());
+	ck_assert_int_eq(stat("victim", &status), 0);
+	ck_assert_uint_eq(status.st_uid, geteuid());
+	listener_free(listener);
+	listener_free(victim);
+}
+END_TEST
+
 Suite *
 bind_suite(void)
 {
@@ -323,6 +345,7 @@ bind_suite(void)
 	tcase_add_loop_test(tests, a_draining_listener_is_no_obstacle, 0, 5);
 	tcase_add_test(tests, a_draining_path_is_free);
 	tcase_add_loop_test(tests, the_mode_of_another_file_stays, 0, 5);
+	tcase_add_loop_test(tests, the_owner_of_another_file_stays, 0, 5);
 	suite_add_tcase(suite, tests);
 	return suite;
 }

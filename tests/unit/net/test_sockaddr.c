@@ -157,6 +157,27 @@ START_TEST(tells_link_local_ones_apart)
 }
 END_TEST
 
+/* Else one could choose an address that takes the places of another source. */
+START_TEST(no_link_local_one_counts_as_another_source)
+{
+	static const struct {
+		const char *link_local, *other;
+	} cases[] = {
+		{ "fe80::3c6e:f372:f4d9:f929", "10.77.1.3" },
+		{ "fe80::1c6f:feca:fe94:f82b", "2001:db8:0:1::1" },
+		{ "fe80::a00:1", "10.0.0.1" },
+		{ "fe80::2001:db8:0:1", "2001:db8:0:1::1" },
+	};
+	struct sockaddr_any a = inet(cases[_i].link_local, 1);
+	struct sockaddr_any b = inet(cases[_i].other, 1);
+
+	a.in6.sin6_scope_id = _i < 2 ? 2 : 0;
+	ck_assert_uint_ne(sockaddr_network(&a), sockaddr_network(&b));
+	/* Only link-local ones are in 4000::/3. */
+	ck_assert_uint_eq(sockaddr_network(&a) >> 61, 2);
+}
+END_TEST
+
 START_TEST(compares)
 {
 	struct sockaddr_any a = inet("10.0.0.1", 1), b = inet("10.0.0.1", 1);
@@ -182,6 +203,8 @@ sockaddr_suite(void)
 	tcase_add_test(tests, groups_into_networks);
 	tcase_add_test(tests, sees_through_nat64);
 	tcase_add_test(tests, tells_link_local_ones_apart);
+	tcase_add_loop_test(tests, no_link_local_one_counts_as_another_source,
+	    0, 4);
 	tcase_add_test(tests, compares);
 	suite_add_tcase(suite, tests);
 	return suite;
