@@ -42,7 +42,7 @@ take_signal(struct pipe *pipe)
 		traffic->status = EX_TEMPFAIL;
 	pipe->stopping = true;
 	pipe->stop_ms = traffic->now_ms + traffic->options->wait_ns / 1000000;
-	traffic_end_input(traffic);
+	traffic_stop_input(traffic);
 }
 
 static bool
@@ -118,7 +118,7 @@ handle_events(struct pipe *pipe)
 		traffic_receive(traffic);
 	if (fds[OUTPUT].revents != 0)
 		traffic_write(traffic);
-	if (fds[INPUT].revents != 0)
+	if (fds[INPUT].revents != 0 && !traffic->input_ended)
 		traffic_read_input(traffic);
 }
 
@@ -132,7 +132,7 @@ go_on(struct pipe *pipe)
 	if (traffic->status != TRAFFIC_GOES_ON)
 		return;
 	if (traffic->input_ended &&
-	    traffic->account.answered == traffic->account.end &&
+	    traffic->account.answered == traffic->account.whole &&
 	    !output_pending(&traffic->output))
 		traffic->status = traffic->end_status;
 	else if (pipe->stopping && traffic->now_ms >= pipe->stop_ms)

@@ -289,11 +289,21 @@ traffic_send_again(struct traffic *traffic)
 		account_sent(account, len);
 }
 
-void
-traffic_end_input(struct traffic *traffic)
+static void
+end_input(struct traffic *traffic)
 {
 	traffic->input_ended = true;
 	account_read_end(&traffic->account);
+}
+
+void
+traffic_stop_input(struct traffic *traffic)
+{
+	/* The next process with this spool reads the rest of the last line. */
+	if (traffic->window.path != NULL)
+		traffic->input_ended = true;
+	else
+		end_input(traffic);
 }
 
 void
@@ -311,7 +321,7 @@ traffic_read_input(struct traffic *traffic)
 		traffic->end_status = EX_IOERR;
 	}
 	if (n <= 0) {
-		traffic_end_input(traffic);
+		end_input(traffic);
 		return;
 	}
 	window_add(&traffic->window, (size_t)n);

@@ -51,8 +51,11 @@ void traffic_connected(struct traffic *traffic);
 /* The input is readable, and the window has room. */
 void traffic_read_input(struct traffic *traffic);
 
-/* No more input is read. */
-void traffic_end_input(struct traffic *traffic);
+/*
+ * No more input is read, though there may be more: the part of a line stays in
+ * a spool, else it counts as a line.
+ */
+void traffic_stop_input(struct traffic *traffic);
 
 /* Sends what may be sent. */
 void traffic_send(struct traffic *traffic);

@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 import socket
 import threading
 
@@ -60,6 +61,33 @@ def test_spool_is_found_by_another_input(scene):
     check(texts(output) == [b"one", b"two", b"thr", b"four"], output)
     check(b"s) one" in output, "not marked")
     check(not os.path.exists(spool), "an empty spool is left")
+
+
+def test_spool_keeps_a_part_of_a_line_at_sigterm(scene):
+    """The next client continues it from the same pipe; without -S it is a line
+    of its own."""
+    spool = f"{scene.folder}/spool"
+    where = target(port_of(scene.server()))
+    source, sink = os.pipe()
+    client = scene.client("-S", spool, where, stdin=source)
+    os.write(sink, b"one\ntwo")
+    client.hear(b"one\n")
+    client.child.send_signal(signal.SIGTERM)
+    check(texts(client.rest()) == [b"one"], client.heard)
+    check(client.end() == b"", "a message")
+    client = scene.client("-S", spool, where, stdin=source)
+    os.close(source)
+    os.write(sink, b"three\n")
+    os.close(sink)
+    check(texts(client.rest()) == [b"twothree"], client.heard)
+    client.end()
+    check(not os.path.exists(spool), "an empty spool is left")
+    client = scene.client(where)
+    client.say(b"one\ntwo")
+    client.hear(b"one\n")
+    client.child.send_signal(signal.SIGTERM)
+    check(client.rest().endswith(b"] two"), client.heard)
+    client.end()
 
 
 def test_spool_grows_with_a_long_line(scene):
