@@ -170,19 +170,43 @@ spool_size(int fd, struct window_head *head)
 	return head->size;
 }
 
+/* Whether fd is still the file at path, which another process may replace. */
+static bool
+is_at(int fd, const char *path)
+{
+	struct stat ours, there;
+
+	return fstat(fd, &ours) == 0 && stat(path, &there) == 0 &&
+	       ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
+}
+
+/* Opens the file and locks it.  -1 with errno. */
+static int
+open_locked(const char *path)
+{
+	for (;;) {
+		int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+		if (fd == -1)
+			return -1;
+		if (flock(fd, LOCK_EX | LOCK_NB) == -1) {
+			close(fd);
+			errno = EWOULDBLOCK;
+			return -1;
+		}
+		if (is_at(fd, path))
+			return fd;
+		close(fd);
+	}
+}
+
 static int
 open_spool(struct window *window, size_t size)
 {
 	struct window_head head = { 0 };
-	int fd = open(window->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	int fd = open_locked(window->path);
 
 	if (fd == -1)
 		return -1;
-	if (flock(fd, LOCK_EX | LOCK_NB) == -1) {
-		close(fd);
-		errno = EWOULDBLOCK;
-		return -1;
-	}
 	size_t found = spool_size(fd, &head);
 	if (found == SIZE_MAX) {
 		close(fd);
