@@ -329,10 +329,26 @@ open_successor(const struct window *window, char path[PATH_MAX])
 		errno = ENAMETOOLONG;
 		return -1;
 	}
-	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	/* A killed process may have left one. */
+	unlink(path);
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+	    0600);
 	if (fd != -1)
 		flock(fd, LOCK_EX | LOCK_NB);
 	return fd;
+}
+
+/* Frees a larger window and the file at path, if any.  -1; errno stays. */
+static int
+drop(struct window *larger, const char *path)
+{
+	int problem = errno;
+
+	unmap(larger);
+	if (path[0] != '\0')
+		unlink(path);
+	errno = problem;
+	return -1;
 }
 
 int
@@ -346,8 +362,10 @@ window_grow(struct window *window)
 	int fd = window->path == NULL ? memfd_create("timestampc", MFD_CLOEXEC)
 	                              : open_successor(window, path);
 
-	if (fd == -1 || set_up(&larger, fd, 2 * window->size) == -1)
+	if (fd == -1)
 		return -1;
+	if (set_up(&larger, fd, 2 * window->size) == -1)
+		return drop(&larger, path);
 	memcpy(window_at(&larger, larger.begin),
 	    window_at(window, window->begin),
 	    (size_t)(window->end - window->begin));
@@ -357,10 +375,8 @@ window_grow(struct window *window)
 		larger.head->input_device = window->head->input_device;
 		larger.head->input_inode = window->head->input_inode;
 	}
-	if (path[0] != '\0' && rename(path, window->path) == -1) {
-		unmap(&larger);
-		return -1;
-	}
+	if (path[0] != '\0' && rename(path, window->path) == -1)
+		return drop(&larger, path);
 	unmap(window);
 	*window = larger;
 	return 0;
