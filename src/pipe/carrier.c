@@ -76,6 +76,7 @@ carrier_take(struct carrier *carrier, uint64_t now_ms)
 	}
 	if (carrier->backoff_ms == 0)
 		carrier->backoff_ms = BACKOFF_MIN_MS;
+	carrier->status = dial->status;
 	carrier_trouble(carrier, dial->connection.problem, now_ms);
 	back_off(carrier, now_ms);
 	return 0;

@@ -18,6 +18,7 @@ struct carrier {
 	int fd;            /* -1: not connected */
 	bool ever;         /* there was a connection */
 	bool said;         /* that there is none */
+	int status;        /* of the last attempt that failed */
 	uint64_t retry_ms; /* when to try again */
 	uint64_t backoff_ms;
 	uint64_t trouble_ms; /* since when there was no reply; 0: no trouble */

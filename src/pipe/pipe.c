@@ -139,7 +139,7 @@ go_on(struct pipe *pipe)
 		traffic_give_up(traffic, EX_TEMPFAIL);
 	else if (traffic->now_ms >= carrier_end_ms(carrier))
 		traffic_give_up(traffic,
-		    carrier->ever ? EX_TEMPFAIL : carrier->dial.status);
+		    carrier->ever ? EX_TEMPFAIL : carrier->status);
 	else if (traffic_awaits_datagram(traffic) &&
 		 traffic->now_ms >= traffic->resend_ms)
 		traffic_send_again(traffic);
