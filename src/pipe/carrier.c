@@ -92,6 +92,9 @@ carrier_lose(struct carrier *carrier, const char *reason, uint64_t now_ms)
 	carrier->fd = -1;
 	if (carrier->trouble_ms == 0)
 		carrier->trouble_ms = now_ms;
+	/* The connection before this one carried no reply either. */
+	if (carrier->backoff_ms > 0)
+		carrier_trouble(carrier, reason, now_ms);
 	back_off(carrier, now_ms);
 }
 

@@ -65,7 +65,7 @@ def test_pipe_cut_at_random_bytes(scene):
         check_lines(output, lines)
         check(proxy.done == len(cuts), proxy.done, "cuts")
         check(marks(output) > 0, "no line is marked as late")
-        check(errors == b"", errors)
+        check(re.fullmatch(rb"(timestampc: .*; trying again\n)*", errors), errors)
     except Exception:
         print("client: the seed was", seed)
         raise
@@ -204,6 +204,29 @@ def test_pipe_awaits_replies_at_sigterm(scene):
     check(peer.recv(10) == b"a\nb\n", "not sent together")
     client.child.send_signal(signal.SIGTERM)
     check(b"2 lines left" in client.end(75), "no count of lines")
+
+
+def test_pipe_says_that_nothing_gets_through(scene):
+    """Connections that can be made and carry no reply: it says so, once, and
+    -q does not."""
+    closed = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    closed.bind(("127.0.0.1", 0))
+    port = closed.getsockname()[1]
+    closed.close()
+    client = scene.client(f"udp:127.0.0.1:{port}")
+    client.say(b"one\n")
+    client.complain(b"refused; trying again\n")
+    listener = scene.add(socket.create_server(("127.0.0.1", 0)))
+    where = target(listener.getsockname()[1])
+    for option, said in ("-j", 1), ("-q", 0):
+        client = scene.client(option, where)
+        client.say(b"one\n")
+        for _ in range(4):
+            listener.accept()[0].close()
+        client.child.send_signal(signal.SIGTERM)
+        client.child.send_signal(signal.SIGINT)
+        errors = client.end(75)
+        check(errors.count(b"; trying again\n") == said, errors)
 
 
 def test_pipe_gives_up(scene):
