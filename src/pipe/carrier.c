@@ -49,10 +49,14 @@ back_off(struct carrier *carrier, uint64_t now_ms)
 void
 carrier_trouble(struct carrier *carrier, const char *reason, uint64_t now_ms)
 {
+	bool waits = carrier->fd != -1 &&
+	             !protocol_is_datagram(carrier->options->target.protocol);
+
 	if (carrier->trouble_ms == 0)
 		carrier->trouble_ms = now_ms;
 	if (!carrier->said && !carrier->options->quiet)
-		fprintf(stderr, "timestampc: %s; trying again\n", reason);
+		fprintf(stderr, "timestampc: %s; %s\n", reason,
+		    waits ? "waiting" : "trying again");
 	carrier->said = true;
 }
 

@@ -89,6 +89,7 @@ timeout(const struct pipe *pipe)
 	const struct traffic *traffic = &pipe->traffic;
 	uint64_t until = carrier_end_ms(&traffic->carrier);
 
+	until = min(until, traffic_silent_ms(traffic));
 	if (pipe->stopping)
 		until = min(until, pipe->stop_ms);
 	if (needs_connection(pipe))
@@ -146,8 +147,11 @@ go_on(struct pipe *pipe)
 	else if (needs_connection(pipe) &&
 		 carrier_connect(carrier, traffic->now_ms) == -1)
 		fail(traffic, "thread");
-	if (traffic->status == TRAFFIC_GOES_ON)
-		traffic_send(traffic);
+	if (traffic->status != TRAFFIC_GOES_ON)
+		return;
+	if (traffic->now_ms >= traffic_silent_ms(traffic))
+		traffic_note_silence(traffic);
+	traffic_send(traffic);
 }
 
 static int

@@ -229,6 +229,25 @@ def test_pipe_says_that_nothing_gets_through(scene):
         check(errors.count(b"; trying again\n") == said, errors)
 
 
+def test_pipe_says_that_a_stream_is_silent(scene):
+    """A server that takes lines and does not answer: it says so, once for
+    each silence, and -G counts."""
+    listener = scene.add(socket.create_server(("127.0.0.1", 0)))
+    where = target(listener.getsockname()[1])
+    client = scene.client("-W", "0.1", where)
+    client.say(b"one\n")
+    peer = scene.add(listener.accept()[0])
+    client.complain(b"no reply; waiting\n")
+    peer.sendall(b"[stamp] one\n")
+    client.hear(b"one\n")
+    client.say(b"two\n")
+    client.complain(b"no reply; waiting\n")
+    client = scene.client("-W", "0.1", "-G", "0.1", where)
+    client.say(b"one\ntwo\n")
+    check(client.end(75) == b"timestampc: no reply; waiting\n"
+          b"timestampc: gave up with 2 lines left\n", "messages")
+
+
 def test_pipe_gives_up(scene):
     """-G: 75 with lines left; 69 and 68 where there never was a connection."""
     server = scene.server()
