@@ -1,4 +1,5 @@
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
@@ -58,6 +59,8 @@ main(int argc, char **argv)
 		perror("/dev/null");
 		return EX_OSERR;
 	}
+	/* A closed output is an error as any other. */
+	signal(SIGPIPE, SIG_IGN);
 	if (client_options_parse(&options, argc, argv) == -1) {
 		fputs("timestampc -h shows the options\n", stderr);
 		return EX_USAGE;

@@ -49,10 +49,14 @@ back_off(struct carrier *carrier, uint64_t now_ms)
 void
 carrier_trouble(struct carrier *carrier, const char *reason, uint64_t now_ms)
 {
+	bool waits = carrier->fd != -1 &&
+	             !protocol_is_datagram(carrier->options->target.protocol);
+
 	if (carrier->trouble_ms == 0)
 		carrier->trouble_ms = now_ms;
 	if (!carrier->said && !carrier->options->quiet)
-		fprintf(stderr, "timestampc: %s; trying again\n", reason);
+		fprintf(stderr, "timestampc: %s; %s\n", reason,
+		    waits ? "waiting" : "trying again");
 	carrier->said = true;
 }
 
@@ -76,6 +80,7 @@ carrier_take(struct carrier *carrier, uint64_t now_ms)
 	}
 	if (carrier->backoff_ms == 0)
 		carrier->backoff_ms = BACKOFF_MIN_MS;
+	carrier->status = dial->status;
 	carrier_trouble(carrier, dial->connection.problem, now_ms);
 	back_off(carrier, now_ms);
 	return 0;
@@ -91,6 +96,9 @@ carrier_lose(struct carrier *carrier, const char *reason, uint64_t now_ms)
 	carrier->fd = -1;
 	if (carrier->trouble_ms == 0)
 		carrier->trouble_ms = now_ms;
+	/* The connection before this one carried no reply either. */
+	if (carrier->backoff_ms > 0)
+		carrier_trouble(carrier, reason, now_ms);
 	back_off(carrier, now_ms);
 }
 

@@ -18,6 +18,7 @@ struct carrier {
 	int fd;            /* -1: not connected */
 	bool ever;         /* there was a connection */
 	bool said;         /* that there is none */
+	int status;        /* of the last attempt that failed */
 	uint64_t retry_ms; /* when to try again */
 	uint64_t backoff_ms;
 	uint64_t trouble_ms; /* since when there was no reply; 0: no trouble */
@@ -36,13 +37,16 @@ int carrier_connect(struct carrier *carrier, uint64_t now_ms);
  */
 int carrier_take(struct carrier *carrier, uint64_t now_ms);
 
-/* The connection is lost, for a reason. */
+/*
+ * The connection is lost, for a reason; the second time without a reply counts
+ * as trouble.
+ */
 void carrier_lose(struct carrier *carrier, const char *reason, uint64_t now_ms);
 
 /* A reply has come: all is well. */
 void carrier_good(struct carrier *carrier);
 
-/* No reply has come in time: counts as trouble, and says so once. */
+/* There is no reply: counts as trouble, and says so once. */
 void carrier_trouble(struct carrier *carrier, const char *reason,
     uint64_t now_ms);
 

@@ -42,7 +42,7 @@ take_signal(struct pipe *pipe)
 		traffic->status = EX_TEMPFAIL;
 	pipe->stopping = true;
 	pipe->stop_ms = traffic->now_ms + traffic->options->wait_ns / 1000000;
-	traffic_end_input(traffic);
+	traffic_stop_input(traffic);
 }
 
 static bool
@@ -89,6 +89,7 @@ timeout(const struct pipe *pipe)
 	const struct traffic *traffic = &pipe->traffic;
 	uint64_t until = carrier_end_ms(&traffic->carrier);
 
+	until = min(until, traffic_silent_ms(traffic));
 	if (pipe->stopping)
 		until = min(until, pipe->stop_ms);
 	if (needs_connection(pipe))
@@ -118,7 +119,7 @@ handle_events(struct pipe *pipe)
 		traffic_receive(traffic);
 	if (fds[OUTPUT].revents != 0)
 		traffic_write(traffic);
-	if (fds[INPUT].revents != 0)
+	if (fds[INPUT].revents != 0 && !traffic->input_ended)
 		traffic_read_input(traffic);
 }
 
@@ -132,22 +133,25 @@ go_on(struct pipe *pipe)
 	if (traffic->status != TRAFFIC_GOES_ON)
 		return;
 	if (traffic->input_ended &&
-	    traffic->account.answered == traffic->account.end &&
+	    traffic->account.answered == traffic->account.whole &&
 	    !output_pending(&traffic->output))
 		traffic->status = traffic->end_status;
 	else if (pipe->stopping && traffic->now_ms >= pipe->stop_ms)
 		traffic_give_up(traffic, EX_TEMPFAIL);
 	else if (traffic->now_ms >= carrier_end_ms(carrier))
 		traffic_give_up(traffic,
-		    carrier->ever ? EX_TEMPFAIL : carrier->dial.status);
+		    carrier->ever ? EX_TEMPFAIL : carrier->status);
 	else if (traffic_awaits_datagram(traffic) &&
 		 traffic->now_ms >= traffic->resend_ms)
 		traffic_send_again(traffic);
 	else if (needs_connection(pipe) &&
 		 carrier_connect(carrier, traffic->now_ms) == -1)
 		fail(traffic, "thread");
-	if (traffic->status == TRAFFIC_GOES_ON)
-		traffic_send(traffic);
+	if (traffic->status != TRAFFIC_GOES_ON)
+		return;
+	if (traffic->now_ms >= traffic_silent_ms(traffic))
+		traffic_note_silence(traffic);
+	traffic_send(traffic);
 }
 
 static int
@@ -181,7 +185,6 @@ open_signals(void)
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	signal(SIGPIPE, SIG_IGN);
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 

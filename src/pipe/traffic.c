@@ -61,6 +61,8 @@ write_output(struct traffic *traffic)
 		traffic->status = EX_IOERR;
 	} else if (!output_pending(&traffic->output)) {
 		window_release(&traffic->window, traffic->account.answered);
+		/* Meanwhile no reply was received. */
+		traffic->asked_ms = traffic->now_ms;
 	}
 }
 
@@ -68,6 +70,7 @@ static void
 answer(struct traffic *traffic, size_t lines_len)
 {
 	account_answered(&traffic->account, lines_len);
+	traffic->asked_ms = traffic->now_ms;
 	carrier_good(&traffic->carrier);
 }
 
@@ -255,6 +258,7 @@ traffic_send(struct traffic *traffic)
 		return;
 	if (account->sent == account->answered) {
 		traffic->reply.alone = true;
+		traffic->asked_ms = traffic->now_ms;
 		traffic->resend_after_ms = RESEND_MIN_MS;
 		traffic->resend_ms = traffic->now_ms + RESEND_MIN_MS;
 	}
@@ -289,11 +293,47 @@ traffic_send_again(struct traffic *traffic)
 		account_sent(account, len);
 }
 
+uint64_t
+traffic_silent_ms(const struct traffic *traffic)
+{
+	if (has_datagrams(traffic) || traffic->carrier.fd == -1 ||
+	    traffic->carrier.said || output_pending(&traffic->output) ||
+	    traffic->account.answered == traffic->account.sent)
+		return UINT64_MAX;
+	return traffic->asked_ms + traffic->options->wait_ns / 1000000;
+}
+
 void
-traffic_end_input(struct traffic *traffic)
+traffic_note_silence(struct traffic *traffic)
+{
+	const struct account *account = &traffic->account;
+	bool part = account->sent - account->answered <
+	            account_line(account, unanswered(traffic));
+
+	/* A long line needs its time. */
+	if (part && account->sent != traffic->asked_sent) {
+		traffic->asked_ms = traffic->now_ms;
+		traffic->asked_sent = account->sent;
+		return;
+	}
+	carrier_trouble(&traffic->carrier, "no reply", traffic->now_ms);
+}
+
+static void
+end_input(struct traffic *traffic)
 {
 	traffic->input_ended = true;
 	account_read_end(&traffic->account);
+}
+
+void
+traffic_stop_input(struct traffic *traffic)
+{
+	/* The next process with this spool reads the rest of the last line. */
+	if (traffic->window.path != NULL)
+		traffic->input_ended = true;
+	else
+		end_input(traffic);
 }
 
 void
@@ -311,7 +351,7 @@ traffic_read_input(struct traffic *traffic)
 		traffic->end_status = EX_IOERR;
 	}
 	if (n <= 0) {
-		traffic_end_input(traffic);
+		end_input(traffic);
 		return;
 	}
 	window_add(&traffic->window, (size_t)n);

@@ -33,6 +33,8 @@ struct traffic {
 	bool input_ended;
 	bool is_full;     /* the socket: wait until it is writable */
 	bool cannot_send; /* what the server sent before may still come */
+	/* When the wait for the next reply began, and what was sent by then. */
+	uint64_t asked_ms, asked_sent;
 	uint64_t resend_ms, resend_after_ms; /* datagrams */
 	int end_status;                      /* once all lines are answered */
 	int status; /* TRAFFIC_GOES_ON, or an exit status */
@@ -51,8 +53,11 @@ void traffic_connected(struct traffic *traffic);
 /* The input is readable, and the window has room. */
 void traffic_read_input(struct traffic *traffic);
 
-/* No more input is read. */
-void traffic_end_input(struct traffic *traffic);
+/*
+ * No more input is read, though there may be more: the part of a line stays in
+ * a spool, else it counts as a line.
+ */
+void traffic_stop_input(struct traffic *traffic);
 
 /* Sends what may be sent. */
 void traffic_send(struct traffic *traffic);
@@ -62,6 +67,12 @@ void traffic_send_again(struct traffic *traffic);
 
 /* Whether a datagram was sent and its reply has not come. */
 bool traffic_awaits_datagram(const struct traffic *traffic);
+
+/* When the reply of a stream is overdue by -W; UINT64_MAX: never, or said. */
+uint64_t traffic_silent_ms(const struct traffic *traffic);
+
+/* That time has come: trouble, unless a part of a long line was sent since. */
+void traffic_note_silence(struct traffic *traffic);
 
 /* The socket is readable, and nothing is left to write. */
 void traffic_receive(struct traffic *traffic);

@@ -170,19 +170,43 @@ spool_size(int fd, struct window_head *head)
 	return head->size;
 }
 
+/* Whether fd is still the file at path, which another process may replace. */
+static bool
+is_at(int fd, const char *path)
+{
+	struct stat ours, there;
+
+	return fstat(fd, &ours) == 0 && stat(path, &there) == 0 &&
+	       ours.st_dev == there.st_dev && ours.st_ino == there.st_ino;
+}
+
+/* Opens the file and locks it.  -1 with errno. */
+static int
+open_locked(const char *path)
+{
+	for (;;) {
+		int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+		if (fd == -1)
+			return -1;
+		if (flock(fd, LOCK_EX | LOCK_NB) == -1) {
+			close(fd);
+			errno = EWOULDBLOCK;
+			return -1;
+		}
+		if (is_at(fd, path))
+			return fd;
+		close(fd);
+	}
+}
+
 static int
 open_spool(struct window *window, size_t size)
 {
 	struct window_head head = { 0 };
-	int fd = open(window->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	int fd = open_locked(window->path);
 
 	if (fd == -1)
 		return -1;
-	if (flock(fd, LOCK_EX | LOCK_NB) == -1) {
-		close(fd);
-		errno = EWOULDBLOCK;
-		return -1;
-	}
 	size_t found = spool_size(fd, &head);
 	if (found == SIZE_MAX) {
 		close(fd);
@@ -305,10 +329,26 @@ open_successor(const struct window *window, char path[PATH_MAX])
 		errno = ENAMETOOLONG;
 		return -1;
 	}
-	int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	/* A killed process may have left one. */
+	unlink(path);
+	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+	    0600);
 	if (fd != -1)
 		flock(fd, LOCK_EX | LOCK_NB);
 	return fd;
+}
+
+/* Frees a larger window and the file at path, if any.  -1; errno stays. */
+static int
+drop(struct window *larger, const char *path)
+{
+	int problem = errno;
+
+	unmap(larger);
+	if (path[0] != '\0')
+		unlink(path);
+	errno = problem;
+	return -1;
 }
 
 int
@@ -322,8 +362,10 @@ window_grow(struct window *window)
 	int fd = window->path == NULL ? memfd_create("timestampc", MFD_CLOEXEC)
 	                              : open_successor(window, path);
 
-	if (fd == -1 || set_up(&larger, fd, 2 * window->size) == -1)
+	if (fd == -1)
 		return -1;
+	if (set_up(&larger, fd, 2 * window->size) == -1)
+		return drop(&larger, path);
 	memcpy(window_at(&larger, larger.begin),
 	    window_at(window, window->begin),
 	    (size_t)(window->end - window->begin));
@@ -333,10 +375,8 @@ window_grow(struct window *window)
 		larger.head->input_device = window->head->input_device;
 		larger.head->input_inode = window->head->input_inode;
 	}
-	if (path[0] != '\0' && rename(path, window->path) == -1) {
-		unmap(&larger);
-		return -1;
-	}
+	if (path[0] != '\0' && rename(path, window->path) == -1)
+		return drop(&larger, path);
 	unmap(window);
 	*window = larger;
 	return 0;

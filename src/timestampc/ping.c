@@ -231,7 +231,6 @@ take_signals(struct ping *ping)
 		return -1;
 	}
 	sigprocmask(SIG_BLOCK, &signals, NULL);
-	signal(SIGPIPE, SIG_IGN);
 	return 0;
 }
 

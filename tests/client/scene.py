@@ -50,9 +50,9 @@ class Client:
     """timestampc with pipes for its input and output, or what is passed."""
 
     def __init__(self, *arguments, stdin=subprocess.PIPE,
-                 stdout=subprocess.PIPE, environment=None):
+                 stdout=subprocess.PIPE, environment=None, tracer=()):
         self.child = subprocess.Popen(
-            [CLIENT, *arguments], stdin=stdin, stdout=stdout,
+            [*tracer, CLIENT, *arguments], stdin=stdin, stdout=stdout,
             stderr=subprocess.PIPE, preexec_fn=prepare_child,
             env={**os.environ, "TZ": "UTC0", **(environment or {})})
         self.heard = b""
@@ -235,6 +235,15 @@ def port_of(server):
 
 def target(port):
     return f"tcp:127.0.0.1:{port}"
+
+
+def may_trace():
+    """Whether strace works here."""
+    try:
+        return subprocess.run(["strace", "-o", "/dev/null", "true"],
+                              stderr=subprocess.DEVNULL).returncode == 0
+    except FileNotFoundError:
+        return False
 
 
 def memory_of(pid):

@@ -5,7 +5,8 @@ import os
 import subprocess
 
 from daemon import check
-from scene import CLIENT, FEWER, check_lines, port_of, target, texts
+from scene import (CLIENT, FEWER, check_lines, may_trace, port_of, target,
+                   texts)
 
 # Each call with the ways in which it may fail, and which calls of it: the
 # loader makes the first ones of some.  Each thread counts its own calls, and
@@ -30,14 +31,6 @@ FAULTS = [
 ]
 LINES = [b"line %d" % n for n in range(400)]
 SAID = {68, 69, 71, 74, 75}
-
-
-def may_trace():
-    try:
-        return subprocess.run(["strace", "-o", "/dev/null", "true"],
-                              stderr=subprocess.DEVNULL).returncode == 0
-    except FileNotFoundError:
-        return False
 
 
 def run(scene, where, *options):

@@ -65,7 +65,7 @@ def test_pipe_cut_at_random_bytes(scene):
         check_lines(output, lines)
         check(proxy.done == len(cuts), proxy.done, "cuts")
         check(marks(output) > 0, "no line is marked as late")
-        check(errors == b"", errors)
+        check(re.fullmatch(rb"(timestampc: .*; trying again\n)*", errors), errors)
     except Exception:
         print("client: the seed was", seed)
         raise
@@ -138,8 +138,8 @@ def test_pipe_recognises_chunks(scene):
     output, errors = scene.pipe(joined(lines), target(port_of(server)))
     check_lines(output, lines)
     check(errors.count(b"line by line") == 1, errors)
-    check(b"warn" not in scene.pipe(joined(lines), "-q", target(
-        port_of(server)))[1], "a warning in spite of -q")
+    errors = scene.pipe(joined(lines), "-q", target(port_of(server)))[1]
+    check(errors == b"", "in spite of -q:", errors)
 
 
 def test_pipe_of_stamped_lines(scene):
@@ -204,6 +204,48 @@ def test_pipe_awaits_replies_at_sigterm(scene):
     check(peer.recv(10) == b"a\nb\n", "not sent together")
     client.child.send_signal(signal.SIGTERM)
     check(b"2 lines left" in client.end(75), "no count of lines")
+
+
+def test_pipe_says_that_nothing_gets_through(scene):
+    """Connections that can be made and carry no reply: it says so, once, and
+    -q does not."""
+    closed = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    closed.bind(("127.0.0.1", 0))
+    port = closed.getsockname()[1]
+    closed.close()
+    client = scene.client(f"udp:127.0.0.1:{port}")
+    client.say(b"one\n")
+    client.complain(b"refused; trying again\n")
+    listener = scene.add(socket.create_server(("127.0.0.1", 0)))
+    where = target(listener.getsockname()[1])
+    for option, said in ("-j", 1), ("-q", 0):
+        client = scene.client(option, where)
+        client.say(b"one\n")
+        for _ in range(4):
+            listener.accept()[0].close()
+        client.child.send_signal(signal.SIGTERM)
+        client.child.send_signal(signal.SIGINT)
+        errors = client.end(75)
+        check(errors.count(b"; trying again\n") == said, errors)
+
+
+def test_pipe_says_that_a_stream_is_silent(scene):
+    """A server that takes lines and does not answer: it says so, once for
+    each silence, and -G counts."""
+    listener = scene.add(socket.create_server(("127.0.0.1", 0)))
+    where = target(listener.getsockname()[1])
+    client = scene.client("-W", "0.1", where)
+    client.say(b"one\n")
+    peer = scene.add(listener.accept()[0])
+    client.complain(b"no reply; waiting\n")
+    peer.sendall(b"[stamp] one\n")
+    client.hear(b"one\n")
+    client.say(b"two\n")
+    client.complain(b"no reply; waiting\n")
+    client = scene.client("-W", "0.1", "-G", "0.1", where)
+    client.say(b"one\ntwo\n")
+    check(client.end(75) == b"timestampc: no reply; waiting\n"
+          b"timestampc: gave up with 2 lines left\n", "messages")
 
 
 def test_pipe_gives_up(scene):

@@ -2,11 +2,12 @@
 
 import os
 import random
+import signal
 import socket
 import threading
 
 from daemon import check
-from scene import CHUNK, FEWER, check_lines, port_of, target, texts
+from scene import CHUNK, FEWER, check_lines, may_trace, port_of, target, texts
 
 
 def test_spool_kills_of_the_client(scene):
@@ -62,6 +63,33 @@ def test_spool_is_found_by_another_input(scene):
     check(not os.path.exists(spool), "an empty spool is left")
 
 
+def test_spool_keeps_a_part_of_a_line_at_sigterm(scene):
+    """The next client continues it from the same pipe; without -S it is a line
+    of its own."""
+    spool = f"{scene.folder}/spool"
+    where = target(port_of(scene.server()))
+    source, sink = os.pipe()
+    client = scene.client("-S", spool, where, stdin=source)
+    os.write(sink, b"one\ntwo")
+    client.hear(b"one\n")
+    client.child.send_signal(signal.SIGTERM)
+    check(texts(client.rest()) == [b"one"], client.heard)
+    check(client.end() == b"", "a message")
+    client = scene.client("-S", spool, where, stdin=source)
+    os.close(source)
+    os.write(sink, b"three\n")
+    os.close(sink)
+    check(texts(client.rest()) == [b"twothree"], client.heard)
+    client.end()
+    check(not os.path.exists(spool), "an empty spool is left")
+    client = scene.client(where)
+    client.say(b"one\ntwo")
+    client.hear(b"one\n")
+    client.child.send_signal(signal.SIGTERM)
+    check(client.rest().endswith(b"] two"), client.heard)
+    client.end()
+
+
 def test_spool_grows_with_a_long_line(scene):
     """A line that is longer than the window."""
     lines = [b"a", b"0123456789" * 100000, b"b"]
@@ -71,6 +99,31 @@ def test_spool_grows_with_a_long_line(scene):
                            target(port_of(server)))
     check_lines(output, lines)
     check(os.listdir(scene.folder).count("spool.new") == 0, "a file is left")
+
+
+def test_spool_that_is_removed_while_it_is_opened(scene):
+    """The last client removes the file between open and flock of the next one,
+    which makes a new file."""
+    if not may_trace() or FEWER > 1:
+        return  # LeakSanitizer does not run under a tracer
+    spool = f"{scene.folder}/spool"
+    where = target(port_of(scene.server()))
+    first = scene.client("-S", spool, where)
+    first.say(b"one\n")
+    first.hear(b"one\n")
+    second = scene.client("-S", spool, where, tracer=[
+        "strace", "-D", "-f", "-qq", "-o", f"{scene.folder}/trace", "-P", spool,
+        "-e", "inject=openat:signal=STOP:when=1"])
+    os.waitid(os.P_PID, second.child.pid, os.WSTOPPED)
+    first.child.stdin.close()
+    first.end()
+    check(not os.path.exists(spool), "the first client left its file")
+    second.child.send_signal(signal.SIGCONT)
+    second.say(b"two\n")
+    second.hear(b"two\n")
+    check(os.path.exists(spool), "the file is not at its path")
+    second.child.stdin.close()
+    second.end()
 
 
 def test_spool_belongs_to_one_client(scene):

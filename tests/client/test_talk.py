@@ -206,6 +206,19 @@ def test_once(scene):
     scene.pipe(b"", "-1", "a", where, status=69)
 
 
+def test_once_when_nobody_reads(scene):
+    """EPIPE of the output: quietly, with 74; so it is for a dialogue."""
+    where = target(port_of(scene.server()))
+    source, sink = os.pipe()
+    os.close(source)
+    client = scene.client("-1", "hello", where, stdout=sink)
+    check(client.end(74) == b"", "a message")
+    terminal = scene.add(Terminal(where, stdout=sink))
+    os.close(sink)
+    terminal.type(b"hello\n")
+    terminal.end(74)
+
+
 def test_once_tries_each_address(scene):
     """A name with several addresses: the first that answers is used."""
     server = scene.server(LINE % 0)

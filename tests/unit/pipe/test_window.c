@@ -1,7 +1,10 @@
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "harness/scratch.h"
@@ -118,6 +121,38 @@ START_TEST(a_part_of_a_line_is_continued_by_its_pipe_only)
 }
 END_TEST
 
+START_TEST(a_larger_spool_is_a_new_file)
+{
+	struct window window;
+	struct rlimit limit, lower;
+
+	scratch_enter();
+	scratch_write("text", "text");
+	ck_assert_int_eq(window_open(&window, SIZE, "spool"), 0);
+	ck_assert_int_eq(symlink("text", "spool.new"), 0);
+	ck_assert_int_eq(window_grow(&window), 0);
+	struct stat status;
+	ck_assert_int_eq(lstat("spool", &status), 0);
+	ck_assert(S_ISREG(status.st_mode));
+	ck_assert_int_eq(stat("text", &status), 0);
+	ck_assert_int_eq(status.st_size, 4);
+	/* No room for a larger one: nothing is left of it. */
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &limit);
+	lower = limit;
+	lower.rlim_cur = 4L * SIZE;
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &lower), 0);
+	ck_assert_int_eq(window_grow(&window), -1);
+	ck_assert_int_eq(errno, EFBIG);
+	ck_assert_int_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	signal(SIGXFSZ, SIG_DFL);
+	ck_assert_int_eq(access("spool.new", F_OK), -1);
+	ck_assert_uint_eq(window.size, 2 * SIZE);
+	window_close(&window);
+	scratch_leave();
+}
+END_TEST
+
 START_TEST(other_files_are_refused)
 {
 	struct window window, second;
@@ -151,6 +186,7 @@ window_suite(void)
 	tcase_add_test(tests, grows_with_what_it_holds);
 	tcase_add_test(tests, a_killed_process_leaves_its_lines);
 	tcase_add_test(tests, a_part_of_a_line_is_continued_by_its_pipe_only);
+	tcase_add_test(tests, a_larger_spool_is_a_new_file);
 	tcase_add_test(tests, other_files_are_refused);
 	suite_add_tcase(suite, tests);
 	return suite;
