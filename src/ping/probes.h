@@ -56,6 +56,9 @@ enum probe_reply probes_answer(struct probes *probes, uint64_t number,
 /* The latest probe with key; NULL: there is none. */
 struct probe *probes_find_key(struct probes *probes, uint32_t key);
 
+/* The kernel tells no more of the times of those that were sent. */
+void probes_drop_keys(struct probes *probes);
+
 /* Counts the oldest probe sent until mono_ns as lost; NULL: none is awaited. */
 struct probe *probes_expire(struct probes *probes, int64_t mono_ns);
 

@@ -67,6 +67,44 @@ lose_connection(struct prober *prober, const char *problem)
 	connection_close(&prober->connection);
 }
 
+/* Takes the times at which the kernel has sent. */
+static void
+take_sent_times(struct prober *prober)
+{
+	int64_t sent_ns;
+	uint32_t key;
+
+	while (prober->is_timed &&
+	       timestamping_sent(prober->connection.fd, &key, &sent_ns)) {
+		struct probe *probe = probes_find_key(&prober->account->probes,
+		    key);
+		struct clock_moment now = prober_now(prober);
+
+		if (probe == NULL || !probe->has_key || probe->is_timed ||
+		    probe->steps != prober->watch.steps ||
+		    sent_ns < probe->asked_ns || sent_ns > now.real_ns)
+			continue;
+		probe->sent_ns = sent_ns;
+		probe->is_timed = true;
+	}
+}
+
+/*
+ * A message was not sent: kernels differ in whether it has taken a key.  Counts
+ * again from 0; messages under way keep the times that they have.
+ */
+static void
+restart_keys(struct prober *prober)
+{
+	if (!prober->is_timed)
+		return;
+	take_sent_times(prober);
+	probes_drop_keys(&prober->account->probes);
+	prober->key = 0;
+	if (timestamping_restart(prober->connection.fd) == -1)
+		lose_connection(prober, strerror(errno));
+}
+
 /* Sends what is left of the message. */
 static void
 send_rest(struct prober *prober)
@@ -84,11 +122,13 @@ send_rest(struct prober *prober)
 	}
 	prober->unsent = 0;
 	if (n == -1 &&
-	    (is_stream(prober) || errno == EPIPE || errno == ECONNRESET))
+	    (is_stream(prober) || errno == EPIPE || errno == ECONNRESET)) {
 		lose_connection(prober, strerror(errno));
-	else if (n == -1) /* a datagram that gets no reply */
+	} else if (n == -1) { /* a datagram that gets no reply */
 		fprintf(stderr, "timestampc: %s: %s\n", prober->peer,
 		    strerror(errno));
+		restart_keys(prober);
+	}
 }
 
 /*
@@ -128,28 +168,6 @@ prober_ask(struct prober *prober)
 	prober->unsent = prober->message_bytes;
 	send_rest(prober);
 	return now.mono_ns;
-}
-
-/* Takes the times at which the kernel has sent. */
-static void
-take_sent_times(struct prober *prober)
-{
-	int64_t sent_ns;
-	uint32_t key;
-
-	while (prober->is_timed &&
-	       timestamping_sent(prober->connection.fd, &key, &sent_ns)) {
-		struct probe *probe = probes_find_key(&prober->account->probes,
-		    key);
-		struct clock_moment now = prober_now(prober);
-
-		if (probe == NULL || !probe->has_key || probe->is_timed ||
-		    probe->steps != prober->watch.steps ||
-		    sent_ns < probe->asked_ns || sent_ns > now.real_ns)
-			continue;
-		probe->sent_ns = sent_ns;
-		probe->is_timed = true;
-	}
 }
 
 static void

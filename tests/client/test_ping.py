@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 
 from daemon import LIMIT_S, Server, check
 from scene import CLIENT, port_of, target
@@ -325,6 +326,62 @@ def test_ping_counts_a_late_reply(scene):
            if one["seq"] == 1] == ["late"], objects)
 
 
+class Lagging(Relay):
+    """A relay that passes the reply to a datagram on when two more have come,
+    the last ones when there were so many; it notes when each came."""
+
+    def __init__(self, port, total):
+        self.total, self.came, self.replies = total, {}, []
+        super().__init__(port, None)
+
+    def run(self):
+        while True:
+            data, client = self.front.recvfrom(65536)
+            if not data:
+                return
+            self.came[int(data.split()[1])] = time.time_ns()
+            self.back.send(data)
+            self.replies.append(self.back.recv(65536))
+            lag = 2 if len(self.came) < self.total else 0
+            while len(self.replies) > lag:
+                self.front.sendto(self.replies.pop(0), client)
+
+
+def can_trace():
+    return subprocess.run(["strace", "-qq", "-o", "/dev/null", "true"],
+                          check=False).returncode == 0
+
+
+def with_fault(fault, *arguments):
+    """Runs ping to its end while strace injects a fault."""
+    return subprocess.run(
+        ["strace", "-qq", "-f", "-o", "/dev/null", "-e",
+         "trace=" + fault.partition(":")[0], "-e", "inject=" + fault,
+         CLIENT, "-P", "-j", *arguments], capture_output=True, check=False,
+        timeout=LIMIT_S, env=os.environ | {"ASAN_OPTIONS": "detect_leaks=0"})
+
+
+def test_ping_times_behind_a_failed_send(scene):
+    """A datagram that is not sent shifts no time to another: each is sent
+    before it arrives, and the bound holds."""
+    if not can_trace():
+        return
+    server = start(scene, "epoch-ns")
+    for error in "ENETUNREACH", "ENOMEM", "EAGAIN":
+        relay = scene.add(Lagging(server.port("udp 127.0.0.1"), 9))
+        done = with_fault(f"sendto:error={error}:when=4", "-c", "10", "-I",
+                          "0.01", "-W", "1", relay.where)
+        check(done.returncode == 0, done)
+        objects = [json.loads(line) for line in done.stdout.splitlines()]
+        replies = of_type(objects, "reply")
+        check(len(replies) == 9, objects)
+        for one in replies:
+            check(one["sent_ns"] <= relay.came[one["seq"]], one)
+            check_inside(one, 0)
+        check_inside(objects[-1], 0)
+        check(objects[-1]["timed_by_kernel"] >= 5, objects[-1])
+
+
 def test_ping_limits(scene):
     """Exit 1 when a limit does not hold, and only then."""
     server = start(scene, "epoch-ns", clock=-12)
@@ -490,8 +547,7 @@ def test_ping_warns_of_what_looks_like_loss(scene):
 def test_ping_with_calls_that_fail(scene):
     """A call that fails once costs a probe at most; without signals or output
     it ends and says why."""
-    if subprocess.run(["strace", "-qq", "-o", "/dev/null", "true"],
-                      check=False).returncode != 0:
+    if not can_trace():
         return
     server = start(scene)
     stream, _, datagram = targets(server)[:3]
@@ -510,13 +566,8 @@ def test_ping_with_calls_that_fail(scene):
                 ("recvmsg:error=ECONNRESET:when=3", 0),
                 ("recvmsg:error=EAGAIN", 1), ("getsockname:error=ENOBUFS", 0),
                 ("ppoll:error=ENOMEM:when=2", 0), ("write:error=EIO", 74)):
-            done = subprocess.run(
-                ["strace", "-qq", "-f", "-o", "/dev/null", "-e",
-                 "trace=" + fault.partition(":")[0], "-e", "inject=" + fault,
-                 CLIENT, "-P", "-j", "-q", "-c", "3", "-I", "0.01", "-W",
-                 "1", where], capture_output=True, check=False,
-                timeout=LIMIT_S,
-                env=os.environ | {"ASAN_OPTIONS": "detect_leaks=0"})
+            done = with_fault(fault, "-q", "-c", "3", "-I", "0.01", "-W", "1",
+                              where)
             check(done.returncode == status, where, fault, done)
             if status == 0:
                 check(json.loads(done.stdout)["received"] >= 2, fault, done)
