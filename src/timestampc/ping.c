@@ -156,11 +156,15 @@ await(struct ping *ping, int64_t at_ns)
 static void
 expire(struct ping *ping, int64_t now_ns)
 {
+	struct ping_account *account = ping->account;
 	struct probe *lost;
 
-	while ((lost = probes_expire(&ping->account->probes,
-		    now_ns - (int64_t)ping->options->wait_ns)) != NULL)
-		ping_report_lost(ping->account, lost->number);
+	while ((lost = probes_expire(&account->probes,
+		    now_ns - (int64_t)ping->options->wait_ns)) != NULL) {
+		ping_report_lost(account, lost->number);
+		if (lost->number == account->probes.sent)
+			prober_give_up(&ping->prober);
+	}
 }
 
 static void

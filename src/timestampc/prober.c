@@ -65,6 +65,14 @@ lose_connection(struct prober *prober, const char *problem)
 {
 	fprintf(stderr, "timestampc: connection lost: %s\n", problem);
 	connection_close(&prober->connection);
+	prober->unsent = 0;
+}
+
+void
+prober_give_up(struct prober *prober)
+{
+	if (prober->unsent > 0)
+		lose_connection(prober, "the server reads no more");
 }
 
 /* Takes the times at which the kernel has sent. */

@@ -47,6 +47,9 @@ struct clock_moment prober_now(struct prober *prober);
  */
 int64_t prober_ask(struct prober *prober);
 
+/* The last message is lost: ends the connection if part of it is unsent. */
+void prober_give_up(struct prober *prober);
+
 /*
  * Takes what poll(2) has told of the connection: POLLOUT is needed while
  * something is unsent.  Returns -1 after a complaint if what came is not a

@@ -422,6 +422,17 @@ def test_ping_without_a_reply(scene):
         check(b"refused" in said, said)
 
 
+def test_ping_of_a_server_that_reads_no_more(scene):
+    """What can't be sent is lost, and the connection with it; it ends."""
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        where = target(deaf.getsockname()[1])
+        for extra in [], ["-A"]:
+            objects, said = ping(scene, "-c", "12", "-I", "0", "-W", "0.05",
+                                 "-l", "1048576", *extra, where, status=1)
+            check(objects[-1]["sent"] == objects[-1]["lost"] == 12, objects)
+            check(b"connection lost: the server reads no more" in said, said)
+
+
 def test_ping_refuses_what_is_not_a_stamp(scene):
     """An echo is not a timestamp server, over TCP and UDP."""
     listener = socket.create_server(("127.0.0.1", 0))
