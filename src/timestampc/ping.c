@@ -285,18 +285,14 @@ static size_t
 find_size(const struct client_options *options)
 {
 	size_t bytes = options->payload_bytes;
-	bool is_stream = protocol_socket_type(options->target.protocol) ==
-	                 SOCK_STREAM;
 
 	if (bytes == 0)
 		return PAYLOAD_DEFAULT;
-	if (bytes >= PAYLOAD_MIN && (is_stream || bytes <= RECORD_MAX))
+	if (protocol_socket_type(options->target.protocol) == SOCK_STREAM ||
+	    bytes <= RECORD_MAX)
 		return bytes;
-	fprintf(stderr, "timestampc: -l %zu: needs %d bytes at least", bytes,
-	    PAYLOAD_MIN);
-	if (!is_stream)
-		fprintf(stderr, ", and %d at most", RECORD_MAX);
-	fputc('\n', stderr);
+	fprintf(stderr, "timestampc: -l %zu: needs %d bytes at most\n", bytes,
+	    RECORD_MAX);
 	return 0;
 }
 

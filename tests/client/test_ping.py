@@ -484,12 +484,14 @@ def test_ping_of_any_size(scene):
     """From the least size on; for datagrams up to the server's largest."""
     server = start(scene)
     stream, _, datagram = targets(server)[:3]
-    for where, size, status in ((stream, 23, 64), (stream, 24, 0),
-                                (stream, 1000000, 0), (datagram, 24, 0),
-                                (datagram, 1400, 0), (datagram, 64513, 64)):
+    for where, size, status in ((stream, 0, 64), (stream, 23, 64),
+                                (stream, 24, 0), (stream, 1000000, 0),
+                                (datagram, 24, 0), (datagram, 1400, 0),
+                                (datagram, 64513, 64)):
         objects, said = ping(scene, "-c", "2", "-I", "0.01", "-l", str(size),
                              where, status=status)
         check(bool(said) == bool(status), said)
+        check(size > 24 or status == 0 or b"from 24 to 1048576" in said, said)
         if status == 0:
             check(objects[0]["bytes"] == size and
                   of_type(objects, "reply")[0]["rtt_ns"] > 0, objects)
