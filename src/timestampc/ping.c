@@ -267,7 +267,8 @@ measure(struct ping *ping)
 
 	if (status != 0)
 		return status;
-	warn(ping);
+	if (!ping->options->quiet)
+		warn(ping);
 	if (take_signals(ping) == -1)
 		return EX_OSERR;
 	/* Questions have their moment: do not join timers. */

@@ -39,6 +39,27 @@ prober_now(struct prober *prober)
 	return now;
 }
 
+/* Says a problem that may come with each message once, until it changes. */
+static void
+complain(struct prober *prober, const char *problem)
+{
+	if (strcmp(problem, prober->complaint) == 0)
+		return;
+	snprintf(prober->complaint, sizeof(prober->complaint), "%s", problem);
+	fprintf(stderr, "timestampc: %s\n", problem);
+}
+
+/* The same of a call with a datagram that has set errno. */
+static void
+complain_of_call(struct prober *prober)
+{
+	char problem[sizeof(prober->complaint)];
+
+	snprintf(problem, sizeof(problem), "%s: %s", prober->peer,
+	    strerror(errno));
+	complain(prober, problem);
+}
+
 int
 prober_open(struct prober *prober, uint64_t wait_ms)
 {
@@ -48,9 +69,10 @@ prober_open(struct prober *prober, uint64_t wait_ms)
 	    clock_ms() + wait_ms);
 
 	if (status != 0) {
-		fprintf(stderr, "timestampc: %s\n", connection->problem);
+		complain(prober, connection->problem);
 		return status;
 	}
+	prober->complaint[0] = '\0';
 	prober->key = 0;
 	prober->unsent = prober->line.len = 0;
 	prober->is_timed = !protocol_is_unix(protocol) &&
@@ -133,8 +155,7 @@ send_rest(struct prober *prober)
 	    (is_stream(prober) || errno == EPIPE || errno == ECONNRESET)) {
 		lose_connection(prober, strerror(errno));
 	} else if (n == -1) { /* a datagram that gets no reply */
-		fprintf(stderr, "timestampc: %s: %s\n", prober->peer,
-		    strerror(errno));
+		complain_of_call(prober);
 		restart_keys(prober);
 	}
 }
@@ -244,6 +265,7 @@ take_reply(struct prober *prober, const struct payload_reply *payload,
 			add_offset(account, &reply);
 	}
 	ping_report_reply(account, &reply);
+	prober->complaint[0] = '\0';
 }
 
 /* Takes what was received: a record, or any part of a stream. */
@@ -294,8 +316,7 @@ receive(struct prober *prober)
 	}
 	if (protocol_is_datagram(prober->options->target.protocol)) {
 		if (n == -1 && errno != EAGAIN)
-			fprintf(stderr, "timestampc: %s: %s\n", prober->peer,
-			    strerror(errno));
+			complain_of_call(prober);
 	} else if (n == 0) {
 		lose_connection(prober, "the server closed it");
 	} else if (errno != EAGAIN) {

@@ -29,6 +29,7 @@ struct prober {
 	char *message, *input;
 	size_t message_bytes, unsent; /* unsent: of the last message */
 	char peer[SOCKADDR_TEXT_MAX];
+	char complaint[512]; /* the last one; "": none since a reply */
 };
 
 /* -1 after a complaint. */

@@ -11,7 +11,7 @@ import threading
 import time
 
 from daemon import LIMIT_S, Server, check
-from scene import CLIENT, port_of, target
+from scene import CLIENT, LINE, kill, port_of, target
 
 MS, S = 1000 * 1000, 1000 * 1000 * 1000
 # How many servers with other clocks are asked.
@@ -422,6 +422,32 @@ def test_ping_without_a_reply(scene):
         check(b"refused" in said, said)
 
 
+def test_ping_says_a_refusal_once(scene):
+    """Not with each attempt; again behind a connection."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+    _, said = ping(scene, "-c", "6", "-I", "0.01", "-W", "0.1",
+                   f"udp:127.0.0.1:{port}", status=1)
+    check(said.count(b"refused") == 1, said)
+    server = scene.server()
+    port = port_of(server)
+    client = scene.client("-P", "-j", "-I", "0.01", "-W", "0.02", target(port))
+    said = b""
+    for _ in range(2):
+        client.hear(b'"reply"')
+        kill(server)
+        said += client.complain(b"refused")
+        for _ in range(4):
+            client.hear(b'"lost"')
+        server = scene.server(LINE % port)
+    client.hear(b'"reply"')
+    client.child.send_signal(signal.SIGINT)
+    client.rest()
+    said += client.end()
+    check(said.count(b"refused") == 2, said)
+
+
 def test_ping_of_a_server_that_reads_no_more(scene):
     """What can't be sent is lost, and the connection with it; it ends."""
     with socket.create_server(("127.0.0.1", 0)) as deaf:
@@ -543,6 +569,9 @@ def test_ping_warns_of_what_looks_like_loss(scene):
         _, said = ping(scene, "-c", "1", "-W", wait, "-l", "1401", where,
                        status=int(warns))
         check((b"max_datagram" in said) == warns, where, said)
+        _, said = ping(scene, "-q", "-c", "1", "-W", wait, "-l", "1401", where,
+                       status=int(warns))
+        check(b"warning" not in said, said)
     if subprocess.run(["unshare", "--net", "true"], check=False,
                       stderr=subprocess.DEVNULL).returncode != 0:
         return
