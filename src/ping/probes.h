@@ -13,7 +13,7 @@ struct probe {
 	uint64_t number;
 	int64_t asked_ns; /* CLOCK_REALTIME, before the call that sends it */
 	int64_t sent_ns;  /* the same, or by the kernel */
-	int64_t asked_mono_ns; /* CLOCK_MONOTONIC, as asked_ns */
+	int64_t asked_mono_ns; /* CLOCK_BOOTTIME, as asked_ns */
 	uint32_t key;          /* by which the kernel tells when it was sent */
 	bool has_key;          /* it does */
 	bool is_timed;         /* sent_ns is by the kernel */

@@ -29,7 +29,7 @@ struct ping {
 	int signals; /* a signalfd */
 	bool has_ended;
 	int status;                 /* of the exit, if it is known already */
-	int64_t began_ns, asked_ns; /* CLOCK_MONOTONIC; asked: last, 0: never */
+	int64_t began_ns, asked_ns; /* CLOCK_BOOTTIME; asked: last, 0: never */
 };
 
 static int64_t
@@ -60,7 +60,7 @@ take_signal(struct ping *ping)
 	ping_report_summary(ping->account);
 }
 
-/* Whether more is to be asked, at the moment now_ns of CLOCK_MONOTONIC. */
+/* Whether more is to be asked, at the moment now_ns of CLOCK_BOOTTIME. */
 static bool
 may_ask(const struct ping *ping, int64_t now_ns)
 {
@@ -72,7 +72,7 @@ may_ask(const struct ping *ping, int64_t now_ns)
 		   now_ns - ping->began_ns < (int64_t)options->duration_ns);
 }
 
-/* The moment of CLOCK_MONOTONIC; INT64_MAX: not before something is heard. */
+/* The moment of CLOCK_BOOTTIME; INT64_MAX: not before something is heard. */
 static int64_t
 find_next_ask(const struct ping *ping)
 {

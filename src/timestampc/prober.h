@@ -44,7 +44,7 @@ struct clock_moment prober_now(struct prober *prober);
 
 /*
  * Sends a probe, on a new connection if there is none.  Returns the moment of
- * CLOCK_MONOTONIC.
+ * CLOCK_BOOTTIME.
  */
 int64_t prober_ask(struct prober *prober);
 
