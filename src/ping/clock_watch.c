@@ -19,9 +19,9 @@ read_ns(clockid_t clock)
 static struct clock_moment
 read_both(int64_t *width_ns)
 {
-	int64_t before_ns = read_ns(CLOCK_MONOTONIC);
+	int64_t before_ns = read_ns(CLOCK_BOOTTIME);
 	int64_t real_ns = read_ns(CLOCK_REALTIME);
-	int64_t after_ns = read_ns(CLOCK_MONOTONIC);
+	int64_t after_ns = read_ns(CLOCK_BOOTTIME);
 
 	*width_ns = after_ns - before_ns;
 	return (struct clock_moment){ real_ns, after_ns };

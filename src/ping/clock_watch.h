@@ -4,11 +4,12 @@
 #include <stdint.h>
 
 /*
- * Notices when somebody sets our clock.  CLOCK_REALTIME and CLOCK_MONOTONIC
- * advance alike, also while NTP slews them, until CLOCK_REALTIME is set.
+ * Notices when somebody sets our clock.  CLOCK_REALTIME and CLOCK_BOOTTIME
+ * advance alike, also while NTP slews them and while the machine is suspended,
+ * until CLOCK_REALTIME is set.
  */
 struct clock_watch {
-	int64_t ahead_ns; /* CLOCK_REALTIME over CLOCK_MONOTONIC */
+	int64_t ahead_ns; /* CLOCK_REALTIME over CLOCK_BOOTTIME */
 	int64_t error_ns; /* of ahead_ns, at most */
 	uint64_t steps;
 };

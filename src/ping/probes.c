@@ -64,6 +64,13 @@ probes_find_key(struct probes *probes, uint32_t key)
 	return NULL;
 }
 
+void
+probes_drop_keys(struct probes *probes)
+{
+	for (uint64_t n = 0; n < PROBES_MAX && n < probes->sent; n++)
+		at(probes, probes->sent - n)->has_key = false;
+}
+
 struct probe *
 probes_oldest(struct probes *probes)
 {

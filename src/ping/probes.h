@@ -13,7 +13,7 @@ struct probe {
 	uint64_t number;
 	int64_t asked_ns; /* CLOCK_REALTIME, before the call that sends it */
 	int64_t sent_ns;  /* the same, or by the kernel */
-	int64_t asked_mono_ns; /* CLOCK_MONOTONIC, as asked_ns */
+	int64_t asked_mono_ns; /* CLOCK_BOOTTIME, as asked_ns */
 	uint32_t key;          /* by which the kernel tells when it was sent */
 	bool has_key;          /* it does */
 	bool is_timed;         /* sent_ns is by the kernel */
@@ -55,6 +55,9 @@ enum probe_reply probes_answer(struct probes *probes, uint64_t number,
 
 /* The latest probe with key; NULL: there is none. */
 struct probe *probes_find_key(struct probes *probes, uint32_t key);
+
+/* The kernel tells no more of the times of those that were sent. */
+void probes_drop_keys(struct probes *probes);
 
 /* Counts the oldest probe sent until mono_ns as lost; NULL: none is awaited. */
 struct probe *probes_expire(struct probes *probes, int64_t mono_ns);

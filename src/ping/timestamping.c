@@ -25,6 +25,18 @@ timestamping_enable(int fd)
 	    sizeof(flags));
 }
 
+int
+timestamping_restart(int fd)
+{
+	int flags = 0;
+
+	/* The keys begin at 0 when they are switched on, not while they are. */
+	if (setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPING, &flags,
+		sizeof(flags)) == -1)
+		return -1;
+	return timestamping_enable(fd);
+}
+
 /* 0 if control is not of a time. */
 static int64_t
 read_time(const struct cmsghdr *control)

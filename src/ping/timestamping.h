@@ -19,6 +19,9 @@
  */
 int timestamping_enable(int fd);
 
+/* Has the keys begin at 0 again.  -1 with errno: it can't. */
+int timestamping_restart(int fd);
+
 /*
  * The next time of something that was sent, 0 for an event of another kind;
  * false if there is none yet.  Of several packets of one call it is that of the

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "ping/payload.h"
+
 #define WAIT_NS 5000000000
 #define INTERVAL_NS 1000000000
 #define WINDOW_BYTES 1048576UL
@@ -57,7 +59,8 @@ static const struct rule {
 	{ 'S', LINES, TEXT, SETS(spool) },
 	{ 'w', LINES, SIZE, SETS(window_bytes), .min = WINDOW_MIN,
 	    .max = WINDOW_MAX },
-	{ 'l', PING, SIZE, SETS(payload_bytes), .min = 1, .max = PAYLOAD_MAX },
+	{ 'l', PING, SIZE, SETS(payload_bytes), .min = PAYLOAD_MIN,
+	    .max = PAYLOAD_MAX },
 	{ 'c', PING, COUNT, SETS(count), .min = 1, .max = 1e15 },
 	{ 'W', LINES | PING | ONE, TIME, SETS(wait_ns), .unit = 1e9,
 	    .max = 1e6 },

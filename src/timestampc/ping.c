@@ -29,7 +29,7 @@ struct ping {
 	int signals; /* a signalfd */
 	bool has_ended;
 	int status;                 /* of the exit, if it is known already */
-	int64_t began_ns, asked_ns; /* CLOCK_MONOTONIC; asked: last, 0: never */
+	int64_t began_ns, asked_ns; /* CLOCK_BOOTTIME; asked: last, 0: never */
 };
 
 static int64_t
@@ -60,7 +60,7 @@ take_signal(struct ping *ping)
 	ping_report_summary(ping->account);
 }
 
-/* Whether more is to be asked, at the moment now_ns of CLOCK_MONOTONIC. */
+/* Whether more is to be asked, at the moment now_ns of CLOCK_BOOTTIME. */
 static bool
 may_ask(const struct ping *ping, int64_t now_ns)
 {
@@ -72,7 +72,7 @@ may_ask(const struct ping *ping, int64_t now_ns)
 		   now_ns - ping->began_ns < (int64_t)options->duration_ns);
 }
 
-/* The moment of CLOCK_MONOTONIC; INT64_MAX: not before something is heard. */
+/* The moment of CLOCK_BOOTTIME; INT64_MAX: not before something is heard. */
 static int64_t
 find_next_ask(const struct ping *ping)
 {
@@ -156,11 +156,15 @@ await(struct ping *ping, int64_t at_ns)
 static void
 expire(struct ping *ping, int64_t now_ns)
 {
+	struct ping_account *account = ping->account;
 	struct probe *lost;
 
-	while ((lost = probes_expire(&ping->account->probes,
-		    now_ns - (int64_t)ping->options->wait_ns)) != NULL)
-		ping_report_lost(ping->account, lost->number);
+	while ((lost = probes_expire(&account->probes,
+		    now_ns - (int64_t)ping->options->wait_ns)) != NULL) {
+		ping_report_lost(account, lost->number);
+		if (lost->number == account->probes.sent)
+			prober_give_up(&ping->prober);
+	}
 }
 
 static void
@@ -262,7 +266,8 @@ measure(struct ping *ping)
 
 	if (status != 0)
 		return status;
-	warn(ping);
+	if (!ping->options->quiet)
+		warn(ping);
 	if (take_signals(ping) == -1)
 		return EX_OSERR;
 	/* Questions have their moment: do not join timers. */
@@ -280,18 +285,14 @@ static size_t
 find_size(const struct client_options *options)
 {
 	size_t bytes = options->payload_bytes;
-	bool is_stream = protocol_socket_type(options->target.protocol) ==
-	                 SOCK_STREAM;
 
 	if (bytes == 0)
 		return PAYLOAD_DEFAULT;
-	if (bytes >= PAYLOAD_MIN && (is_stream || bytes <= RECORD_MAX))
+	if (protocol_socket_type(options->target.protocol) == SOCK_STREAM ||
+	    bytes <= RECORD_MAX)
 		return bytes;
-	fprintf(stderr, "timestampc: -l %zu: needs %d bytes at least", bytes,
-	    PAYLOAD_MIN);
-	if (!is_stream)
-		fprintf(stderr, ", and %d at most", RECORD_MAX);
-	fputc('\n', stderr);
+	fprintf(stderr, "timestampc: -l %zu: needs %d bytes at most\n", bytes,
+	    RECORD_MAX);
 	return 0;
 }
 

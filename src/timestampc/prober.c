@@ -39,6 +39,27 @@ prober_now(struct prober *prober)
 	return now;
 }
 
+/* Says a problem that may come with each message once, until it changes. */
+static void
+complain(struct prober *prober, const char *problem)
+{
+	if (strcmp(problem, prober->complaint) == 0)
+		return;
+	snprintf(prober->complaint, sizeof(prober->complaint), "%s", problem);
+	fprintf(stderr, "timestampc: %s\n", problem);
+}
+
+/* The same of a call with a datagram that has set errno. */
+static void
+complain_of_call(struct prober *prober)
+{
+	char problem[sizeof(prober->complaint)];
+
+	snprintf(problem, sizeof(problem), "%s: %s", prober->peer,
+	    strerror(errno));
+	complain(prober, problem);
+}
+
 int
 prober_open(struct prober *prober, uint64_t wait_ms)
 {
@@ -48,9 +69,10 @@ prober_open(struct prober *prober, uint64_t wait_ms)
 	    clock_ms() + wait_ms);
 
 	if (status != 0) {
-		fprintf(stderr, "timestampc: %s\n", connection->problem);
+		complain(prober, connection->problem);
 		return status;
 	}
+	prober->complaint[0] = '\0';
 	prober->key = 0;
 	prober->unsent = prober->line.len = 0;
 	prober->is_timed = !protocol_is_unix(protocol) &&
@@ -65,6 +87,52 @@ lose_connection(struct prober *prober, const char *problem)
 {
 	fprintf(stderr, "timestampc: connection lost: %s\n", problem);
 	connection_close(&prober->connection);
+	prober->unsent = 0;
+}
+
+void
+prober_give_up(struct prober *prober)
+{
+	if (prober->unsent > 0)
+		lose_connection(prober, "the server reads no more");
+}
+
+/* Takes the times at which the kernel has sent. */
+static void
+take_sent_times(struct prober *prober)
+{
+	int64_t sent_ns;
+	uint32_t key;
+
+	while (prober->is_timed &&
+	       timestamping_sent(prober->connection.fd, &key, &sent_ns)) {
+		struct probe *probe = probes_find_key(&prober->account->probes,
+		    key);
+		struct clock_moment now = prober_now(prober);
+
+		if (probe == NULL || !probe->has_key || probe->is_timed ||
+		    probe->steps != prober->watch.steps ||
+		    sent_ns < probe->asked_ns || sent_ns > now.real_ns)
+			continue;
+		probe->sent_ns = sent_ns;
+		probe->is_timed = true;
+	}
+}
+
+/*
+ * A message was not sent: kernels differ in whether it has taken a key.  Counts
+ * again from 0; messages under way keep the times that they have.
+ */
+static void
+restart_keys(struct prober *prober)
+{
+	if (!prober->is_timed)
+		return;
+	take_sent_times(prober);
+	probes_drop_keys(&prober->account->probes);
+	prober->key = 0;
+	if (timestamping_restart(prober->connection.fd) == -1)
+		lose_connection(prober, strerror(errno));
 }
 
 /* Sends what is left of the message. */
@@ -84,11 +152,12 @@ send_rest(struct prober *prober)
 	}
 	prober->unsent = 0;
 	if (n == -1 &&
-	    (is_stream(prober) || errno == EPIPE || errno == ECONNRESET))
+	    (is_stream(prober) || errno == EPIPE || errno == ECONNRESET)) {
 		lose_connection(prober, strerror(errno));
-	else if (n == -1) /* a datagram that gets no reply */
-		fprintf(stderr, "timestampc: %s: %s\n", prober->peer,
-		    strerror(errno));
+	} else if (n == -1) { /* a datagram that gets no reply */
+		complain_of_call(prober);
+		restart_keys(prober);
+	}
 }
 
 /*
@@ -128,28 +197,6 @@ prober_ask(struct prober *prober)
 	prober->unsent = prober->message_bytes;
 	send_rest(prober);
 	return now.mono_ns;
-}
-
-/* Takes the times at which the kernel has sent. */
-static void
-take_sent_times(struct prober *prober)
-{
-	int64_t sent_ns;
-	uint32_t key;
-
-	while (prober->is_timed &&
-	       timestamping_sent(prober->connection.fd, &key, &sent_ns)) {
-		struct probe *probe = probes_find_key(&prober->account->probes,
-		    key);
-		struct clock_moment now = prober_now(prober);
-
-		if (probe == NULL || !probe->has_key || probe->is_timed ||
-		    probe->steps != prober->watch.steps ||
-		    sent_ns < probe->asked_ns || sent_ns > now.real_ns)
-			continue;
-		probe->sent_ns = sent_ns;
-		probe->is_timed = true;
-	}
 }
 
 static void
@@ -218,6 +265,7 @@ take_reply(struct prober *prober, const struct payload_reply *payload,
 			add_offset(account, &reply);
 	}
 	ping_report_reply(account, &reply);
+	prober->complaint[0] = '\0';
 }
 
 /* Takes what was received: a record, or any part of a stream. */
@@ -268,8 +316,7 @@ receive(struct prober *prober)
 	}
 	if (protocol_is_datagram(prober->options->target.protocol)) {
 		if (n == -1 && errno != EAGAIN)
-			fprintf(stderr, "timestampc: %s: %s\n", prober->peer,
-			    strerror(errno));
+			complain_of_call(prober);
 	} else if (n == 0) {
 		lose_connection(prober, "the server closed it");
 	} else if (errno != EAGAIN) {

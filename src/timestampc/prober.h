@@ -29,6 +29,7 @@ struct prober {
 	char *message, *input;
 	size_t message_bytes, unsent; /* unsent: of the last message */
 	char peer[SOCKADDR_TEXT_MAX];
+	char complaint[512]; /* the last one; "": none since a reply */
 };
 
 /* -1 after a complaint. */
@@ -43,9 +44,12 @@ struct clock_moment prober_now(struct prober *prober);
 
 /*
  * Sends a probe, on a new connection if there is none.  Returns the moment of
- * CLOCK_MONOTONIC.
+ * CLOCK_BOOTTIME.
  */
 int64_t prober_ask(struct prober *prober);
+
+/* The last message is lost: ends the connection if part of it is unsent. */
+void prober_give_up(struct prober *prober);
 
 /*
  * Takes what poll(2) has told of the connection: POLLOUT is needed while

@@ -8,9 +8,10 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 
 from daemon import LIMIT_S, Server, check
-from scene import CLIENT, port_of, target
+from scene import CLIENT, LINE, kill, port_of, target
 
 MS, S = 1000 * 1000, 1000 * 1000 * 1000
 # How many servers with other clocks are asked.
@@ -325,6 +326,62 @@ def test_ping_counts_a_late_reply(scene):
            if one["seq"] == 1] == ["late"], objects)
 
 
+class Lagging(Relay):
+    """A relay that passes the reply to a datagram on when two more have come,
+    the last ones when there were so many; it notes when each came."""
+
+    def __init__(self, port, total):
+        self.total, self.came, self.replies = total, {}, []
+        super().__init__(port, None)
+
+    def run(self):
+        while True:
+            data, client = self.front.recvfrom(65536)
+            if not data:
+                return
+            self.came[int(data.split()[1])] = time.time_ns()
+            self.back.send(data)
+            self.replies.append(self.back.recv(65536))
+            lag = 2 if len(self.came) < self.total else 0
+            while len(self.replies) > lag:
+                self.front.sendto(self.replies.pop(0), client)
+
+
+def can_trace():
+    return subprocess.run(["strace", "-qq", "-o", "/dev/null", "true"],
+                          check=False).returncode == 0
+
+
+def with_fault(fault, *arguments):
+    """Runs ping to its end while strace injects a fault."""
+    return subprocess.run(
+        ["strace", "-qq", "-f", "-o", "/dev/null", "-e",
+         "trace=" + fault.partition(":")[0], "-e", "inject=" + fault,
+         CLIENT, "-P", "-j", *arguments], capture_output=True, check=False,
+        timeout=LIMIT_S, env=os.environ | {"ASAN_OPTIONS": "detect_leaks=0"})
+
+
+def test_ping_times_behind_a_failed_send(scene):
+    """A datagram that is not sent shifts no time to another: each is sent
+    before it arrives, and the bound holds."""
+    if not can_trace():
+        return
+    server = start(scene, "epoch-ns")
+    for error in "ENETUNREACH", "ENOMEM", "EAGAIN":
+        relay = scene.add(Lagging(server.port("udp 127.0.0.1"), 9))
+        done = with_fault(f"sendto:error={error}:when=4", "-c", "10", "-I",
+                          "0.01", "-W", "1", relay.where)
+        check(done.returncode == 0, done)
+        objects = [json.loads(line) for line in done.stdout.splitlines()]
+        replies = of_type(objects, "reply")
+        check(len(replies) == 9, objects)
+        for one in replies:
+            check(one["sent_ns"] <= relay.came[one["seq"]], one)
+            check_inside(one, 0)
+        check_inside(objects[-1], 0)
+        check(objects[-1]["timed_by_kernel"] >= 5, objects[-1])
+
+
 def test_ping_limits(scene):
     """Exit 1 when a limit does not hold, and only then."""
     server = start(scene, "epoch-ns", clock=-12)
@@ -363,6 +420,43 @@ def test_ping_without_a_reply(scene):
         closed.bind(("127.0.0.1", 0))
         _, said = ping(scene, target(closed.getsockname()[1]), status=69)
         check(b"refused" in said, said)
+
+
+def test_ping_says_a_refusal_once(scene):
+    """Not with each attempt; again behind a connection."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+    _, said = ping(scene, "-c", "6", "-I", "0.01", "-W", "0.1",
+                   f"udp:127.0.0.1:{port}", status=1)
+    check(said.count(b"refused") == 1, said)
+    server = scene.server()
+    port = port_of(server)
+    client = scene.client("-P", "-j", "-I", "0.01", "-W", "0.02", target(port))
+    said = b""
+    for _ in range(2):
+        client.hear(b'"reply"')
+        kill(server)
+        said += client.complain(b"refused")
+        for _ in range(4):
+            client.hear(b'"lost"')
+        server = scene.server(LINE % port)
+    client.hear(b'"reply"')
+    client.child.send_signal(signal.SIGINT)
+    client.rest()
+    said += client.end()
+    check(said.count(b"refused") == 2, said)
+
+
+def test_ping_of_a_server_that_reads_no_more(scene):
+    """What can't be sent is lost, and the connection with it; it ends."""
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        where = target(deaf.getsockname()[1])
+        for extra in [], ["-A"]:
+            objects, said = ping(scene, "-c", "12", "-I", "0", "-W", "0.05",
+                                 "-l", "1048576", *extra, where, status=1)
+            check(objects[-1]["sent"] == objects[-1]["lost"] == 12, objects)
+            check(b"connection lost: the server reads no more" in said, said)
 
 
 def test_ping_refuses_what_is_not_a_stamp(scene):
@@ -416,12 +510,14 @@ def test_ping_of_any_size(scene):
     """From the least size on; for datagrams up to the server's largest."""
     server = start(scene)
     stream, _, datagram = targets(server)[:3]
-    for where, size, status in ((stream, 23, 64), (stream, 24, 0),
-                                (stream, 1000000, 0), (datagram, 24, 0),
-                                (datagram, 1400, 0), (datagram, 64513, 64)):
+    for where, size, status in ((stream, 0, 64), (stream, 23, 64),
+                                (stream, 24, 0), (stream, 1000000, 0),
+                                (datagram, 24, 0), (datagram, 1400, 0),
+                                (datagram, 64513, 64)):
         objects, said = ping(scene, "-c", "2", "-I", "0.01", "-l", str(size),
                              where, status=status)
         check(bool(said) == bool(status), said)
+        check(size > 24 or status == 0 or b"from 24 to 1048576" in said, said)
         if status == 0:
             check(objects[0]["bytes"] == size and
                   of_type(objects, "reply")[0]["rtt_ns"] > 0, objects)
@@ -473,6 +569,9 @@ def test_ping_warns_of_what_looks_like_loss(scene):
         _, said = ping(scene, "-c", "1", "-W", wait, "-l", "1401", where,
                        status=int(warns))
         check((b"max_datagram" in said) == warns, where, said)
+        _, said = ping(scene, "-q", "-c", "1", "-W", wait, "-l", "1401", where,
+                       status=int(warns))
+        check(b"warning" not in said, said)
     if subprocess.run(["unshare", "--net", "true"], check=False,
                       stderr=subprocess.DEVNULL).returncode != 0:
         return
@@ -490,8 +589,7 @@ def test_ping_warns_of_what_looks_like_loss(scene):
 def test_ping_with_calls_that_fail(scene):
     """A call that fails once costs a probe at most; without signals or output
     it ends and says why."""
-    if subprocess.run(["strace", "-qq", "-o", "/dev/null", "true"],
-                      check=False).returncode != 0:
+    if not can_trace():
         return
     server = start(scene)
     stream, _, datagram = targets(server)[:3]
@@ -510,13 +608,8 @@ def test_ping_with_calls_that_fail(scene):
                 ("recvmsg:error=ECONNRESET:when=3", 0),
                 ("recvmsg:error=EAGAIN", 1), ("getsockname:error=ENOBUFS", 0),
                 ("ppoll:error=ENOMEM:when=2", 0), ("write:error=EIO", 74)):
-            done = subprocess.run(
-                ["strace", "-qq", "-f", "-o", "/dev/null", "-e",
-                 "trace=" + fault.partition(":")[0], "-e", "inject=" + fault,
-                 CLIENT, "-P", "-j", "-q", "-c", "3", "-I", "0.01", "-W",
-                 "1", where], capture_output=True, check=False,
-                timeout=LIMIT_S,
-                env=os.environ | {"ASAN_OPTIONS": "detect_leaks=0"})
+            done = with_fault(fault, "-q", "-c", "3", "-I", "0.01", "-W", "1",
+                              where)
             check(done.returncode == status, where, fault, done)
             if status == 0:
                 check(json.loads(done.stdout)["received"] >= 2, fault, done)

@@ -42,6 +42,7 @@ main(void)
 	srunner_add_suite(runner, acceptor_suite());
 	srunner_add_suite(runner, stamp_reader_suite());
 	srunner_add_suite(runner, offset_suite());
+	srunner_add_suite(runner, clock_watch_suite());
 	srunner_add_suite(runner, probes_suite());
 	srunner_add_suite(runner, rtt_suite());
 	srunner_add_suite(runner, payload_suite());

@@ -40,6 +40,7 @@ Suite *loop_suite(void);
 Suite *worker_suite(void);
 Suite *stamp_reader_suite(void);
 Suite *offset_suite(void);
+Suite *clock_watch_suite(void);
 Suite *probes_suite(void);
 Suite *rtt_suite(void);
 Suite *payload_suite(void);
