@@ -102,6 +102,17 @@ START_TEST(finds_keys)
 }
 END_TEST
 
+START_TEST(drops_keys)
+{
+	set_up(3);
+	for (uint64_t n = 1; n <= 3; n++)
+		probes.ring[n].has_key = true;
+	probes_drop_keys(&probes);
+	for (uint64_t n = 1; n <= 3; n++)
+		ck_assert(!probes.ring[n].has_key);
+}
+END_TEST
+
 START_TEST(the_oldest_make_room)
 {
 	set_up(PROBES_MAX + 10);
@@ -160,6 +171,7 @@ probes_suite(void)
 	tcase_add_test(tests, counts_duplicates_and_order);
 	tcase_add_test(tests, loses_what_is_not_answered_in_time);
 	tcase_add_test(tests, finds_keys);
+	tcase_add_test(tests, drops_keys);
 	tcase_add_test(tests, the_oldest_make_room);
 	tcase_add_loop_test(tests, the_account_is_always_even, 1, 6);
 	suite_add_tcase(suite, tests);
