@@ -187,6 +187,16 @@ def test_pipe_ends_when_nobody_reads(scene):
     check(client.end(74) == b"", "a message")
 
 
+def test_pipe_without_an_output(scene):
+    """With standard output closed each job ends with 74."""
+    where = target(port_of(scene.server()))
+    for job in ["-q"], ["-1", "text"], ["-P", "-c", "1"], ["-V"], ["-h"]:
+        client = scene.client(*job, where, tracer=[
+            "sh", "-c", 'exec "$@" >&-', "sh"])
+        client.feed(b"hello\n")
+        client.end(74)
+
+
 def test_pipe_awaits_replies_at_sigterm(scene):
     """SIGTERM, SIGINT and SIGHUP: the replies under way are awaited for -W,
     then 75 when some are left, else 0.  nohup keeps SIGHUP away."""
