@@ -15,7 +15,7 @@ help(const struct client_options *options)
 {
 	(void)options;
 	fputs(CLIENT_USAGE, stdout);
-	return EXIT_SUCCESS;
+	return fflush(stdout) == EOF ? EX_IOERR : EXIT_SUCCESS;
 }
 
 static int
@@ -23,7 +23,7 @@ version(const struct client_options *options)
 {
 	(void)options;
 	puts("timestampc " VERSION);
-	return EXIT_SUCCESS;
+	return fflush(stdout) == EOF ? EX_IOERR : EXIT_SUCCESS;
 }
 
 static int
@@ -40,12 +40,17 @@ static int (*const jobs[])(const struct client_options *options) = {
 	[CLIENT_VERSION] = version,
 };
 
-/* Otherwise a new socket could get the number of a closed standard stream. */
+/*
+ * Otherwise a new socket could get the number of a closed standard stream.  The
+ * output stays closed for writing.
+ */
 static int
 open_standard_streams(void)
 {
 	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-		if (fcntl(fd, F_GETFD) == -1 && open("/dev/null", O_RDWR) == -1)
+		if (fcntl(fd, F_GETFD) == -1 &&
+		    open("/dev/null",
+			fd == STDOUT_FILENO ? O_RDONLY : O_RDWR) == -1)
 			return -1;
 	return 0;
 }

@@ -39,7 +39,8 @@ output_init(struct output *output, int fd)
 		output->kind = OUTPUT_FREE;
 	else if (S_ISSOCK(status.st_mode))
 		output->kind = OUTPUT_SOCKET;
-	else if (S_ISFIFO(status.st_mode) || S_ISCHR(status.st_mode))
+	else if ((S_ISFIFO(status.st_mode) || S_ISCHR(status.st_mode)) &&
+		 (fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDONLY)
 		again = open_again(fd);
 	if (again == -1)
 		return;

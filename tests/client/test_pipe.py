@@ -187,16 +187,33 @@ def test_pipe_ends_when_nobody_reads(scene):
     check(client.end(74) == b"", "a message")
 
 
+def test_pipe_without_an_output(scene):
+    """With standard output closed each job ends with 74."""
+    where = target(port_of(scene.server()))
+    for job in ["-q"], ["-1", "text"], ["-P", "-c", "1"], ["-V"], ["-h"]:
+        client = scene.client(*job, where, tracer=[
+            "sh", "-c", 'exec "$@" >&-', "sh"])
+        client.feed(b"hello\n")
+        client.end(74)
+
+
 def test_pipe_awaits_replies_at_sigterm(scene):
-    """SIGTERM and SIGINT: the replies under way are awaited for -W, then 75
-    when some are left, else 0."""
+    """SIGTERM, SIGINT and SIGHUP: the replies under way are awaited for -W,
+    then 75 when some are left, else 0.  nohup keeps SIGHUP away."""
     server = scene.server()
-    for number in signal.SIGTERM, signal.SIGINT:
+    for number in signal.SIGTERM, signal.SIGINT, signal.SIGHUP:
         client = scene.client(target(port_of(server)))
         client.say(b"hello\n")
         client.hear(b"hello\n")
         client.child.send_signal(number)
         client.end(0)
+    client = scene.client(target(port_of(server)), tracer=["nohup"])
+    for line in b"one\n", b"two\n":
+        client.say(line)
+        client.hear(line)
+        client.child.send_signal(signal.SIGHUP)
+    client.child.stdin.close()
+    client.end()
     listener = scene.add(socket.create_server(("127.0.0.1", 0)))
     client = scene.client("-W", "0.1", target(listener.getsockname()[1]))
     client.say(b"a\nb\n")
