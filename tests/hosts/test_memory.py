@@ -25,23 +25,24 @@ READ_AT_ONCE = 32 * KIB  # without input that is not read a close is no reset
 FEW = 20 * KIB  # they fit into the send buffer
 FILES = 4000
 LINES = (b"x" * 99 + b"\n") * 2000
-MUCH = 3 << 30  # for a reader: the server measures some times meanwhile
+MUCH = 2 << 30  # takes readers longer than a measurement of the server
 TCP_REPAIR, TCP_REPAIR_QUEUE, TCP_QUEUE_SEQ = 19, 20, 21
 TCP_RECV_QUEUE, TCP_SEND_QUEUE, TCP_REPAIR_OFF_NO_WP = 1, 2, -1
 SEQUENCE_MAX = 0xffffffff
 LONG_S = 60  # for a wait in which much is sent, or the server measures often
 
-TCP = 'workers = 2; log_level = "debug";\n' \
+TCP = 'workers = WORKERS; log_level = "debug";\n' \
       'limits: { max_connections_per_address = MOST; LIMITS };\n' \
       'listeners = ( { protocol = "tcp"; port = 0; framing = "line"; } );\n'
 
 
-def start(lab, limits="", most=0):
+def start(lab, limits="", most=0, workers=2):
     """Returns (host, server, host of the clients)."""
     resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES))
     host, other = lab.host("server"), lab.host("clients")
     lab.link(host, other)
     configuration = TCP.replace("LIMITS", limits).replace("MOST", str(most))
+    configuration = configuration.replace("WORKERS", str(workers))
     return host, host.server(configuration), other
 
 
@@ -136,6 +137,16 @@ def await_counter(server, name, value):
         check(time.monotonic() < end, name, "is", now, "not", value)
 
 
+def set_budget(server, budget):
+    """Reloads with this kept_memory."""
+    with open(f"{server.folder}/conf", encoding="utf-8") as file:
+        text = file.read()
+    with open(f"{server.folder}/conf", "w", encoding="utf-8") as file:
+        file.write(re.sub(r"kept_memory = \d+", f"kept_memory = {budget}",
+                          text))
+    server.signal(signal.SIGHUP)
+
+
 def await_least(server, name, least):
     """Waits until a counter is at least so high."""
     end = time.monotonic() + LONG_S
@@ -216,11 +227,7 @@ def test_kept_memory_closes_who_has_read_nothing_for_longest(lab):
     others, _ = open_deaf(server, host, 24)
     reader = connect(server, host)
     check_closed(server, 6 * MIB, old)
-    with open(f"{server.folder}/conf", encoding="utf-8") as file:
-        text = file.read()
-    with open(f"{server.folder}/conf", "w", encoding="utf-8") as file:
-        file.write(text.replace("kept_memory = 6", "kept_memory = 2"))
-    server.signal(signal.SIGHUP)
+    set_budget(server, 2)
     check_closed(server, 2 * MIB, old)
     reader.setblocking(True)
     reader.sendall(b"hello\n")
@@ -278,18 +285,28 @@ def test_idle_timeout_leaves_no_socket(lab):
     check_none_is_left(server)
 
 
-def send_and_read(client, size):
-    """Lines at full speed; returns how many of size bytes came back before an
-    end or a reset."""
-    buffer, got, end = bytearray(MIB), 0, time.monotonic() + LONG_S
-    with contextlib.suppress(ConnectionResetError):
-        while got < size and time.monotonic() < end:
-            readable, writable, _ = select.select([client], [client], [], 1)
-            if readable:
-                got += client.recv_into(buffer)
-            if writable:
-                send_some(client, LINES)
-    return got
+class Reader:
+    """A client that sends lines and reads at full speed until done is set."""
+
+    def __init__(self, server, host, address):
+        self.client = host.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self.client.connect((address, server.port("tcp *")))
+        self.client.setblocking(False)
+        self.got, self.is_closed = 0, False
+
+    def run(self, done):
+        buffer = bytearray(MIB)
+        while not done.is_set() and not self.is_closed:
+            select.select([self.client], [self.client], [], 1)
+            try:
+                count = self.client.recv_into(buffer)
+                self.is_closed = count == 0
+                self.got += count
+            except BlockingIOError:
+                pass
+            except ConnectionResetError:
+                self.is_closed = True
+            send_some(self.client, LINES)
 
 
 def read_little(clients, done):
@@ -301,26 +318,42 @@ def read_little(clients, done):
                 client.recv(2304)
 
 
+def squeeze(server, readers):
+    """Lowers the budget step by step, each time until clients are closed, and
+    meanwhile until the server has measured some times."""
+    await_least(server, "closed_memory", 1)
+    for budget in 14, 12, 10, 8:
+        got = sum(reader.got for reader in readers)
+        end = time.monotonic() + LONG_S
+        while sum(reader.got for reader in readers) < got + MUCH:
+            check(time.monotonic() < end, "the readers got too little")
+            check(not any(reader.is_closed for reader in readers),
+                  "a reader was closed")
+            server.counters()
+        count = server.counters()["closed_memory"]
+        set_budget(server, budget)
+        await_least(server, "closed_memory", count + 1)
+
+
 def test_kept_memory_closes_no_quick_reader(lab):
-    """Beside 120 that take a little of much and use the budget up."""
-    host, server, other = start(lab, "kept_memory = 16;")
+    """Beside 120 that take a little of much and use the budget up.  There may
+    be none of these left in the worker of a reader."""
+    host, server, other = start(lab, "kept_memory = 16;", workers=6)
     friends = lab.host("friends")
     lab.link(host, friends)
     clients = [connect(server, other, 1) for _ in range(120)]
-    readers = []
-    for _ in range(3):
-        readers.append(friends.socket(socket.AF_INET, socket.SOCK_STREAM))
-        readers[-1].connect((host.addresses[1], server.port("tcp *")))
-        readers[-1].setblocking(False)
+    readers = [Reader(server, friends, host.addresses[1]) for _ in range(3)]
     done = threading.Event()
     with ThreadPoolExecutor(4) as pool:
         try:
             pool.submit(read_little, clients, done)
-            await_least(server, "closed_memory", 1)
-            for got in pool.map(send_and_read, readers, [MUCH] * 3):
-                check(got >= MUCH, "a reader got", got, "bytes")
+            for reader in readers:
+                pool.submit(reader.run, done)
+            squeeze(server, readers)
         finally:
             done.set()
+    check(not any(reader.is_closed for reader in readers),
+          "a reader was closed")
 
 
 def checksum(data):
