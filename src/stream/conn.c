@@ -243,6 +243,7 @@ conn_restore(int fd, const struct conn_state *state, uint64_t now_ms)
 	if (conn == NULL)
 		return NULL;
 	conn->line_start = state->line_start;
+	conn->restored = true;
 	conn->active_ms = now_ms - MIN(state->idle_ms, now_ms);
 	if (state->out_len + state->in_len > 0)
 		conn->want = keep(conn, state, state->bytes + state->out_len);

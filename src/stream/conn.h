@@ -48,6 +48,7 @@ struct conn {
 	bool line_start;   /* the next byte begins a line */
 	bool arrival;      /* the kernel tells when its data arrived */
 	bool busy;         /* has filled a whole receive */
+	bool restored;     /* another process may have sent more bytes */
 	bool untaken;      /* wants to read, and holds memory nevertheless */
 	uint32_t taken;    /* bytes that the client had taken, modulo 2^32 */
 	uint32_t held;     /* bytes that it has in the budget of the workers */

@@ -4,7 +4,7 @@
 
 #define LOOK_MS 1000
 #define SWEEP_MS 10000
-#define SWEEP_MAX 1024 /* connections that a look measures in a sweep */
+#define SWEEP_MAX 256 /* connections that a look measures in a sweep */
 
 /* Less is what any connection may cost. */
 #define LITTLE_BYTES 16384
@@ -141,11 +141,10 @@ roster_note_untaken(struct roster *roster, struct conn *conn)
 	return true;
 }
 
-/* Of a few bytes the process before this one may have sent more. */
 static bool
 has_few(const struct conn *conn)
 {
-	return conn->protocol == PROTOCOL_TCP && conn->bytes_out > 0 &&
+	return conn->protocol == PROTOCOL_TCP && !conn->restored &&
 	       conn->bytes_out <= FEW_BYTES;
 }
 
