@@ -165,8 +165,9 @@ conn_progress(struct conn *conn)
 	uint32_t before = conn->taken;
 
 	conn->taken = count_taken(conn);
-	/* It can only go back by one, when our side is shut down. */
-	return conn->taken + 1 == before ? 0 : conn->taken - before;
+	/* It goes back by one when our side is shut down, and for a Unix socket
+	 * with each reply, whose buffer counts. */
+	return before - conn->taken < 1U << 28 ? 0 : conn->taken - before;
 }
 
 bool

@@ -69,9 +69,10 @@ roster_move(struct roster *roster, struct conn *conn, enum conn_want want,
 	conn->untaken = untaken;
 	conn->active_ms = roster->now_ms;
 	/* One that is known to hold memory does so until the next look. */
-	if (want == CONN_WANT_WRITE && conn->held == 0)
+	if (want == CONN_WANT_WRITE && conn->since_ms == 0) {
+		conn->since_ms = (uint32_t)roster->now_ms | 1;
 		hold(roster, conn, conn_measure(conn));
-	else if (want == CONN_WANT_READ && !untaken && conn->since_ms == 0)
+	} else if (want == CONN_WANT_READ && !untaken && conn->since_ms == 0)
 		hold(roster, conn, 0);
 	TAILQ_INSERT_TAIL(list_of(roster, conn), conn, link);
 }
@@ -188,6 +189,11 @@ sweep(struct roster *roster)
 		roster->sweep = TAILQ_FIRST(&roster->lists[CONN_WANT_READ]);
 	}
 	for (int i = 0; i < SWEEP_MAX && (conn = roster->sweep) != NULL; i++) {
+		/* From here on all were active meanwhile. */
+		if (conn->active_ms >= roster->swept_ms) {
+			roster->sweep = NULL;
+			break;
+		}
 		roster->sweep = TAILQ_NEXT(conn, link);
 		if (conn_measure(conn) > LITTLE_BYTES)
 			note_holding(roster, conn, roster->now_ms);
@@ -256,15 +262,4 @@ roster_find_stalled(const struct roster *roster)
 			}
 		}
 	return stalled;
-}
-
-bool
-roster_is_taking(struct roster *roster, struct conn *conn)
-{
-	uint32_t before_ms = conn->since_ms;
-
-	if (roster->now_ms > roster->looked_ms)
-		update_age(roster, conn);
-	hold(roster, conn, conn_measure(conn));
-	return conn->since_ms != before_ms || conn->held == 0;
 }

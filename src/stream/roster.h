@@ -60,10 +60,4 @@ void roster_look(struct roster *roster);
 /* The one that holds the oldest data; NULL: no look has found one. */
 struct conn *roster_find_stalled(const struct roster *roster);
 
-/*
- * Measures it once more.  True if its client has taken some of it since the
- * last look, so that another one may be stalled for longer.
- */
-bool roster_is_taking(struct roster *roster, struct conn *conn);
-
 #endif

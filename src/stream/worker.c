@@ -24,6 +24,7 @@
  */
 #define QUIET_MS 200
 
+#define FRESH_MS 100  /* how old a look may be that decides who is closed */
 #define RELIEF_MAX 64 /* connections that are closed for memory at once */
 #define WARN_EVERY_MS 60000
 
@@ -306,32 +307,6 @@ find_first(struct worker *worker)
 	return first;
 }
 
-/*
- * Closes the one that has been stalled for longest, until the budget is kept.
- * If another worker has that one, that worker goes on.
- */
-static void
-relieve(struct worker *worker)
-{
-	struct conn *conn;
-
-	for (int i = 0; is_over_budget(worker); i++) {
-		if ((conn = find_stalled(worker)) == NULL)
-			break;
-		struct worker *first = find_first(worker);
-		/* Others are to be served between many of them. */
-		if (first != worker || i == RELIEF_MAX) {
-			eventfd_write(first->wake_fd, 1);
-			break;
-		}
-		if (roster_is_taking(&worker->roster, conn))
-			continue;
-		warn_of_memory(worker);
-		close_deaf(worker, conn, CLOSE_MEMORY);
-		worker->has_relieved = true;
-	}
-}
-
 static void
 look(struct worker *worker)
 {
@@ -341,6 +316,34 @@ look(struct worker *worker)
 	if (worker->has_relieved)
 		malloc_trim(0);
 	worker->has_relieved = false;
+}
+
+/*
+ * Closes the one that has been stalled for longest, until the budget is kept.
+ * If another worker has that one, that worker goes on.
+ */
+static void
+relieve(struct worker *worker)
+{
+	struct conn *conn;
+
+	/* What clients took meanwhile decides which one is stalled. */
+	if (is_over_budget(worker) &&
+	    worker->roster.now_ms - worker->roster.looked_ms >= FRESH_MS)
+		look(worker);
+	for (int i = 0; is_over_budget(worker); i++) {
+		if ((conn = find_stalled(worker)) == NULL)
+			break;
+		struct worker *first = find_first(worker);
+		/* Others are to be served between many of them. */
+		if (first != worker || i == RELIEF_MAX) {
+			eventfd_write(first->wake_fd, 1);
+			break;
+		}
+		warn_of_memory(worker);
+		close_deaf(worker, conn, CLOSE_MEMORY);
+		worker->has_relieved = true;
+	}
 }
 
 static uint64_t

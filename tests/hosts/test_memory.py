@@ -8,9 +8,7 @@ import select
 import signal
 import socket
 import struct
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 from daemon import LIMIT_S, check
 from manager import Manager
@@ -24,8 +22,6 @@ WAVES, WAVE = 5, 200
 READ_AT_ONCE = 32 * KIB  # without input that is not read a close is no reset
 FEW = 20 * KIB  # they fit into the send buffer
 FILES = 4000
-LINES = (b"x" * 99 + b"\n") * 2000
-MUCH = 2 << 30  # takes readers longer than a measurement of the server
 TCP_REPAIR, TCP_REPAIR_QUEUE, TCP_QUEUE_SEQ = 19, 20, 21
 TCP_RECV_QUEUE, TCP_SEND_QUEUE, TCP_REPAIR_OFF_NO_WP = 1, 2, -1
 SEQUENCE_MAX = 0xffffffff
@@ -283,77 +279,6 @@ def test_idle_timeout_leaves_no_socket(lab):
         send_some(client, b"x" * FEW)
     await_counter(server, "closed_idle", WAVE)
     check_none_is_left(server)
-
-
-class Reader:
-    """A client that sends lines and reads at full speed until done is set."""
-
-    def __init__(self, server, host, address):
-        self.client = host.socket(socket.AF_INET, socket.SOCK_STREAM)
-        self.client.connect((address, server.port("tcp *")))
-        self.client.setblocking(False)
-        self.got, self.is_closed = 0, False
-
-    def run(self, done):
-        buffer = bytearray(MIB)
-        while not done.is_set() and not self.is_closed:
-            select.select([self.client], [self.client], [], 1)
-            try:
-                count = self.client.recv_into(buffer)
-                self.is_closed = count == 0
-                self.got += count
-            except BlockingIOError:
-                pass
-            except ConnectionResetError:
-                self.is_closed = True
-            send_some(self.client, LINES)
-
-
-def read_little(clients, done):
-    """They send all they can and take some 2 KiB a turn, until done is set."""
-    while not done.wait(0.02):
-        for client in clients:
-            send_some(client)
-            with contextlib.suppress(BlockingIOError, ConnectionResetError):
-                client.recv(2304)
-
-
-def squeeze(server, readers):
-    """Lowers the budget step by step, each time until clients are closed, and
-    meanwhile until the server has measured some times."""
-    await_least(server, "closed_memory", 1)
-    for budget in 14, 12, 10, 8:
-        got = sum(reader.got for reader in readers)
-        end = time.monotonic() + LONG_S
-        while sum(reader.got for reader in readers) < got + MUCH:
-            check(time.monotonic() < end, "the readers got too little")
-            check(not any(reader.is_closed for reader in readers),
-                  "a reader was closed")
-            server.counters()
-        count = server.counters()["closed_memory"]
-        set_budget(server, budget)
-        await_least(server, "closed_memory", count + 1)
-
-
-def test_kept_memory_closes_no_quick_reader(lab):
-    """Beside 120 that take a little of much and use the budget up.  There may
-    be none of these left in the worker of a reader."""
-    host, server, other = start(lab, "kept_memory = 16;", workers=6)
-    friends = lab.host("friends")
-    lab.link(host, friends)
-    clients = [connect(server, other, 1) for _ in range(120)]
-    readers = [Reader(server, friends, host.addresses[1]) for _ in range(3)]
-    done = threading.Event()
-    with ThreadPoolExecutor(4) as pool:
-        try:
-            pool.submit(read_little, clients, done)
-            for reader in readers:
-                pool.submit(reader.run, done)
-            squeeze(server, readers)
-        finally:
-            done.set()
-    check(not any(reader.is_closed for reader in readers),
-          "a reader was closed")
 
 
 def checksum(data):
