@@ -4,6 +4,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "base/utf8.h"
+
 #define TEXT_MAX 8192 /* of a message; more is cut */
 #define ESCAPE_LEN 4  /* of "\xff" */
 
@@ -19,22 +21,12 @@ is_control(uint32_t c)
 static size_t
 shown_len(const unsigned char *text)
 {
-	static const uint32_t first[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	size_t len = text[0] < 0xe0 ? 2 : text[0] < 0xf0 ? 3 : 4;
-	uint32_t c = text[0] & 0x7fU >> len;
+	uint32_t c;
+	size_t len = utf8_read(text, strnlen((const char *)text, 4), &c);
 
-	if (text[0] < 0x80)
-		return text[0] >= ' ' && text[0] != 0x7f ? 1 : 0;
-	if (text[0] < 0xc0 || text[0] > 0xf4)
-		return 0;
-	for (size_t i = 1; i < len; i++) {
-		if ((text[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (text[i] & 0x3f);
-	}
-	bool is_valid = c >= first[len] && c <= 0x10ffff &&
-	                (c < 0xd800 || c > 0xdfff);
-	return is_valid && !is_control(c) ? len : 0;
+	if (c < 0x80)
+		return c >= ' ' && c != 0x7f ? 1 : 0;
+	return len > 0 && !is_control(c) ? len : 0;
 }
 
 void

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "base/json.h"
 #include "stamp/stamp_reader.h"
 
 #define SECOND_NS 1000000000
@@ -24,60 +25,23 @@ add_text(struct printer *printer, const char *text, size_t len)
 	return output_add(printer->output, (struct framing_text){ text, len });
 }
 
-/* The bytes of the UTF-8 character at text, 0: it is not one. */
-static size_t
-utf8_len(const unsigned char *text, size_t len)
-{
-	static const unsigned least[] = { 0, 0, 0x80, 0x800, 0x10000 };
-	unsigned c = text[0];
-	size_t need = c < 0x80 ? 1
-	            : c < 0xc2 ? 0
-	            : c < 0xe0 ? 2
-	            : c < 0xf0 ? 3
-	            : c < 0xf5 ? 4
-	                       : 0;
-
-	if (need <= 1 || need > len)
-		return need > len ? 0 : need;
-	c &= 0xffU >> (need + 1);
-	for (size_t i = 1; i < need; i++) {
-		if ((text[i] & 0xc0) != 0x80)
-			return 0;
-		c = c << 6 | (text[i] & 0x3fU);
-	}
-	return c < least[need] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000)
-	         ? 0
-	         : need;
-}
-
-/* A byte that is not UTF-8 becomes a lone surrogate, \udc80 to \udcff. */
 static int
 add_json(struct printer *printer, struct framing_text text)
 {
-	size_t plain = 0;
+	char escape[JSON_ESCAPE_MAX];
 
-	for (size_t i = 0; i < text.len;) {
-		unsigned char c = (unsigned char)text.bytes[i];
-		size_t len = c < 0x80
-		               ? 1
-		               : utf8_len((const unsigned char *)text.bytes + i,
-				     text.len - i);
-		char escape[sizeof("\\u0000")];
-
-		if (len > 0 && c >= ' ' && c != '"' && c != '\\') {
-			i += len;
-			continue;
-		}
-		int n = c == '"' || c == '\\'
-		          ? snprintf(escape, sizeof(escape), "\\%c", c)
-		          : snprintf(escape, sizeof(escape), "\\u%04x",
-				c < 0x80 ? c : 0xdc00U + c);
-		if (add_text(printer, text.bytes + plain, i - plain) == -1 ||
-		    add_text(printer, escape, (size_t)n) == -1)
+	for (;;) {
+		size_t plain = json_plain(text.bytes, text.len);
+		if (add_text(printer, text.bytes, plain) == -1)
 			return -1;
-		plain = ++i;
+		if (plain == text.len)
+			return 0;
+		size_t len = json_escape(text.bytes[plain], escape);
+		if (add_text(printer, escape, len) == -1)
+			return -1;
+		text.bytes += plain + 1;
+		text.len -= plain + 1;
 	}
-	return add_text(printer, text.bytes + plain, text.len - plain);
 }
 
 static int

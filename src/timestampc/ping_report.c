@@ -3,6 +3,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
 
 #define SECOND_NS INT64_C(1000000000)
 #define MS(ns) ((double)(ns) / 1e6)
@@ -25,12 +28,20 @@ zone_text(int64_t zone_ns, char text[16])
 static void
 print_json_text(const char *name, const char *text)
 {
+	char escape[JSON_ESCAPE_MAX];
+	size_t left = strlen(text);
+
 	printf(",\"%s\":\"", name);
-	for (; *text != '\0'; text++)
-		if ((unsigned char)*text < ' ' || *text == '"' || *text == '\\')
-			printf("\\u%04x", (unsigned char)*text);
-		else
-			putchar(*text);
+	for (;;) {
+		size_t plain = json_plain(text, left);
+		fwrite(text, 1, plain, stdout);
+		if (plain == left)
+			break;
+		json_escape(text[plain], escape);
+		fputs(escape, stdout);
+		text += plain + 1;
+		left -= plain + 1;
+	}
 	putchar('"');
 }
 

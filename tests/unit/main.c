@@ -16,6 +16,7 @@ main(void)
 	srunner_add_suite(runner, protocol_suite());
 	srunner_add_suite(runner, sockaddr_suite());
 	srunner_add_suite(runner, resolver_suite());
+	srunner_add_suite(runner, json_suite());
 	srunner_add_suite(runner, message_suite());
 	srunner_add_suite(runner, log_suite());
 	srunner_add_suite(runner, counters_suite());

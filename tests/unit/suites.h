@@ -24,6 +24,7 @@ Suite *bind_suite(void);
 Suite *inherit_suite(void);
 Suite *plan_suite(void);
 Suite *log_suite(void);
+Suite *json_suite(void);
 Suite *message_suite(void);
 Suite *options_suite(void);
 Suite *send_batch_suite(void);
