@@ -1,10 +1,10 @@
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/streams.h"
 #include "config/config.h"
 #include "config/options.h"
 #include "server/control.h"
@@ -38,23 +38,13 @@ run(const struct options *options)
 	return status;
 }
 
-/* Otherwise a new socket could get the number of a closed standard stream. */
-static int
-open_standard_streams(void)
-{
-	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
-		if (fcntl(fd, F_GETFD) == -1 && open("/dev/null", O_RDWR) == -1)
-			return -1;
-	return 0;
-}
-
 int
 main(int argc, char **argv)
 {
 	struct options options;
 	int status = EX_USAGE;
 
-	if (open_standard_streams() == -1) {
+	if (streams_open() == -1) {
 		perror("/dev/null");
 		return EX_OSERR;
 	}

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "ping/payload.h"
 
@@ -33,7 +34,9 @@ static const struct option long_options[] = {
 	{ NULL, 0, NULL, 0 },
 };
 
-#define LINES (1U << CLIENT_LINES)
+#define TALK (1U << CLIENT_TALK)
+#define PIPE (1U << CLIENT_PIPE)
+#define LINES (TALK | PIPE)
 #define PING (1U << CLIENT_PING)
 #define ONE (1U << CLIENT_ONE)
 
@@ -52,19 +55,19 @@ static const struct rule {
 } rules[] = {
 	{ 'j', LINES | PING | ONE, SWITCH, SETS(json) },
 	{ 'q', LINES | PING, SWITCH, SETS(quiet) },
-	{ 'v', LINES | PING | ONE, SWITCH, SETS(verbose) },
+	{ 'v', LINES | ONE, SWITCH, SETS(verbose) },
 	{ 'i', LINES, SWITCH, SETS(since_before) },
 	{ 's', LINES, SWITCH, SETS(since_start) },
 	{ 'A', PING, SWITCH, SETS(adaptive) },
-	{ 'S', LINES, TEXT, SETS(spool) },
-	{ 'w', LINES, SIZE, SETS(window_bytes), .min = WINDOW_MIN,
+	{ 'S', PIPE, TEXT, SETS(spool) },
+	{ 'w', PIPE, SIZE, SETS(window_bytes), .min = WINDOW_MIN,
 	    .max = WINDOW_MAX },
 	{ 'l', PING, SIZE, SETS(payload_bytes), .min = PAYLOAD_MIN,
 	    .max = PAYLOAD_MAX },
 	{ 'c', PING, COUNT, SETS(count), .min = 1, .max = 1e15 },
 	{ 'W', LINES | PING | ONE, TIME, SETS(wait_ns), .unit = 1e9,
 	    .max = 1e6 },
-	{ 'G', LINES, TIME, SETS(give_up_ns), GIVEN(has_give_up), .unit = 1e9,
+	{ 'G', PIPE, TIME, SETS(give_up_ns), GIVEN(has_give_up), .unit = 1e9,
 	    .max = 1e9 },
 	{ 'I', PING, TIME, SETS(interval_ns), GIVEN(has_interval), .unit = 1e9,
 	    .max = 1e6 },
@@ -162,9 +165,9 @@ read_option(struct client_options *options, int option, unsigned *jobs,
 	if (option == 'h' || option == 'V')
 		options->job = option == 'h' ? CLIENT_HELP : CLIENT_VERSION;
 	else if (option == 'P')
-		options->job = CLIENT_PING;
+		options->job = CLIENT_PING, *jobs &= PING;
 	else if (option == '1')
-		options->job = CLIENT_ONE, options->text = optarg;
+		options->job = CLIENT_ONE, *jobs &= ONE, options->text = optarg;
 	else if (option == '4' || option == '6')
 		*family = option == '4' ? AF_INET : AF_INET6;
 	else
@@ -176,10 +179,12 @@ read_option(struct client_options *options, int option, unsigned *jobs,
 static bool
 is_consistent(const struct client_options *options, unsigned jobs, int argc)
 {
-	if (options->job != CLIENT_HELP && options->job != CLIENT_VERSION &&
-	    !(jobs & 1U << options->job))
+	if (jobs == 0)
 		fprintf(stderr, "timestampc: these options do not go "
 				"together\n");
+	else if (options->job == CLIENT_TALK && !(jobs & TALK))
+		fprintf(stderr, "timestampc: -S, -w and -G need an input that "
+				"is not a terminal\n");
 	else if (options->since_before && options->since_start)
 		fprintf(stderr, "timestampc: -i and -s exclude each other\n");
 	else if (options->text != NULL && strchr(options->text, '\n') != NULL)
@@ -194,17 +199,27 @@ is_consistent(const struct client_options *options, unsigned jobs, int argc)
 int
 client_options_parse(struct client_options *options, int argc, char **argv)
 {
+	static char name[] = "timestampc";
 	unsigned jobs = LINES | PING | ONE;
 	sa_family_t family = AF_UNSPEC;
 	int option;
 
-	*options = (struct client_options){ .wait_ns = WAIT_NS,
+	if (argc > 0)
+		argv[0] = name; /* in the messages of getopt */
+	*options = (struct client_options){ .job = CLIENT_PIPE,
+		.wait_ns = WAIT_NS,
 		.interval_ns = INTERVAL_NS,
 		.window_bytes = WINDOW_BYTES };
 	while ((option = getopt_long(argc, argv,
 		    "46jqvW:isw:G:S:PAc:I:l:d:1:hV", long_options, NULL)) != -1)
 		if (read_option(options, option, &jobs, &family) == -1)
 			return -1;
+	if (options->job == CLIENT_HELP || options->job == CLIENT_VERSION)
+		return 0;
+	if (options->job == CLIENT_PIPE) {
+		jobs &= LINES;
+		options->job = isatty(STDIN_FILENO) ? CLIENT_TALK : CLIENT_PIPE;
+	}
 	if (!is_consistent(options, jobs, argc - optind))
 		return -1;
 	const char *text = optind < argc ? argv[optind] : "tcp:localhost";

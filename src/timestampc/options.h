@@ -8,7 +8,8 @@
 #include "timestampc/target.h"
 
 enum client_job {
-	CLIENT_LINES, /* talk where the input is a terminal, else pipe */
+	CLIENT_TALK, /* where the input is a terminal, */
+	CLIENT_PIPE, /* and where it is not */
 	CLIENT_PING,
 	CLIENT_ONE,
 	CLIENT_HELP,
@@ -68,7 +69,7 @@ struct client_options {
 	"  -S      keep lines without a reply in FILE\n"                       \
 	"  -P      measure round trips and the server's clock\n"               \
 	"  -A      with -P: send as soon as the last reply has come\n"         \
-	"  -c, -I  with -P: so many, so many seconds apart\n"                  \
+	"  -c, -I  with -P: how many, and the seconds between two\n"           \
 	"  -l, -d  with -P: bytes to send, seconds to go on for\n"             \
 	"  -1      send TEXT, print the reply, end\n"                          \
 	"  -V, -h  show the version, show this\n"

@@ -23,6 +23,9 @@ parse(struct client_options *options, const char *line)
 	optind = 0; /* glibc: begin anew */
 	fclose(stderr);
 	stderr = fopen("/dev/null", "w");
+	/* Not a terminal, whatever runs this. */
+	fclose(stdin);
+	stdin = fopen("/dev/null", "r");
 	return client_options_parse(options, argc, argv);
 }
 
@@ -31,7 +34,7 @@ START_TEST(nothing_given)
 	struct client_options options;
 
 	ck_assert_int_eq(parse(&options, ""), 0);
-	ck_assert_int_eq(options.job, CLIENT_LINES);
+	ck_assert_int_eq(options.job, CLIENT_PIPE);
 	ck_assert_str_eq(options.target.host, "localhost");
 	ck_assert_int_eq(options.target.port, 21567);
 	ck_assert_uint_eq(options.wait_ns, 5000000000);
@@ -83,8 +86,9 @@ END_TEST
 
 static const char *const bad[] = { "-x", "-W", "-W x", "-W -1", "-W 1x",
 	"-W nan", "-w 4095", "-w 4096.5", "-c 0 -P", "-P -i", "-P -S file",
-	"-A", "-c 1", "-1 text -G 1", "-1 text -P -i", "-i -s", "a b",
-	"--max-loss=101 -P", "--nosuch", "host:99999" };
+	"-P -v", "-P -1 text", "-1 text -P", "-A", "-c 1", "-1 text -G 1",
+	"-1 text -P -i", "-i -s", "a b", "--max-loss=101 -P", "--nosuch",
+	"host:99999" };
 
 START_TEST(other_command_lines_are_refused)
 {
