@@ -1,6 +1,7 @@
 #include "pipe/traffic.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,12 @@
 #define PIECE_BYTES 262144UL
 #define RESEND_MIN_MS 500
 #define RESEND_MAX_MS 5000
+/* Any server takes a datagram of so many bytes. */
+#define DATAGRAM_SAFE 512
+/* timestampd takes a record of so many bytes. */
+#define RECORD_SAFE 64512
+/* So many refusals are not by chance. */
+#define REFUSALS_MAX 5
 
 static bool
 has_datagrams(const struct traffic *traffic)
@@ -42,9 +49,41 @@ fail_errno(struct traffic *traffic, int status, const char *where)
 	traffic->status = status;
 }
 
+/* The length of the line that is answered next. */
+static size_t
+next_line(const struct traffic *traffic)
+{
+	return account_line(&traffic->account, unanswered(traffic));
+}
+
+/* The lines behind it are behind it for ever: better to end and say so. */
+static void
+give_up_long_line(struct traffic *traffic, const char *why)
+{
+	fprintf(stderr,
+	    "timestampc: line %" PRIu64 " has %zu bytes, %s: use tcp: or "
+	    "unix:\n",
+	    traffic->replies + 1, next_line(traffic), why);
+	traffic_give_up(traffic, EX_TEMPFAIL);
+}
+
+static void
+note_refusal(struct traffic *traffic)
+{
+	if (++traffic->refusals == REFUSALS_MAX)
+		give_up_long_line(traffic,
+		    "and the server answers only shorter ones");
+}
+
 static void
 lose(struct traffic *traffic, const char *reason)
 {
+	const struct account *account = &traffic->account;
+
+	if (traffic->options->target.protocol == PROTOCOL_UNIX_SEQPACKET &&
+	    account->sent > account->answered &&
+	    next_line(traffic) > RECORD_SAFE)
+		note_refusal(traffic);
 	carrier_lose(&traffic->carrier, reason, traffic->now_ms);
 	account_lost(&traffic->account);
 	traffic->data_at = traffic->data_len = 0;
@@ -70,6 +109,8 @@ static void
 answer(struct traffic *traffic, size_t lines_len)
 {
 	account_answered(&traffic->account, lines_len);
+	traffic->replies++;
+	traffic->refusals = 0;
 	traffic->asked_ms = traffic->now_ms;
 	carrier_good(&traffic->carrier);
 }
@@ -177,6 +218,17 @@ traffic_write(struct traffic *traffic)
 		more = read_plain(traffic) || read_some(traffic);
 }
 
+/* The reply to an empty datagram. */
+static bool
+is_bare_stamp(struct framing_text data)
+{
+	const char *end = data.len == 0 || data.bytes[0] != '['
+	                    ? NULL
+	                    : memmem(data.bytes, data.len, "] ", 2);
+
+	return end != NULL && end + 2 == data.bytes + data.len;
+}
+
 /* A datagram is a whole reply, or an earlier one once more, or foreign. */
 static void
 read_datagram(struct traffic *traffic)
@@ -190,6 +242,13 @@ read_datagram(struct traffic *traffic)
 	traffic->data_at = traffic->data_len = 0;
 	if (traffic->account.answered == traffic->account.sent)
 		return;
+	if (traffic->probed && is_bare_stamp(data)) {
+		if (next_line(traffic) > DATAGRAM_SAFE) {
+			note_refusal(traffic);
+			traffic->resend_ms = traffic->now_ms + RESEND_MIN_MS;
+		}
+		return;
+	}
 	reply_reset(&traffic->reply);
 	kind = reply_next(&traffic->reply, data, line, &found);
 	if (kind == REPLY_WHOLE && found.consumed == data.len)
@@ -232,19 +291,33 @@ traffic_receive(struct traffic *traffic)
 static void
 note_send_error(struct traffic *traffic)
 {
-	bool datagrams = has_datagrams(traffic);
+	char why[80];
 
-	if (errno == EAGAIN || (datagrams && errno == ENOBUFS))
+	if (errno == EAGAIN)
 		return;
 	if (errno == EMSGSIZE) {
-		fail(traffic, EX_TEMPFAIL,
-		    "a line is too long for this socket");
-	} else if (datagrams) {
+		snprintf(why, sizeof(why), "and one to %s at most %zu",
+		    protocol_name(traffic->options->target.protocol),
+		    connection_largest(&traffic->carrier.dial.connection));
+		give_up_long_line(traffic, why);
+	} else if (has_datagrams(traffic)) {
 		lose(traffic, strerror(errno));
 	} else {
 		traffic->cannot_send = true;
 		shutdown(traffic->carrier.fd, SHUT_RDWR);
 	}
+}
+
+/* A datagram that finds no buffer is lost as on any way: it goes again. */
+static ssize_t
+send_bytes(struct traffic *traffic, struct framing_text bytes)
+{
+	ssize_t n = TEMP_FAILURE_RETRY(send(traffic->carrier.fd, bytes.bytes,
+	    bytes.len, MSG_DONTWAIT | MSG_NOSIGNAL));
+
+	return n == -1 && errno == ENOBUFS && has_datagrams(traffic)
+	         ? (ssize_t)bytes.len
+	         : n;
 }
 
 void
@@ -262,9 +335,9 @@ traffic_send(struct traffic *traffic)
 		traffic->resend_after_ms = RESEND_MIN_MS;
 		traffic->resend_ms = traffic->now_ms + RESEND_MIN_MS;
 	}
-	ssize_t n = TEMP_FAILURE_RETRY(send(traffic->carrier.fd,
-	    window_at(&traffic->window, account->sent), len,
-	    MSG_DONTWAIT | MSG_NOSIGNAL));
+	ssize_t n = send_bytes(traffic,
+	    (struct framing_text){ window_at(&traffic->window, account->sent),
+		len });
 	if (n == -1)
 		note_send_error(traffic);
 	else
@@ -272,25 +345,47 @@ traffic_send(struct traffic *traffic)
 	traffic->is_full = n < (ssize_t)len;
 }
 
-/* A datagram or its reply may be lost. */
-void
-traffic_send_again(struct traffic *traffic)
+static void
+back_off(struct traffic *traffic)
 {
-	struct account *account = &traffic->account;
-
-	carrier_trouble(&traffic->carrier, "no reply", traffic->now_ms);
-	account_lost(account);
-	account_connected(account, traffic->now_ms);
-	size_t len = account_sendable(account, unanswered(traffic));
 	traffic->resend_after_ms *= 2;
 	if (traffic->resend_after_ms > RESEND_MAX_MS)
 		traffic->resend_after_ms = RESEND_MAX_MS;
 	traffic->resend_ms = traffic->now_ms + traffic->resend_after_ms;
-	if (send(traffic->carrier.fd, unanswered(traffic), len,
-		MSG_DONTWAIT | MSG_NOSIGNAL) == -1)
+}
+
+/*
+ * A datagram or its reply may be lost, or nobody be at this address.  An empty
+ * datagram goes with a long one: if only that is answered, the other is too long.
+ */
+void
+traffic_send_again(struct traffic *traffic)
+{
+	struct account *account = &traffic->account;
+	uint64_t silent_ms = traffic->asked_ms +
+	                     traffic->options->wait_ns / 1000000;
+	bool has_others = traffic->carrier.dial.connection.addresses > 1;
+
+	if (has_others && traffic->now_ms >= silent_ms) {
+		lose(traffic, "no reply");
+		return;
+	}
+	carrier_trouble(&traffic->carrier, "no reply", traffic->now_ms);
+	account_lost(account);
+	account_connected(account, traffic->now_ms);
+	size_t len = account_sendable(account, unanswered(traffic));
+	back_off(traffic);
+	if (has_others && traffic->resend_ms > silent_ms)
+		traffic->resend_ms = silent_ms;
+	if (send_bytes(traffic,
+		(struct framing_text){ unanswered(traffic), len }) == -1)
 		note_send_error(traffic);
 	else
 		account_sent(account, len);
+	if (len > DATAGRAM_SAFE && traffic->carrier.fd != -1) {
+		traffic->probed = true;
+		send_bytes(traffic, (struct framing_text){ "", 0 });
+	}
 }
 
 uint64_t

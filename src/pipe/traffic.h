@@ -36,6 +36,10 @@ struct traffic {
 	/* When the wait for the next reply began, and what was sent by then. */
 	uint64_t asked_ms, asked_sent;
 	uint64_t resend_ms, resend_after_ms; /* datagrams */
+	uint64_t replies; /* where each line goes by itself: how many */
+	/* Empty datagrams that ask whether only a long one is not answered. */
+	bool probed;
+	unsigned refusals; /* signs that the line is too long for the server */
 	int end_status;                      /* once all lines are answered */
 	int status; /* TRAFFIC_GOES_ON, or an exit status */
 };

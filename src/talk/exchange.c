@@ -80,7 +80,7 @@ send_all(struct exchange *exchange, struct framing_text line,
 		ssize_t n = send(exchange->connection.fd, line.bytes, line.len,
 		    MSG_NOSIGNAL);
 		if (n == -1 && errno == EMSGSIZE)
-			return EXCHANGE_FAILED;
+			return EXCHANGE_TOO_LONG;
 		if (n == -1 && errno != EAGAIN && errno != EINTR)
 			return lose(exchange, errno);
 		if (n == -1 && !await(exchange, POLLOUT, deadline_ms))
@@ -166,7 +166,8 @@ exchange_run(struct exchange *exchange, struct framing_text line,
 			return result;
 		result = EXCHANGE_DONE;
 	}
-	if (result == EXCHANGE_NONE && !has_datagrams(exchange))
-		connection_close(&exchange->connection);
+	if (result == EXCHANGE_NONE && (!has_datagrams(exchange) ||
+					   exchange->connection.addresses > 1))
+		lose(exchange, 0);
 	return result;
 }

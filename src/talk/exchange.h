@@ -20,6 +20,7 @@ enum exchange_result {
 	EXCHANGE_DONE,
 	EXCHANGE_NONE,    /* no reply in time */
 	EXCHANGE_LOST,    /* the connection: errno says why; 0: it was closed */
+	EXCHANGE_TOO_LONG, /* for a datagram or record */
 	EXCHANGE_FOREIGN, /* the reply is not a stamp and the line */
 	EXCHANGE_FAILED,  /* errno says why */
 };
@@ -36,6 +37,7 @@ int exchange_connect(struct exchange *exchange);
  * Sends line, which ends in a newline, and awaits its reply for as long as the
  * options say.  *stamp is valid until the next call.  A stream that has no
  * reply in time is closed: its reply could be taken for that of the next line.
+ * So is UDP, where the next connection is to the next address of the name.
  */
 enum exchange_result exchange_run(struct exchange *exchange,
     struct framing_text line, struct framing_text *stamp);

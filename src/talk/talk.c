@@ -45,6 +45,31 @@ print(struct talk *talk, struct framing_text stamp, struct framing_text line)
 	return status;
 }
 
+/*
+ * Whether line goes once more: if its connection was lost, and to each address
+ * of a name with datagrams.  Says that it connects again.
+ */
+static bool
+is_tried_again(const struct talk *talk, enum exchange_result result,
+    size_t tries)
+{
+	enum protocol protocol = talk->options->target.protocol;
+	size_t addresses = talk->exchange.connection.addresses;
+
+	if (result == EXCHANGE_NONE)
+		return protocol_is_datagram(protocol) && tries < addresses;
+	if (result != EXCHANGE_LOST || (tries > 1 && tries >= addresses))
+		return false;
+	/* A refused datagram only tells that nobody is at this address. */
+	if (protocol_is_datagram(protocol) ? talk->options->verbose
+	                                   : !talk->options->quiet)
+		fprintf(stderr,
+		    "timestampc: the connection was lost (%s), "
+		    "connecting again\n",
+		    errno == 0 ? "closed by the server" : strerror(errno));
+	return true;
+}
+
 /* Sends line, over a new connection if the old one was lost. */
 static enum exchange_result
 exchange_line(struct talk *talk, struct framing_text line,
@@ -52,24 +77,14 @@ exchange_line(struct talk *talk, struct framing_text line,
 {
 	struct exchange *exchange = &talk->exchange;
 	enum exchange_result result;
+	size_t tries = 0;
 
-	if (exchange->connection.fd == -1 &&
-	    (*status = exchange_connect(exchange)) != 0)
-		return EXCHANGE_LOST;
-	result = exchange_run(exchange, line, stamp);
-	if (result != EXCHANGE_LOST)
-		return result;
-	/* A refused datagram only tells that nobody is at this address. */
-	if (!protocol_is_datagram(talk->options->target.protocol) ||
-	    talk->options->verbose)
-		fprintf(stderr,
-		    "timestampc: the connection was lost (%s), "
-		    "connecting again\n",
-		    errno == 0 ? "closed by the server" : strerror(errno));
-	*status = exchange_connect(exchange);
-	if (*status != 0)
-		return EXCHANGE_LOST;
-	result = exchange_run(exchange, line, stamp);
+	do {
+		if (exchange->connection.fd == -1 &&
+		    (*status = exchange_connect(exchange)) != 0)
+			return EXCHANGE_LOST;
+		result = exchange_run(exchange, line, stamp);
+	} while (is_tried_again(talk, result, ++tries));
 	if (result == EXCHANGE_LOST) {
 		fprintf(stderr, "timestampc: %s: %s\n",
 		    talk->options->target.text,
@@ -92,6 +107,13 @@ say(struct talk *talk, struct framing_text line)
 	case EXCHANGE_NONE:
 		fprintf(stderr, "timestampc: no reply within %g s\n",
 		    (double)talk->options->wait_ns / 1e9);
+		return EXIT_FAILURE;
+	case EXCHANGE_TOO_LONG:
+		fprintf(stderr,
+		    "timestampc: the line has %zu bytes, and one to %s at "
+		    "most %zu: use tcp: or unix:\n",
+		    line.len, protocol_name(talk->options->target.protocol),
+		    connection_largest(&talk->exchange.connection));
 		return EXIT_FAILURE;
 	case EXCHANGE_FOREIGN:
 		fprintf(stderr, "timestampc: this is not a timestamp server: "

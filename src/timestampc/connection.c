@@ -23,6 +23,11 @@
 /* A peer that acknowledges nothing for so long is lost. */
 #define USER_TIMEOUT_MS 30000
 #define KEEPALIVE_S 30
+/* What the headers leave of 65535 bytes: IPv6 does not count its own. */
+#define UDP4_LARGEST 65507
+#define UDP6_LARGEST 65527
+/* What the kernel takes of the send buffer of a Unix socket. */
+#define UNIX_OVERHEAD 32
 
 /* Addresses that are tried, and the sockets of those that were begun. */
 struct race {
@@ -43,7 +48,7 @@ fail(struct connection *connection, int status, const char *where,
 	return status;
 }
 
-/* The number-th address of found that is of family; NULL: there are less. */
+/* The number-th address of found that is of family; NULL: it has fewer. */
 static const struct addrinfo *
 pick(const struct addrinfo *found, sa_family_t family, size_t number)
 {
@@ -202,6 +207,7 @@ open_inet(struct connection *connection, const struct target *target,
 		return status;
 	/* The first UDP socket always wins. */
 	if (target->protocol == PROTOCOL_UDP) {
+		connection->addresses = race.count;
 		race.addresses[0] =
 		    race.addresses[connection->skip % race.count];
 		race.count = 1;
@@ -313,6 +319,17 @@ connection_open(struct connection *connection, const struct target *target,
 	if (protocol_is_unix(target->protocol))
 		return open_unix(connection, target);
 	return open_inet(connection, target, deadline_ms);
+}
+
+size_t
+connection_largest(const struct connection *connection)
+{
+	if (connection->peer.any.sa_family == AF_INET)
+		return UDP4_LARGEST;
+	if (connection->peer.any.sa_family == AF_INET6)
+		return UDP6_LARGEST;
+	return (size_t)sockopt_get(connection->fd, SOL_SOCKET, SO_SNDBUF) -
+	       UNIX_OVERHEAD;
 }
 
 void

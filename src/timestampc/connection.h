@@ -15,6 +15,7 @@ struct connection {
 	/* UDP: addresses to pass over, because nothing is there; for the caller
 	 * to count up, and kept by connection_open. */
 	size_t skip;
+	size_t addresses; /* UDP: how many there are */
 	char problem[512]; /* why there is no connection */
 };
 
@@ -27,6 +28,9 @@ struct connection {
  */
 int connection_open(struct connection *connection, const struct target *target,
     uint64_t deadline_ms);
+
+/* The bytes of the largest datagram or record that the socket can send. */
+size_t connection_largest(const struct connection *connection);
 
 /* Closes the socket and removes its file; harmless without a connection. */
 void connection_close(struct connection *connection);

@@ -1,0 +1,145 @@
+"""Datagrams and records: lines that are too long for one, names with several
+addresses, calls that find no buffer."""
+
+import os
+import re
+import socket
+import subprocess
+
+from daemon import check
+from scene import FEWER, may_trace, texts
+from test_foreign import ClassicUdp, udp
+
+LISTENERS = """control = ""; listeners = (
+    {{ protocol = "udp"; address = "127.0.0.1"; port = 0; }},
+    {{ protocol = "unix"; path = "{0}/u"; framing = "line"; }},
+    {{ protocol = "unix-dgram"; path = "{0}/d"; }},
+    {{ protocol = "unix-seqpacket"; path = "{0}/s"; }});"""
+
+
+def serve(scene):
+    """A server of datagrams; returns its UDP target."""
+    server = scene.server(LISTENERS.format(scene.folder))
+    return "udp:127.0.0.1:%d" % server.port("udp 127.0.0.1")
+
+
+def bind_udp(scene, family=socket.AF_INET, host="127.0.0.1", port=0):
+    peer = scene.add(socket.socket(family, socket.SOCK_DGRAM))
+    if family == socket.AF_INET6:
+        peer.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    peer.settimeout(20)
+    peer.bind((host, port))
+    return peer
+
+
+def test_datagram_that_the_socket_refuses(scene):
+    """A line that no datagram holds: 75 at once with its number, its length and
+    the limit; a stream then takes what the spool kept."""
+    where = serve(scene)
+    spool = f"{scene.folder}/spool"
+    for place, size, most in (where, 65507, 65507), \
+            (f"unix-dgram:{scene.folder}/d", 4000000, 0):
+        long = b"y" * size
+        output, errors = scene.pipe(b"short\n" + long + b"\nlast", "-S", spool,
+                                    place, status=75)
+        check(texts(output) == [b"short"], output[:99])
+        check(re.search(b"line 2 has %d bytes, and one to [a-z-]+ at most "
+                        rb"\d+: use tcp: or unix:\n" % (size + 1), errors),
+              errors)
+        check(b"at most %d" % most in errors or not most, errors)
+        check(b"2 lines left, which are kept" in errors, errors)
+        output, _ = scene.pipe(b"", "-S", spool, f"unix:{scene.folder}/u")
+        check(texts(output) == [long, b"last"], output[:99])
+
+
+def test_datagram_that_the_server_refuses(scene):
+    """A line over max_datagram is not answered, while an empty datagram is: 75
+    with its number and length.  A record that ends the connection likewise."""
+    where = serve(scene)
+    for place, size in (where, 1400), (f"unix-seqpacket:{scene.folder}/s",
+                                       65536):
+        output, errors = scene.pipe(b"a\nb\n" + b"y" * size + b"\nlast\n",
+                                    place, status=75)
+        check(texts(output) == [b"a", b"b"], output[:99])
+        check(b"line 3 has %d bytes, and the server answers only shorter ones"
+              % (size + 1) in errors, errors)
+        check(b"2 lines left" in errors, errors)
+
+
+def test_datagram_that_is_long_and_answered_late(scene):
+    """A server that answers an empty datagram now and then, and a long line at
+    last: the line is answered, and the next one too."""
+    peer = bind_udp(scene)
+    client = scene.client("udp:127.0.0.1:%d" % peer.getsockname()[1])
+    client.say(b"y" * 1000 + b"\n")
+    data, where = peer.recvfrom(2000)
+    check(peer.recvfrom(2000)[0] == data, "not sent again")
+    check(peer.recvfrom(2000)[0] == b"", "no empty datagram")
+    for _ in range(2):
+        peer.sendto(b"[now] ", where)
+    check(peer.recvfrom(2000)[0] == data, "not sent again")
+    peer.sendto(b"[now] " + data, where)
+    client.hear(b"y\n")
+    client.say(b"short\n")
+    while peer.recvfrom(2000)[0] != b"short\n":
+        pass
+    peer.sendto(b"[now] ", where)  # once more, and late
+    peer.sendto(b"[now] short\n", where)
+    client.hear(b"short\n")
+    client.child.stdin.close()
+    client.end()
+
+
+def test_datagram_too_long_for_one_reply(scene):
+    """-1: 1, with its length and the limit."""
+    errors = scene.pipe(b"", "-1", "y" * 65507, serve(scene), status=1)[1]
+    check(b"has 65508 bytes, and one to udp at most 65507" in errors, errors)
+
+
+def test_datagram_tries_each_address(scene):
+    """A name whose first address is silent: after -W the next one is tried, by
+    a pipe and by one reply."""
+    hosts = f"{scene.folder}/hosts"
+    with open(hosts, "w") as file:
+        file.write("::1 both\n127.0.0.1 both\n")
+    tracer = ["unshare", "--mount", "sh", "-c",
+              f'mount --bind {hosts} /etc/hosts && exec "$@"', "sh"]
+    if subprocess.run(tracer + ["true"], check=False,
+                      stderr=subprocess.DEVNULL).returncode != 0:
+        return  # only root may do so
+    where = udp(scene, ClassicUdp)
+    port = int(where.rpartition(":")[2])
+    silent = bind_udp(scene, socket.AF_INET6, "::1", port)
+    client = scene.client("-W", "0.2", f"udp:both:{port}", tracer=tracer)
+    client.say(b"hello\n")
+    check(silent.recv(100) == b"hello\n", "the first address")
+    client.hear(b"hello\n")
+    client.child.stdin.close()
+    client.end()
+    client = scene.client("-W", "0.2", "-1", "one", f"udp:both:{port}",
+                          tracer=tracer)
+    client.hear(b"] one\n")
+    client.end()
+    while silent.recv(100) != b"one\n":
+        pass
+
+
+def test_datagram_that_finds_no_buffer(scene):
+    """ENOBUFS: it goes again after a while, not at once again and again."""
+    if not may_trace() or FEWER > 1:
+        return  # LeakSanitizer does not run under a tracer
+    peer = bind_udp(scene)
+    trace = f"{scene.folder}/trace"
+    client = scene.client(
+        "udp:127.0.0.1:%d" % peer.getsockname()[1],
+        tracer=["strace", "-D", "-f", "-qq", "-o", trace, "-e", "trace=sendto",
+                "-e", "inject=sendto:error=ENOBUFS:when=1..2"])
+    client.say(b"hello\n")
+    data, where = peer.recvfrom(100)
+    peer.sendto(b"[now] " + data, where)
+    client.hear(b"hello\n")
+    client.child.stdin.close()
+    client.end()
+    with open(trace) as file:
+        check(sum("ENOBUFS" in line for line in file) == 2, "calls")
+    check(re.search(rb"\(\+1\.\ds\) hello", client.heard), client.heard)
