@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #define BACKOFF_MIN_MS 100
@@ -11,7 +12,9 @@
 int
 carrier_init(struct carrier *carrier, const struct client_options *options)
 {
-	*carrier = (struct carrier){ .options = options, .fd = -1 };
+	*carrier = (struct carrier){ .options = options,
+		.fd = -1,
+		.status = EX_UNAVAILABLE };
 	return dial_init(&carrier->dial, &options->target);
 }
 
@@ -24,15 +27,6 @@ carrier_free(struct carrier *carrier)
 		connection_close(&carrier->dial.connection);
 	if (carrier->dial.event != -1 && !carrier->dial.busy)
 		close(carrier->dial.event);
-}
-
-int
-carrier_connect(struct carrier *carrier, uint64_t now_ms)
-{
-	if (carrier->fd != -1 || carrier->dial.busy ||
-	    now_ms < carrier->retry_ms)
-		return 0;
-	return dial_begin(&carrier->dial);
 }
 
 static void
@@ -54,10 +48,46 @@ carrier_trouble(struct carrier *carrier, const char *reason, uint64_t now_ms)
 
 	if (carrier->trouble_ms == 0)
 		carrier->trouble_ms = now_ms;
-	if (!carrier->said && !carrier->options->quiet)
+	if (!carrier->reported && !carrier->options->quiet)
 		fprintf(stderr, "timestampc: %s; %s\n", reason,
 		    waits ? "waiting" : "trying again");
-	carrier->said = true;
+	carrier->reported = true;
+}
+
+/*
+ * If even the first attempt fails, the command line is likely to be wrong, but
+ * for a spool or a time to go on for, which a user gives who expects failures.
+ */
+static int
+take_failure(struct carrier *carrier, int status, const char *problem,
+    uint64_t now_ms)
+{
+	const struct client_options *options = carrier->options;
+
+	if (!carrier->ever && !options->has_give_up && options->spool == NULL) {
+		fprintf(stderr, "timestampc: %s\n", problem);
+		return status;
+	}
+	if (carrier->backoff_ms == 0)
+		carrier->backoff_ms = BACKOFF_MIN_MS;
+	carrier->status = status;
+	carrier_trouble(carrier, problem, now_ms);
+	back_off(carrier, now_ms);
+	return 0;
+}
+
+int
+carrier_connect(struct carrier *carrier, uint64_t now_ms)
+{
+	if (carrier->fd != -1 || carrier->dial.busy ||
+	    now_ms < carrier->retry_ms)
+		return 0;
+	/* An attempt without an answer counts for -G from its beginning. */
+	if (carrier->trouble_ms == 0)
+		carrier->trouble_ms = now_ms;
+	if (dial_begin(&carrier->dial) == 0)
+		return 0;
+	return take_failure(carrier, EX_OSERR, strerror(errno), now_ms);
 }
 
 int
@@ -69,21 +99,16 @@ carrier_take(struct carrier *carrier, uint64_t now_ms)
 	if (dial->status == 0) {
 		carrier->fd = dial->connection.fd;
 		carrier->ever = true;
+		/* Nothing was wrong before this attempt. */
+		if (carrier->backoff_ms == 0)
+			carrier->trouble_ms = 0;
 		if (carrier->options->verbose)
 			fprintf(stderr, "timestampc: connected to %s\n",
 			    dial->target->text);
 		return 0;
 	}
-	if (!carrier->ever && !carrier->options->has_give_up) {
-		fprintf(stderr, "timestampc: %s\n", dial->connection.problem);
-		return dial->status;
-	}
-	if (carrier->backoff_ms == 0)
-		carrier->backoff_ms = BACKOFF_MIN_MS;
-	carrier->status = dial->status;
-	carrier_trouble(carrier, dial->connection.problem, now_ms);
-	back_off(carrier, now_ms);
-	return 0;
+	return take_failure(carrier, dial->status, dial->connection.problem,
+	    now_ms);
 }
 
 void
@@ -103,11 +128,11 @@ carrier_lose(struct carrier *carrier, const char *reason, uint64_t now_ms)
 }
 
 void
-carrier_good(struct carrier *carrier)
+carrier_recover(struct carrier *carrier)
 {
 	carrier->trouble_ms = 0;
 	carrier->backoff_ms = 0;
-	carrier->said = false;
+	carrier->reported = false;
 }
 
 uint64_t

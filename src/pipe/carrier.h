@@ -17,24 +17,24 @@ struct carrier {
 	struct dial dial;
 	int fd;            /* -1: not connected */
 	bool ever;         /* there was a connection */
-	bool said;         /* that there is none */
+	bool reported;     /* that there is trouble */
 	int status;        /* of the last attempt that failed */
 	uint64_t retry_ms; /* when to try again */
 	uint64_t backoff_ms;
-	uint64_t trouble_ms; /* since when there was no reply; 0: no trouble */
+	uint64_t trouble_ms; /* since when there is no reply; 0: no trouble */
 };
 
 /* -1 with errno.  options must outlive carrier. */
 int carrier_init(struct carrier *carrier, const struct client_options *options);
 void carrier_free(struct carrier *carrier);
 
-/* Connects if it is time to.  -1 with errno. */
+/*
+ * Connects if it is time to.  0; or an exit status after a message, if that
+ * fails and is not tried again.
+ */
 int carrier_connect(struct carrier *carrier, uint64_t now_ms);
 
-/*
- * Takes the result of an attempt, when dial.event is readable.  0; or an exit
- * status, with carrier not connected.
- */
+/* Takes the result of an attempt, when dial.event is readable.  The same. */
 int carrier_take(struct carrier *carrier, uint64_t now_ms);
 
 /*
@@ -43,8 +43,8 @@ int carrier_take(struct carrier *carrier, uint64_t now_ms);
  */
 void carrier_lose(struct carrier *carrier, const char *reason, uint64_t now_ms);
 
-/* A reply has come: all is well. */
-void carrier_good(struct carrier *carrier);
+/* A reply has come, or none is awaited: the trouble is over. */
+void carrier_recover(struct carrier *carrier);
 
 /* There is no reply: counts as trouble, and says so once. */
 void carrier_trouble(struct carrier *carrier, const char *reason,

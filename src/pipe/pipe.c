@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/signalfd.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -25,7 +26,7 @@ struct pipe {
 static void
 fail(struct traffic *traffic, const char *what)
 {
-	perror(what);
+	fprintf(stderr, "timestampc: %s: %s\n", what, strerror(errno));
 	traffic->status = EX_OSERR;
 }
 
@@ -63,7 +64,7 @@ choose_events(struct pipe *pipe)
 	struct pollfd *server = &pipe->fds[SERVER];
 
 	pipe->fds[INPUT].fd = traffic->input_ended ||
-	                              window_room(&traffic->window) == 0
+	                              traffic_room(traffic) == 0
 	                        ? -1
 	                        : STDIN_FILENO;
 	pipe->fds[OUTPUT].fd = pending ? traffic->output.fd : -1;
@@ -128,7 +129,6 @@ static void
 go_on(struct pipe *pipe)
 {
 	struct traffic *traffic = &pipe->traffic;
-	struct carrier *carrier = &traffic->carrier;
 
 	if (traffic->status != TRAFFIC_GOES_ON)
 		return;
@@ -137,16 +137,14 @@ go_on(struct pipe *pipe)
 	    !output_pending(&traffic->output))
 		traffic->status = traffic->end_status;
 	else if (pipe->stopping && traffic->now_ms >= pipe->stop_ms)
-		traffic_give_up(traffic, EX_TEMPFAIL);
-	else if (traffic->now_ms >= carrier_end_ms(carrier))
-		traffic_give_up(traffic,
-		    carrier->ever ? EX_TEMPFAIL : carrier->status);
+		traffic->status = EX_TEMPFAIL;
+	else if (traffic->now_ms >= carrier_end_ms(&traffic->carrier))
+		traffic_give_up(traffic);
 	else if (traffic_awaits_datagram(traffic) &&
 		 traffic->now_ms >= traffic->resend_ms)
 		traffic_send_again(traffic);
-	else if (needs_connection(pipe) &&
-		 carrier_connect(carrier, traffic->now_ms) == -1)
-		fail(traffic, "thread");
+	else if (needs_connection(pipe))
+		traffic_connect(traffic);
 	if (traffic->status != TRAFFIC_GOES_ON)
 		return;
 	if (traffic->now_ms >= traffic_silent_ms(traffic))
@@ -173,6 +171,8 @@ run(struct pipe *pipe)
 		handle_events(pipe);
 		go_on(pipe);
 	}
+	if (traffic->status != EXIT_SUCCESS)
+		traffic_say_left(traffic);
 	return traffic->status;
 }
 

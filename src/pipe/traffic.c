@@ -2,9 +2,11 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <linux/sockios.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sysexits.h>
 #include <time.h>
 #include <unistd.h>
@@ -13,6 +15,8 @@
 
 /* More at once leaves the caches of the processor. */
 #define PIECE_BYTES 262144UL
+/* A line of so many bytes may take long on a slow link. */
+#define LONG_LINE 65536
 #define RESEND_MIN_MS 500
 #define RESEND_MAX_MS 5000
 /* Any server takes a datagram of so many bytes. */
@@ -64,7 +68,7 @@ give_up_long_line(struct traffic *traffic, const char *why)
 	    "timestampc: line %" PRIu64 " has %zu bytes, %s: use tcp: or "
 	    "unix:\n",
 	    traffic->replies + 1, next_line(traffic), why);
-	traffic_give_up(traffic, EX_TEMPFAIL);
+	traffic->status = EX_TEMPFAIL;
 }
 
 static void
@@ -88,14 +92,15 @@ lose(struct traffic *traffic, const char *reason)
 	account_lost(&traffic->account);
 	traffic->data_at = traffic->data_len = 0;
 	if (traffic->account.answered == traffic->account.whole)
-		carrier_good(&traffic->carrier);
+		carrier_recover(&traffic->carrier);
 }
 
 static void
 write_output(struct traffic *traffic)
 {
 	if (output_write(&traffic->output) == -1) {
-		if (errno != EPIPE)
+		traffic->nobody_reads = errno == EPIPE;
+		if (!traffic->nobody_reads)
 			fail_errno(traffic, EX_IOERR, "output");
 		traffic->status = EX_IOERR;
 	} else if (!output_pending(&traffic->output)) {
@@ -111,8 +116,9 @@ answer(struct traffic *traffic, size_t lines_len)
 	account_answered(&traffic->account, lines_len);
 	traffic->replies++;
 	traffic->refusals = 0;
+	traffic->progress = 0;
 	traffic->asked_ms = traffic->now_ms;
-	carrier_good(&traffic->carrier);
+	carrier_recover(&traffic->carrier);
 }
 
 /* Prints a reply that was read by itself. */
@@ -392,26 +398,39 @@ uint64_t
 traffic_silent_ms(const struct traffic *traffic)
 {
 	if (has_datagrams(traffic) || traffic->carrier.fd == -1 ||
-	    traffic->carrier.said || output_pending(&traffic->output) ||
+	    traffic->carrier.reported || output_pending(&traffic->output) ||
 	    traffic->account.answered == traffic->account.sent)
 		return UINT64_MAX;
 	return traffic->asked_ms + traffic->options->wait_ns / 1000000;
 }
 
+/*
+ * Whether more of a long line was taken by the server's side since the last
+ * call, or more of its reply has come: it needs its time.
+ */
+static bool
+goes_on(struct traffic *traffic)
+{
+	const struct account *account = &traffic->account;
+	uint64_t line = next_line(traffic), before = traffic->progress;
+	int unsent = 0;
+
+	if (traffic->carrier.fd == -1 || line < LONG_LINE)
+		return false;
+	ioctl(traffic->carrier.fd, SIOCOUTQ, &unsent);
+	uint64_t taken = account->sent - account->answered - (uint64_t)unsent;
+	traffic->progress = (taken < line ? taken : line) +
+	                    traffic->reply.matched;
+	return traffic->progress > before;
+}
+
 void
 traffic_note_silence(struct traffic *traffic)
 {
-	const struct account *account = &traffic->account;
-	bool part = account->sent - account->answered <
-	            account_line(account, unanswered(traffic));
-
-	/* A long line needs its time. */
-	if (part && account->sent != traffic->asked_sent) {
+	if (goes_on(traffic))
 		traffic->asked_ms = traffic->now_ms;
-		traffic->asked_sent = account->sent;
-		return;
-	}
-	carrier_trouble(&traffic->carrier, "no reply", traffic->now_ms);
+	else
+		carrier_trouble(&traffic->carrier, "no reply", traffic->now_ms);
 }
 
 static void
@@ -431,11 +450,24 @@ traffic_stop_input(struct traffic *traffic)
 		end_input(traffic);
 }
 
+/* Whether all that was read is the part of one line. */
+static bool
+has_long_part(const struct traffic *traffic)
+{
+	return traffic->account.whole <= traffic->window.begin;
+}
+
+size_t
+traffic_room(const struct traffic *traffic)
+{
+	return window_room(&traffic->window, has_long_part(traffic));
+}
+
 void
 traffic_read_input(struct traffic *traffic)
 {
 	char *to = window_at(&traffic->window, traffic->account.end);
-	size_t room = window_room(&traffic->window);
+	size_t room = traffic_room(traffic);
 	ssize_t n = TEMP_FAILURE_RETRY(
 	    read(STDIN_FILENO, to, room < PIECE_BYTES ? room : PIECE_BYTES));
 
@@ -453,10 +485,18 @@ traffic_read_input(struct traffic *traffic)
 	account_read(&traffic->account, (struct framing_text){ to, (size_t)n },
 	    traffic->now_ms);
 	/* A line that is longer than the window has to be kept whole. */
-	if (window_room(&traffic->window) == 0 &&
-	    traffic->account.whole <= traffic->window.begin &&
+	if (has_long_part(traffic) && traffic_room(traffic) == 0 &&
 	    window_grow(&traffic->window) == -1)
 		fail_errno(traffic, EX_OSERR, "no room for a line");
+}
+
+void
+traffic_connect(struct traffic *traffic)
+{
+	int status = carrier_connect(&traffic->carrier, traffic->now_ms);
+
+	if (status != 0)
+		traffic->status = status;
 }
 
 void
@@ -469,8 +509,26 @@ traffic_connected(struct traffic *traffic)
 	if (traffic->carrier.fd == -1)
 		return;
 	traffic->cannot_send = traffic->is_full = false;
+	traffic->progress = 0;
 	reply_reset(&traffic->reply);
 	account_connected(&traffic->account, traffic->now_ms);
+	if (traffic->account.answered == traffic->account.whole)
+		carrier_recover(&traffic->carrier);
+}
+
+void
+traffic_give_up(struct traffic *traffic)
+{
+	const struct carrier *carrier = &traffic->carrier;
+
+	if (goes_on(traffic)) {
+		traffic->carrier.trouble_ms = traffic->now_ms;
+		return;
+	}
+	if (!carrier->reported)
+		fprintf(stderr, "timestampc: %s\n",
+		    carrier->fd == -1 ? "no connection" : "no reply");
+	traffic->status = carrier->ever ? EX_TEMPFAIL : carrier->status;
 }
 
 bool
@@ -480,19 +538,36 @@ traffic_awaits_datagram(const struct traffic *traffic)
 	       traffic->account.answered < traffic->account.sent;
 }
 
-void
-traffic_give_up(struct traffic *traffic, int status)
+/* What was not written counts too, though it may be answered. */
+static size_t
+count_left(const struct traffic *traffic)
 {
-	const char *line = unanswered(traffic);
-	size_t len = (size_t)(traffic->account.end - traffic->account.answered);
+	const char *line = window_at(&traffic->window, traffic->window.begin);
+	size_t len = (size_t)(traffic->window.end - traffic->window.begin);
 	size_t lines = len > 0 && line[len - 1] != '\n';
 
 	for (size_t i = 0; i < len; i++)
 		lines += line[i] == '\n';
-	fprintf(stderr, "timestampc: gave up with %zu lines left%s%s\n", lines,
-	    traffic->window.path == NULL ? "" : ", which are kept in ",
-	    traffic->window.path == NULL ? "" : traffic->window.path);
-	traffic->status = status;
+	return lines;
+}
+
+void
+traffic_say_left(const struct traffic *traffic)
+{
+	const char *path = traffic->window.path;
+	int unread = 0;
+
+	if (traffic->nobody_reads || traffic->window.bytes == NULL)
+		return;
+	ioctl(STDIN_FILENO, FIONREAD, &unread);
+	size_t lines = count_left(traffic);
+	if (lines > 0 || unread > 0)
+		fprintf(stderr,
+		    "timestampc: gave up with %zu %s left%s%s%s\n", lines,
+		    lines == 1 ? "line" : "lines",
+		    path == NULL || lines == 0 ? "" : ", which are kept in ",
+		    path == NULL || lines == 0 ? "" : path,
+		    unread > 0 ? "; the input has more" : "");
 }
 
 /* Lines that an earlier process left in the spool may have gone already. */

@@ -33,14 +33,15 @@ struct traffic {
 	bool input_ended;
 	bool is_full;     /* the socket: wait until it is writable */
 	bool cannot_send; /* what the server sent before may still come */
-	/* When the wait for the next reply began, and what was sent by then. */
-	uint64_t asked_ms, asked_sent;
+	uint64_t asked_ms; /* when the wait for the next reply began */
+	uint64_t progress; /* of a long line and its reply, when last seen */
 	uint64_t resend_ms, resend_after_ms; /* datagrams */
 	uint64_t replies; /* where each line goes by itself: how many */
 	/* Empty datagrams that ask whether only a long one is not answered. */
 	bool probed;
 	unsigned refusals; /* signs that the line is too long for the server */
 	int end_status;                      /* once all lines are answered */
+	bool nobody_reads;                   /* the output: not an error */
 	int status; /* TRAFFIC_GOES_ON, or an exit status */
 };
 
@@ -51,10 +52,16 @@ struct traffic {
 int traffic_init(struct traffic *traffic, const struct client_options *options);
 void traffic_free(struct traffic *traffic);
 
+/* Connects if it is time to. */
+void traffic_connect(struct traffic *traffic);
+
 /* There is a new connection, or there is not: as carrier_take says. */
 void traffic_connected(struct traffic *traffic);
 
-/* The input is readable, and the window has room. */
+/* How much of the input may be read. */
+size_t traffic_room(const struct traffic *traffic);
+
+/* The input is readable, and there is room. */
 void traffic_read_input(struct traffic *traffic);
 
 /*
@@ -75,8 +82,11 @@ bool traffic_awaits_datagram(const struct traffic *traffic);
 /* When the reply of a stream is overdue by -W; UINT64_MAX: never, or said. */
 uint64_t traffic_silent_ms(const struct traffic *traffic);
 
-/* That time has come: trouble, unless a part of a long line was sent since. */
+/* That time has come: trouble, unless a long line goes on. */
 void traffic_note_silence(struct traffic *traffic);
+
+/* The time of carrier_end_ms has come: ends, unless a long line goes on. */
+void traffic_give_up(struct traffic *traffic);
 
 /* The socket is readable, and nothing is left to write. */
 void traffic_receive(struct traffic *traffic);
@@ -84,7 +94,7 @@ void traffic_receive(struct traffic *traffic);
 /* Writes, and reads replies as far as their output is taken. */
 void traffic_write(struct traffic *traffic);
 
-/* Says how many lines are left, and ends with status. */
-void traffic_give_up(struct traffic *traffic, int status);
+/* Says how many lines are left, if any, and where. */
+void traffic_say_left(const struct traffic *traffic);
 
 #endif

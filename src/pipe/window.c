@@ -72,6 +72,8 @@ set_up(struct window *window, int fd, size_t size)
 
 	window->fd = fd;
 	window->size = size;
+	if (window->wanted == 0)
+		window->wanted = size;
 	/* A write to a mapping that finds no space kills the process. */
 	if (head_size > 0)
 		problem = posix_fallocate(fd, 0, (off_t)(head_size + size));
@@ -135,6 +137,12 @@ clear(struct window *window)
 	head->dirty = head->begin;
 }
 
+static size_t
+free_bytes_of(const struct window *window)
+{
+	return window->size - (size_t)(window->end - window->begin);
+}
+
 /* Takes over what a killed process had read and not counted. */
 static void
 take_over(struct window *window)
@@ -142,9 +150,9 @@ take_over(struct window *window)
 	window->begin = window->head->begin;
 	window->end = window->head->end;
 	clear(window);
-	const char *free_bytes = window_at(window, window->end);
-	size_t len = window_room(window);
-	while (len > 0 && free_bytes[len - 1] == '\0')
+	const char *bytes = window_at(window, window->end);
+	size_t len = free_bytes_of(window);
+	while (len > 0 && bytes[len - 1] == '\0')
 		len--;
 	window->end += len;
 	window->head->end = window->end;
@@ -213,6 +221,7 @@ open_spool(struct window *window, size_t size)
 		errno = EINVAL;
 		return -1;
 	}
+	window->wanted = size;
 	if (set_up(window, fd, found == 0 ? size : found) == -1)
 		return -1;
 	if (found == 0)
@@ -272,7 +281,7 @@ window_set_input(struct window *window, int fd)
 	if (!ends_in_a_line(window) &&
 	    (input.st_ino == 0 || input.st_dev != head->input_device ||
 		input.st_ino != head->input_inode)) {
-		if (window_room(window) == 0 && window_grow(window) == -1)
+		if (free_bytes_of(window) == 0 && window_grow(window) == -1)
 			return -1;
 		*window_at(window, window->end) = '\n';
 		window->head->end = ++window->end;
@@ -295,9 +304,13 @@ window_at(const struct window *window, uint64_t position)
 }
 
 size_t
-window_room(const struct window *window)
+window_room(const struct window *window, bool is_part)
 {
-	return window->size - (size_t)(window->end - window->begin);
+	size_t held = (size_t)(window->end - window->begin);
+
+	if (held < window->wanted)
+		return window->wanted - held;
+	return is_part ? window->size - held : 0;
 }
 
 void
@@ -308,17 +321,6 @@ window_add(struct window *window, size_t bytes)
 		return;
 	window->head->end = window->end;
 	window->head->saved_at = time(NULL);
-}
-
-void
-window_release(struct window *window, uint64_t position)
-{
-	window->begin = position;
-	if (window->head == NULL)
-		return;
-	window->head->begin = position;
-	IN_ORDER();
-	clear(window);
 }
 
 /* A new file beside the spool; *path is its path, to be freed. */
@@ -338,24 +340,26 @@ open_successor(const struct window *window, char path[PATH_MAX])
 	return fd;
 }
 
-/* Frees a larger window and the file at path, if any.  -1; errno stays. */
+/* Frees another window and the file at path, if any.  -1; errno stays. */
 static int
-drop(struct window *larger, const char *path)
+drop(struct window *other, const char *path)
 {
 	int problem = errno;
 
-	unmap(larger);
+	unmap(other);
 	if (path[0] != '\0')
 		unlink(path);
 	errno = problem;
 	return -1;
 }
 
-int
-window_grow(struct window *window)
+/* Moves the window into memory of another size.  -1 with errno. */
+static int
+resize(struct window *window, size_t size)
 {
-	struct window larger = { .fd = -1,
+	struct window other = { .fd = -1,
 		.path = window->path,
+		.wanted = window->wanted,
 		.begin = window->begin,
 		.end = window->end };
 	char path[PATH_MAX] = "";
@@ -364,20 +368,41 @@ window_grow(struct window *window)
 
 	if (fd == -1)
 		return -1;
-	if (set_up(&larger, fd, 2 * window->size) == -1)
-		return drop(&larger, path);
-	memcpy(window_at(&larger, larger.begin),
+	if (set_up(&other, fd, size) == -1)
+		return drop(&other, path);
+	memcpy(window_at(&other, other.begin),
 	    window_at(window, window->begin),
 	    (size_t)(window->end - window->begin));
-	write_head(&larger);
-	if (window->head != NULL && larger.head != NULL) {
-		larger.head->saved_at = window->head->saved_at;
-		larger.head->input_device = window->head->input_device;
-		larger.head->input_inode = window->head->input_inode;
+	write_head(&other);
+	if (window->head != NULL && other.head != NULL) {
+		other.head->saved_at = window->head->saved_at;
+		other.head->input_device = window->head->input_device;
+		other.head->input_inode = window->head->input_inode;
 	}
 	if (path[0] != '\0' && rename(path, window->path) == -1)
-		return drop(&larger, path);
+		return drop(&other, path);
 	unmap(window);
-	*window = larger;
+	*window = other;
 	return 0;
+}
+
+int
+window_grow(struct window *window)
+{
+	return resize(window, 2 * window->size);
+}
+
+void
+window_release(struct window *window, uint64_t position)
+{
+	window->begin = position;
+	if (window->head != NULL) {
+		window->head->begin = position;
+		IN_ORDER();
+		clear(window);
+	}
+	if (window->size > window->wanted &&
+	    window->end - position <= window->wanted &&
+	    resize(window, window->wanted) == -1)
+		window->wanted = window->size; /* not again and again */
 }

@@ -1,6 +1,7 @@
 #ifndef PIPE_WINDOW_H
 #define PIPE_WINDOW_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +19,7 @@
 struct window {
 	char *bytes;
 	size_t size;
+	size_t wanted; /* a larger one shrinks when a long line has gone */
 	uint64_t begin, end;
 	int fd;
 	const char *path;         /* NULL: none */
@@ -44,13 +46,16 @@ int64_t window_saved_at(const struct window *window);
 /* Where a position is, with all that follows in the window. */
 char *window_at(const struct window *window, uint64_t position);
 
-/* The free bytes at the end. */
-size_t window_room(const struct window *window);
+/*
+ * How much may be added: up to the size that was wanted, beyond it only while
+ * the window has nothing but the part of a line.
+ */
+size_t window_room(const struct window *window, bool is_part);
 
 /* Bytes were written to the end. */
 void window_add(struct window *window, size_t bytes);
 
-/* What lies in front of position is free. */
+/* What lies in front of position is free; the window may move. */
 void window_release(struct window *window, uint64_t position);
 
 /* Doubles the window.  -1 with errno. */

@@ -1,5 +1,6 @@
 """Lines through the client: each once, in order, whatever happens between."""
 
+import fcntl
 import json
 import os
 import random
@@ -7,6 +8,7 @@ import re
 import select
 import signal
 import socket
+import time
 
 from daemon import check
 from scene import (CHUNK, FEWER, LINE, check_lines, kill, marks, port_of, target,
@@ -175,6 +177,9 @@ def test_pipe_window_bounds_what_is_read(scene):
                 break
     check(written <= 65536 + (1 << 17), written, "bytes were read")
     check(peer.recv(1 << 16).startswith(b"x"), "nothing was sent")
+    client.child.send_signal(signal.SIGTERM)
+    client.child.send_signal(signal.SIGINT)
+    check(b"6 lines left; the input has more\n" in client.end(75), "no count")
 
 
 def test_pipe_ends_when_nobody_reads(scene):
@@ -265,6 +270,55 @@ def test_pipe_says_that_a_stream_is_silent(scene):
           b"timestampc: gave up with 2 lines left\n", "messages")
 
 
+def test_pipe_counts_what_is_left(scene):
+    """Lines that were not sent, the part of a line, lines whose replies nobody
+    takes; after a second signal, a foreign reply, and where the output fails."""
+    listener = scene.add(socket.create_server(("127.0.0.1", 0)))
+    where = target(listener.getsockname()[1])
+    client = scene.client("-W", "1000", where)
+    client.say(b"a\nb\nc\npart")
+    peer = scene.add(listener.accept()[0])
+    check(peer.recv(10) == b"a\nb\n", "not two lines")
+    client.child.send_signal(signal.SIGTERM)
+    client.child.send_signal(signal.SIGINT)
+    check(client.end(75) == b"timestampc: gave up with 4 lines left\n", "75")
+    client = scene.client("-w", "4096", where)
+    client.say(b"a\nb\nc\npart")
+    peer = scene.add(listener.accept()[0])
+    check(peer.recv(10) == b"a\nb\n", "not two lines")
+    peer.sendall(b"hello\n")
+    check(b"gave up with 4 lines left\n" in client.end(76), "76")
+    source, sink = os.pipe()
+    size = fcntl.fcntl(sink, fcntl.F_SETPIPE_SZ, 4096)
+    client = scene.client("-W", "0.1", where, stdout=sink)
+    line = b"x" * (2 * size) + b"\n"
+    client.say(line)
+    peer = scene.add(listener.accept()[0])
+    check(peer.recv(len(line), socket.MSG_WAITALL) == line, "not sent")
+    peer.sendall(b"[now] " + line)
+    check(select.select([source], [], [], 20)[0], "nothing is written")
+    client.child.send_signal(signal.SIGTERM)
+    check(b"gave up with 1 line left\n" in client.end(75), "unwritten")
+    os.close(source)
+    os.close(sink)
+    with open("/dev/full", "wb") as full:
+        client = scene.client(target(port_of(scene.server())), stdout=full)
+        client.say(b"a\nb\n")
+        check(b"gave up with 2 lines left\n" in client.end(74), "74")
+
+
+def test_pipe_shrinks_after_a_long_line(scene):
+    """The memory that a line needed which is longer than the window."""
+    client = scene.client("-w", "65536", target(port_of(scene.server())))
+    for line in b"y" * 1000000 + b"\n", b"short\n":
+        client.say(line)
+        client.hear(line[-6:])
+    with open(f"/proc/{client.child.pid}/maps") as maps:
+        sizes = [int(end, 16) - int(begin, 16) for begin, end in re.findall(
+            r"^(\w+)-(\w+) .*memfd:timestampc", maps.read(), re.M)]
+    check(sizes == [65536, 65536], sizes)
+
+
 def test_pipe_gives_up(scene):
     """-G: 75 with lines left; 69 and 68 where there never was a connection."""
     server = scene.server()
@@ -280,6 +334,52 @@ def test_pipe_gives_up(scene):
     check(b"refused" in scene.pipe(b"x\n", target(port), status=69)[1], "69")
     scene.pipe(b"x\n", "-G", "0.1", target(port), status=69)
     scene.pipe(b"x\n", "tcp:nosuchhost.invalid", status=68)
+
+
+def silent_port(scene):
+    """A port at which no SYN is answered: its backlog is full."""
+    listener = scene.add(socket.socket())
+    listener.bind(("127.0.0.1", 0))
+    listener.listen(0)
+    where = listener.getsockname()
+    scene.add(socket.create_connection(where))
+    return where[1]
+
+
+def test_pipe_gives_up_while_it_connects(scene):
+    """-G counts while an attempt to connect has no answer, which would last 10 s;
+    and it does not count once there is a connection and nothing to answer."""
+    port = silent_port(scene)
+    start = time.monotonic()
+    errors = scene.pipe(b"x\n", "-G", "0.1", target(port), status=69)[1]
+    check(time.monotonic() - start < 9, "it waited for the attempt")
+    check(errors == b"timestampc: no connection\n"
+          b"timestampc: gave up with 1 line left\n", errors)
+    closed = socket.create_server(("127.0.0.1", 0))
+    port = closed.getsockname()[1]
+    closed.close()
+    client = scene.client("-v", "-G", "5", target(port))
+    client.complain(b"trying again")
+    server = scene.server(LINE % port)
+    client.complain(b"connected to")
+    time.sleep(6)
+    client.say(b"one\n")
+    client.hear(b"one\n")
+
+
+def test_pipe_with_a_spool_waits_for_its_server(scene):
+    """-S: a forwarder that is started before its server, or where threads run
+    out for a moment, is not ended by that."""
+    closed = socket.create_server(("127.0.0.1", 0))
+    port = closed.getsockname()[1]
+    closed.close()
+    client = scene.client("-S", f"{scene.folder}/spool", target(port))
+    client.say(b"one\n")
+    client.complain(b"refused; trying again\n")
+    scene.server(LINE % port)
+    client.hear(b"one\n")
+    client.child.stdin.close()
+    client.end()
 
 
 def test_pipe_shows_elapsed_time(scene):

@@ -17,7 +17,7 @@
 static void
 fill(struct window *window, char c, size_t len)
 {
-	ck_assert_uint_le(len, window_room(window));
+	ck_assert_uint_le(len, window_room(window, true));
 	memset(window_at(window, window->end), c, len);
 	window_add(window, len);
 }
@@ -33,7 +33,7 @@ START_TEST(goes_round)
 		const char *bytes = window_at(&window, window.begin);
 		ck_assert_int_eq(bytes[0], 'a' + n);
 		ck_assert_int_eq(bytes[49999], 'a' + n);
-		ck_assert_uint_eq(window_room(&window), SIZE - 50000);
+		ck_assert_uint_eq(window_room(&window, true), SIZE - 50000);
 		window_release(&window, window.end);
 	}
 	window_close(&window);
@@ -50,13 +50,43 @@ START_TEST(grows_with_what_it_holds)
 	fill(&window, 'a', SIZE);
 	ck_assert_int_eq(window_grow(&window), 0);
 	fill(&window, 'b', SIZE);
-	ck_assert_uint_eq(window_room(&window), 0);
+	ck_assert_uint_eq(window_room(&window, true), 0);
 	const char *bytes = window_at(&window, window.begin);
 	ck_assert_int_eq(bytes[0], 'a');
 	ck_assert_int_eq(bytes[SIZE - 1], 'a');
 	ck_assert_int_eq(bytes[SIZE], 'b');
 	ck_assert_int_eq(bytes[2 * SIZE - 1], 'b');
 	window_close(&window);
+}
+END_TEST
+
+START_TEST(shrinks_when_a_long_line_has_gone)
+{
+	for (int has_file = 0; has_file < 2; has_file++) {
+		struct window window;
+
+		scratch_enter();
+		ck_assert_int_eq(window_open(&window, SIZE,
+				     has_file ? "spool" : NULL),
+		    0);
+		fill(&window, 'a', SIZE);
+		ck_assert_uint_eq(window_room(&window, true), 0);
+		ck_assert_int_eq(window_grow(&window), 0);
+		ck_assert_uint_eq(window_room(&window, true), SIZE);
+		ck_assert_uint_eq(window_room(&window, false), 0);
+		fill(&window, 'b', SIZE / 2);
+		window_release(&window, 10);
+		ck_assert_uint_eq(window.size, 2 * SIZE);
+		window_release(&window, SIZE);
+		ck_assert_uint_eq(window.size, SIZE);
+		ck_assert_uint_eq(window_room(&window, false), SIZE / 2);
+		const char *bytes = window_at(&window, window.begin);
+		ck_assert_int_eq(bytes[0], 'b');
+		ck_assert_int_eq(bytes[SIZE / 2 - 1], 'b');
+		window_release(&window, window.end);
+		window_close(&window);
+		scratch_leave();
+	}
 }
 END_TEST
 
@@ -184,6 +214,7 @@ window_suite(void)
 
 	tcase_add_test(tests, goes_round);
 	tcase_add_test(tests, grows_with_what_it_holds);
+	tcase_add_test(tests, shrinks_when_a_long_line_has_gone);
 	tcase_add_test(tests, a_killed_process_leaves_its_lines);
 	tcase_add_test(tests, a_part_of_a_line_is_continued_by_its_pipe_only);
 	tcase_add_test(tests, a_larger_spool_is_a_new_file);
