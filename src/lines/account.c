@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-/* A line that was held back for less is in time. */
-#define HELD_MS 1000
+/* A line that waited for less is in time. */
+#define LATE_MS 1000
 /* Input that is read within this time counts as read at once. */
 #define READ_MS 10
 
@@ -11,6 +11,7 @@ void
 account_init(struct account *account, enum account_pace pace, uint64_t position)
 {
 	*account = (struct account){ .pace = pace,
+		.first_pace = pace,
 		.answered = position,
 		.sent = position,
 		.whole = position,
@@ -21,21 +22,22 @@ account_init(struct account *account, enum account_pace pace, uint64_t position)
 static void
 note_time(struct account *account, uint64_t now_ms)
 {
-	struct account_read *reads = account->reads;
-	size_t count = account->read_count;
+	struct account_times *times = &account->times;
+	struct account_read *reads = times->reads;
+	size_t count = times->count;
 
 	if (count == 0)
-		account->spacing_ms = READ_MS;
-	else if (now_ms - reads[count - 1].ms < account->spacing_ms)
+		times->spacing_ms = READ_MS;
+	else if (now_ms - reads[count - 1].ms < times->spacing_ms)
 		return;
 	if (count == ACCOUNT_READS) {
-		account->spacing_ms = (now_ms - reads[0].ms) / (count / 2);
+		times->spacing_ms = (now_ms - reads[0].ms) / (count / 2);
 		for (size_t i = 0; i < count; i += 2)
 			reads[i / 2] = reads[i];
 		count /= 2;
 	}
 	reads[count] = (struct account_read){ account->end, now_ms };
-	account->read_count = count + 1;
+	times->count = count + 1;
 }
 
 void
@@ -60,8 +62,9 @@ account_read_end(struct account *account)
 void
 account_connected(struct account *account, uint64_t now_ms)
 {
-	account->held = account->end;
-	account->connected_ms = now_ms;
+	account->pace = account->first_pace;
+	account->waited = account->end;
+	account->sent_ms = now_ms;
 }
 
 void
@@ -116,18 +119,19 @@ account_sent(struct account *account, size_t bytes)
 static void
 forget_times(struct account *account)
 {
+	struct account_times *times = &account->times;
 	size_t past = 0;
 
-	while (past + 1 < account->read_count &&
-	       account->reads[past + 1].from <= account->answered)
+	while (past + 1 < times->count &&
+	       times->reads[past + 1].from <= account->answered)
 		past++;
 	if (account->answered == account->end)
-		past = account->read_count;
+		past = times->count;
 	if (past == 0)
 		return;
-	account->read_count -= past;
-	memmove(account->reads, account->reads + past,
-	    account->read_count * sizeof(account->reads[0]));
+	times->count -= past;
+	memmove(times->reads, times->reads + past,
+	    times->count * sizeof(times->reads[0]));
 }
 
 void
@@ -154,17 +158,30 @@ account_line(const struct account *account, const char *unanswered)
 			account->answered);
 }
 
-int64_t
-account_late_ms(const struct account *account)
+/* When the byte in front of position was read. */
+static uint64_t
+read_ms(const struct account_times *times, uint64_t position)
 {
-	if (account->answered >= account->twice &&
-	    account->answered >= account->held)
+	size_t i = 0;
+
+	while (i + 1 < times->count && times->reads[i + 1].from < position)
+		i++;
+	return times->reads[i].ms;
+}
+
+int64_t
+account_late_ms(const struct account *account, const char *unanswered)
+{
+	bool is_twice = account->answered < account->twice;
+
+	if (!is_twice && account->answered >= account->waited)
 		return -1;
-	int64_t late_ms = (int64_t)(account->connected_ms -
-				    account->reads[0].ms);
+	uint64_t end = line_end(account, unanswered, account->answered);
+	if (!is_twice && end > account->waited)
+		return -1;
+	int64_t late_ms = (int64_t)(account->sent_ms -
+				    read_ms(&account->times, end));
 	if (late_ms < 0)
 		late_ms = 0;
-	return account->answered < account->twice || late_ms >= HELD_MS
-	         ? late_ms
-	         : -1;
+	return is_twice || late_ms >= LATE_MS ? late_ms : -1;
 }

@@ -23,21 +23,25 @@ enum account_pace {
 	ACCOUNT_MANY, /* each line is known to get its own stamp */
 };
 
+/* When what begins at a position was read, in ms; thinned out when full. */
+struct account_times {
+	size_t count;
+	uint64_t spacing_ms;
+	struct account_read {
+		uint64_t from, ms;
+	} reads[ACCOUNT_READS];
+};
+
 struct account {
-	enum account_pace pace;
+	enum account_pace pace, first_pace;
 	/* answered <= sent <= whole <= end; whole is the end of a line. */
 	uint64_t answered, sent, whole, end;
 	uint64_t limit; /* what may be sent, at a pace of one or two */
 	size_t limit_lines;
 	uint64_t twice; /* what went over an earlier connection */
-	uint64_t held;  /* what was read before there was this connection */
-	uint64_t connected_ms;
-	/* When what begins at a position was read; thinned out when full. */
-	size_t read_count;
-	uint64_t spacing_ms;
-	struct account_read {
-		uint64_t from, ms;
-	} reads[ACCOUNT_READS];
+	uint64_t waited; /* what was read before there was this connection */
+	uint64_t sent_ms; /* when the line that is answered next was sent */
+	struct account_times times;
 };
 
 /* An empty account that begins at a position. */
@@ -50,7 +54,10 @@ void account_read(struct account *account, struct framing_text input,
 /* The input has ended: its last line needs no newline. */
 void account_read_end(struct account *account);
 
-/* There is a connection, which has carried nothing. */
+/*
+ * There is a connection, which has carried nothing: to a server whose framing
+ * may differ from that of the one before.
+ */
 void account_connected(struct account *account, uint64_t now_ms);
 
 /* What was not answered has to go again. */
@@ -67,16 +74,18 @@ void account_sent(struct account *account, size_t bytes);
 /* Whole lines were answered. */
 void account_answered(struct account *account, size_t bytes);
 
-/* The server puts stamps where pieces begin: one line at a time from now on. */
+/* The server puts stamps where pieces begin: one line at a time from now on,
+ * over this connection. */
 void account_slow_down(struct account *account);
 
 /* The length of the line that is answered next; 0: none was read. */
 size_t account_line(const struct account *account, const char *unanswered);
 
 /*
- * How much later than it was read the line that is answered next was sent, in
- * ms, if a lost or missing connection was the reason; -1: it is in time.
+ * How much later than it was read to its end the line that is answered next was
+ * sent, in ms, if a lost or missing connection was the reason; -1: it is in
+ * time.
  */
-int64_t account_late_ms(const struct account *account);
+int64_t account_late_ms(const struct account *account, const char *unanswered);
 
 #endif

@@ -10,9 +10,7 @@
 void
 reply_reset(struct reply *reply)
 {
-	bool pieces = reply->pieces;
-
-	*reply = (struct reply){ .pieces = pieces, .alone = true };
+	*reply = (struct reply){ .alone = true };
 }
 
 /* Whether data begins with a stamp of len bytes, which it has. */

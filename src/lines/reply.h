@@ -46,6 +46,10 @@ struct reply_run {
 	size_t lines_len;
 };
 
+/* Why a connection whose reply is foreign is not used. */
+#define REPLY_FOREIGN_TEXT \
+	"this is not a timestamp server: a reply is not [stamp] and the line"
+
 /* The first bytes of a new connection follow. */
 void reply_reset(struct reply *reply);
 

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sysexits.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -25,6 +24,8 @@
 #define RECORD_SAFE 64512
 /* So many refusals are not by chance. */
 #define REFUSALS_MAX 5
+/* So many foreign replies in a row, within 6 s or more, end it. */
+#define FOREIGN_MAX 8
 
 static bool
 has_datagrams(const struct traffic *traffic)
@@ -37,6 +38,12 @@ static const char *
 unanswered(const struct traffic *traffic)
 {
 	return window_at(&traffic->window, traffic->account.answered);
+}
+
+static int64_t
+late_ms(const struct traffic *traffic)
+{
+	return account_late_ms(&traffic->account, unanswered(traffic));
 }
 
 static void
@@ -115,7 +122,7 @@ answer(struct traffic *traffic, size_t lines_len)
 {
 	account_answered(&traffic->account, lines_len);
 	traffic->replies++;
-	traffic->refusals = 0;
+	traffic->refusals = traffic->foreign = 0;
 	traffic->progress = 0;
 	traffic->asked_ms = traffic->now_ms;
 	carrier_recover(&traffic->carrier);
@@ -127,16 +134,17 @@ print(struct traffic *traffic, struct framing_text stamp,
     struct framing_text line)
 {
 	int status = printer_add(&traffic->printer, stamp, line,
-	    account_late_ms(&traffic->account));
+	    late_ms(traffic));
 
 	if (status != 0)
 		traffic->status = status;
 	if (traffic->reply.pieces && traffic->account.pace != ACCOUNT_ONE) {
 		account_slow_down(&traffic->account);
-		if (!traffic->options->quiet)
+		if (!traffic->options->quiet && !traffic->warned)
 			fprintf(stderr, "timestampc: the server stamps pieces "
 					"of data, not lines: sending line by "
 					"line; framing = \"line\" is faster\n");
+		traffic->warned = true;
 	}
 	answer(traffic, line.len);
 }
@@ -151,7 +159,7 @@ read_plain(struct traffic *traffic)
 		(size_t)(traffic->account.sent - traffic->account.answered) };
 
 	if (!printer_is_plain(&traffic->printer,
-		account_late_ms(&traffic->account)))
+		late_ms(traffic)))
 		return false;
 	struct reply_run run = reply_run(&traffic->reply, data, lines);
 	if (run.consumed == 0)
@@ -161,6 +169,21 @@ read_plain(struct traffic *traffic)
 	traffic->data_at += run.consumed;
 	answer(traffic, run.lines_len);
 	return true;
+}
+
+/*
+ * A server that has answered before may be away, and another one be at its
+ * address for a moment.
+ */
+static void
+note_foreign(struct traffic *traffic)
+{
+	if (traffic->replies == 0 || ++traffic->foreign == FOREIGN_MAX) {
+		fail(traffic, EX_PROTOCOL, REPLY_FOREIGN_TEXT);
+		return;
+	}
+	lose(traffic, REPLY_FOREIGN_TEXT);
+	carrier_trouble(&traffic->carrier, REPLY_FOREIGN_TEXT, traffic->now_ms);
 }
 
 /* One reply of any form; false: it is not whole. */
@@ -179,9 +202,7 @@ read_one(struct traffic *traffic)
 	if (traffic->account.answered < traffic->account.sent)
 		kind = reply_next(&traffic->reply, data, line, &found);
 	if (kind == REPLY_FOREIGN) {
-		fail(traffic, EX_PROTOCOL,
-		    "this is not a timestamp server: a reply is not [stamp] "
-		    "and the line");
+		note_foreign(traffic);
 		return false;
 	}
 	traffic->data_at += found.consumed;
@@ -200,7 +221,7 @@ read_some(struct traffic *traffic)
 			return true;
 		if (!traffic->reply.pieces &&
 		    printer_is_plain(&traffic->printer,
-			account_late_ms(&traffic->account)))
+			late_ms(traffic)))
 			return true;
 	}
 	return false;
@@ -262,10 +283,9 @@ read_datagram(struct traffic *traffic)
 	else if (kind == REPLY_PART)
 		fail(traffic, EX_PROTOCOL,
 		    "a reply has only a part of its line");
-	else if (data.len == 0 || data.bytes[0] != '[')
-		fail(traffic, EX_PROTOCOL,
-		    "this is not a timestamp server: a reply is not [stamp] "
-		    "and the line");
+	else if (traffic->replies == 0 &&
+		 (data.len == 0 || data.bytes[0] != '['))
+		fail(traffic, EX_PROTOCOL, REPLY_FOREIGN_TEXT);
 	flush(traffic);
 }
 
@@ -337,7 +357,7 @@ traffic_send(struct traffic *traffic)
 		return;
 	if (account->sent == account->answered) {
 		traffic->reply.alone = true;
-		traffic->asked_ms = traffic->now_ms;
+		traffic->asked_ms = account->sent_ms = traffic->now_ms;
 		traffic->resend_after_ms = RESEND_MIN_MS;
 		traffic->resend_ms = traffic->now_ms + RESEND_MIN_MS;
 	}
@@ -484,6 +504,7 @@ traffic_read_input(struct traffic *traffic)
 	window_add(&traffic->window, (size_t)n);
 	account_read(&traffic->account, (struct framing_text){ to, (size_t)n },
 	    traffic->now_ms);
+	window_save_times(&traffic->window, &traffic->account.times);
 	/* A line that is longer than the window has to be kept whole. */
 	if (has_long_part(traffic) && traffic_room(traffic) == 0 &&
 	    window_grow(&traffic->window) == -1)
@@ -576,12 +597,11 @@ take_spool(struct traffic *traffic)
 {
 	struct account *account = &traffic->account;
 	size_t len = (size_t)(traffic->window.end - traffic->window.begin);
-	int64_t age_s = time(NULL) - window_saved_at(&traffic->window);
-
 	if (len == 0)
 		return;
 	account_read(account, (struct framing_text){ unanswered(traffic), len },
-	    traffic->now_ms - (uint64_t)(age_s > 0 ? age_s : 0) * 1000);
+	    traffic->now_ms);
+	window_load_times(&traffic->window, &account->times);
 	account_sent(account, len);
 	account_lost(account);
 }

@@ -37,6 +37,8 @@ struct traffic {
 	uint64_t progress; /* of a long line and its reply, when last seen */
 	uint64_t resend_ms, resend_after_ms; /* datagrams */
 	uint64_t replies; /* where each line goes by itself: how many */
+	unsigned foreign; /* replies in a row */
+	bool warned;      /* that the server stamps pieces */
 	/* Empty datagrams that ask whether only a long one is not answered. */
 	bool probed;
 	unsigned refusals; /* signs that the line is too long for the server */

@@ -14,6 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+
 /* The bytes of the head in the file: a multiple of every page size. */
 #define HEAD_SIZE 65536
 
@@ -23,8 +25,10 @@ struct window_head {
 	char magic[sizeof(MAGIC)];
 	uint64_t size, begin, end;
 	uint64_t dirty; /* bytes from here to begin may not be zero yet */
-	int64_t saved_at;
+	uint64_t saved_ms; /* since 1970, */
+	uint64_t clock_ms; /* and the same moment by the clock of times */
 	uint64_t input_device, input_inode; /* 0, 0: not a pipe or socket */
+	struct account_times times;
 };
 
 /* A kill finds the stores before it done, and none behind it. */
@@ -291,10 +295,44 @@ window_set_input(struct window *window, int fd)
 	return 0;
 }
 
-int64_t
-window_saved_at(const struct window *window)
+static uint64_t
+since_1970_ms(void)
 {
-	return window->head == NULL ? 0 : window->head->saved_at;
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+void
+window_save_times(struct window *window, const struct account_times *times)
+{
+	struct window_head *head = window->head;
+
+	if (head == NULL)
+		return;
+	head->saved_ms = since_1970_ms();
+	head->clock_ms = clock_ms();
+	memcpy(head->times.reads, times->reads,
+	    times->count * sizeof(times->reads[0]));
+	head->times.count = times->count;
+	head->times.spacing_ms = times->spacing_ms;
+}
+
+void
+window_load_times(const struct window *window, struct account_times *times)
+{
+	const struct window_head *head = window->head;
+
+	if (head == NULL || head->times.count == 0 ||
+	    head->times.count > ACCOUNT_READS)
+		return;
+	/* This process may have another clock: the system was started again. */
+	uint64_t age_ms = since_1970_ms() - head->saved_ms;
+	uint64_t ahead_ms = clock_ms() - age_ms - head->clock_ms;
+	*times = head->times;
+	for (size_t i = 0; i < times->count; i++)
+		times->reads[i].ms += ahead_ms;
 }
 
 char *
@@ -317,10 +355,8 @@ void
 window_add(struct window *window, size_t bytes)
 {
 	window->end += bytes;
-	if (window->head == NULL)
-		return;
-	window->head->end = window->end;
-	window->head->saved_at = time(NULL);
+	if (window->head != NULL)
+		window->head->end = window->end;
 }
 
 /* A new file beside the spool; *path is its path, to be freed. */
@@ -375,7 +411,9 @@ resize(struct window *window, size_t size)
 	    (size_t)(window->end - window->begin));
 	write_head(&other);
 	if (window->head != NULL && other.head != NULL) {
-		other.head->saved_at = window->head->saved_at;
+		other.head->saved_ms = window->head->saved_ms;
+		other.head->clock_ms = window->head->clock_ms;
+		other.head->times = window->head->times;
 		other.head->input_device = window->head->input_device;
 		other.head->input_inode = window->head->input_inode;
 	}

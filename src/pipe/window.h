@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lines/account.h"
+
 /*
  * The lines that were read and not answered, as a ring.  Its memory is mapped
  * twice, one behind the other, so that all of it can be read and written in one
@@ -40,8 +42,14 @@ void window_close(struct window *window);
  */
 int window_set_input(struct window *window, int fd);
 
-/* When what a spool held at the start was read, in seconds since 1970. */
-int64_t window_saved_at(const struct window *window);
+/*
+ * When the lines of a spool were read: keeps times, which are of clock_ms(),
+ * and sets times to those that were found, unless there are none.
+ */
+void window_save_times(struct window *window,
+    const struct account_times *times);
+void window_load_times(const struct window *window,
+    struct account_times *times);
 
 /* Where a position is, with all that follows in the window. */
 char *window_at(const struct window *window, uint64_t position);

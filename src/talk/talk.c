@@ -96,7 +96,7 @@ exchange_line(struct talk *talk, struct framing_text line,
 
 /* Returns 0, or the exit status after a message; no reply is EXIT_FAILURE. */
 static int
-say(struct talk *talk, struct framing_text line)
+ask(struct talk *talk, struct framing_text line)
 {
 	struct framing_text stamp;
 	int status = 0;
@@ -116,8 +116,7 @@ say(struct talk *talk, struct framing_text line)
 		    connection_largest(&talk->exchange.connection));
 		return EXIT_FAILURE;
 	case EXCHANGE_FOREIGN:
-		fprintf(stderr, "timestampc: this is not a timestamp server: "
-				"its reply is not [stamp] and the line\n");
+		fputs("timestampc: " REPLY_FOREIGN_TEXT "\n", stderr);
 		return EX_PROTOCOL;
 	case EXCHANGE_FAILED:
 		perror("timestampc");
@@ -213,7 +212,7 @@ talk_run(const struct client_options *options)
 		struct framing_text line = read_line(&talk);
 		if (line.len == 0 || line.bytes[0] == '\n')
 			break;
-		status = say(&talk, line);
+		status = ask(&talk, line);
 		if (status == EXIT_FAILURE)
 			status = 0; /* the next line may be answered */
 	}
@@ -235,7 +234,7 @@ talk_once(const struct client_options *options)
 	init(&talk, options);
 	int status = exchange_connect(&talk.exchange);
 	if (status == 0)
-		status = say(&talk, line);
+		status = ask(&talk, line);
 	close_all(&talk);
 	free(text);
 	return status;

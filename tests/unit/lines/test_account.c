@@ -97,7 +97,8 @@ put(struct model *model, struct framing_text stamp, size_t len)
 	memcpy(model->output + model->output_len,
 	    model->input + model->account.answered, len);
 	model->output_len += len;
-	model->late += account_late_ms(&model->account) != -1;
+	model->late += account_late_ms(&model->account,
+	    model->input + model->account.answered) != -1;
 	account_answered(&model->account, len);
 }
 
@@ -341,18 +342,70 @@ START_TEST(lateness_counts_from_the_read)
 	account_connected(&account, 900);
 	account_read(&account, (struct framing_text){ input, 2 }, 1000);
 	account_read(&account, (struct framing_text){ input + 2, 2 }, 3000);
-	ck_assert_int_eq(account_late_ms(&account), -1);
+	ck_assert_int_eq(account_late_ms(&account, input + account.answered), -1);
 	account_sent(&account, 2);
 	account_lost(&account);
 	account_read(&account, (struct framing_text){ input + 4, 2 }, 5000);
 	account_connected(&account, 5500);
 	/* a went twice, b was held back, c came just before. */
-	ck_assert_int_eq(account_late_ms(&account), 4500);
+	ck_assert_int_eq(account_late_ms(&account, input + account.answered), 4500);
 	account_sent(&account, 6);
 	account_answered(&account, 2);
-	ck_assert_int_eq(account_late_ms(&account), 2500);
+	ck_assert_int_eq(account_late_ms(&account, input + account.answered), 2500);
 	account_answered(&account, 2);
-	ck_assert_int_eq(account_late_ms(&account), -1);
+	ck_assert_int_eq(account_late_ms(&account, input + account.answered), -1);
+}
+END_TEST
+
+START_TEST(a_line_is_read_when_its_end_is)
+{
+	struct account account;
+	const char *input = "abcd\ne\n";
+
+	account_init(&account, ACCOUNT_MANY, 0);
+	account_read(&account, (struct framing_text){ input, 2 }, 1000);
+	account_connected(&account, 9000);
+	account_read(&account, (struct framing_text){ input + 2, 3 }, 9500);
+	ck_assert_int_eq(account_late_ms(&account, input), -1);
+	/* The same, and it goes twice. */
+	account_sent(&account, 5);
+	account_lost(&account);
+	account_connected(&account, 9800);
+	ck_assert_int_eq(account_late_ms(&account, input), 300);
+	account_answered(&account, 5);
+	ck_assert_int_eq(account_late_ms(&account, input + 5), -1);
+}
+END_TEST
+
+START_TEST(a_line_is_late_by_when_it_is_sent)
+{
+	struct account account;
+	const char *input = "a\nb\n";
+
+	account_init(&account, ACCOUNT_ONE, 0);
+	account_read(&account, (struct framing_text){ input, 4 }, 1000);
+	account_connected(&account, 3000);
+	ck_assert_int_eq(account_late_ms(&account, input), 2000);
+	account_sent(&account, 2);
+	account_answered(&account, 2);
+	account.sent_ms = 8000;
+	ck_assert_int_eq(account_late_ms(&account, input + 2), 7000);
+}
+END_TEST
+
+START_TEST(a_new_connection_is_tested_again)
+{
+	struct account account;
+	const char *input = "a\nb\nc\n";
+
+	account_init(&account, ACCOUNT_TWO, 0);
+	account_read(&account, (struct framing_text){ input, 6 }, 0);
+	account_connected(&account, 0);
+	account_slow_down(&account);
+	ck_assert_uint_eq(account_sendable(&account, input), 2);
+	account_lost(&account);
+	account_connected(&account, 0);
+	ck_assert_uint_eq(account_sendable(&account, input), 4);
 }
 END_TEST
 
@@ -367,10 +420,10 @@ START_TEST(a_line_that_went_twice_is_late_at_once)
 	account_sent(&account, 1);
 	account_lost(&account);
 	account_connected(&account, 10);
-	ck_assert_int_eq(account_late_ms(&account), 0);
+	ck_assert_int_eq(account_late_ms(&account, input + account.answered), 0);
 	account_sent(&account, 4);
 	account_answered(&account, 2);
-	ck_assert_int_eq(account_late_ms(&account), -1);
+	ck_assert_int_eq(account_late_ms(&account, input + account.answered), -1);
 }
 END_TEST
 
@@ -378,7 +431,10 @@ START_TEST(times_are_thinned_out)
 {
 	struct account account;
 	const uint64_t lines = 100000;
+	char *input = malloc(2 * lines);
 
+	for (uint64_t n = 0; n < lines; n++)
+		memcpy(input + 2 * n, "x\n", 2);
 	account_init(&account, ACCOUNT_MANY, 0);
 	for (uint64_t n = 0; n < lines; n++)
 		account_read(&account, (struct framing_text){ "x\n", 2 },
@@ -388,11 +444,12 @@ START_TEST(times_are_thinned_out)
 	account_connected(&account, 1000 * lines);
 	for (uint64_t n = 0; n < lines; n++) {
 		int64_t exact = (int64_t)(1000 * (lines - n));
-		int64_t late = account_late_ms(&account);
+		int64_t late = account_late_ms(&account, input + account.answered);
 		need(late >= exact, "too early");
 		need(late <= exact + 1000 * (int64_t)lines / 100, "too late");
 		account_answered(&account, 2);
 	}
+	free(input);
 }
 END_TEST
 
@@ -410,6 +467,9 @@ account_suite(void)
 	tcase_add_test(tests, two_lines_go_first);
 	tcase_add_test(tests, a_single_line_proves_nothing);
 	tcase_add_test(tests, lateness_counts_from_the_read);
+	tcase_add_test(tests, a_line_is_read_when_its_end_is);
+	tcase_add_test(tests, a_line_is_late_by_when_it_is_sent);
+	tcase_add_test(tests, a_new_connection_is_tested_again);
 	tcase_add_test(tests, a_line_that_went_twice_is_late_at_once);
 	tcase_add_test(tests, times_are_thinned_out);
 	suite_add_tcase(suite, tests);

@@ -126,6 +126,35 @@ START_TEST(a_killed_process_leaves_its_lines)
 }
 END_TEST
 
+START_TEST(a_killed_process_leaves_its_times)
+{
+	static struct account_times times = { .count = 2,
+		.spacing_ms = 10,
+		.reads = { { 0, 1000 }, { 5, 61000 } } };
+	static struct account_times found;
+	struct window window;
+
+	scratch_enter();
+	ck_assert_int_eq(window_open(&window, SIZE, "spool"), 0);
+	window_load_times(&window, &found);
+	ck_assert_uint_eq(found.count, 0);
+	fill(&window, 'a', 10);
+	window_save_times(&window, &times);
+	ck_assert_int_eq(window_grow(&window), 0);
+	kill_process(&window);
+	ck_assert_int_eq(window_open(&window, SIZE, "spool"), 0);
+	window_load_times(&window, &found);
+	ck_assert_uint_eq(found.count, 2);
+	ck_assert_uint_eq(found.reads[1].from, 5);
+	ck_assert_uint_eq(found.reads[1].ms - found.reads[0].ms, 60000);
+	/* The clocks may be a bit apart. */
+	ck_assert_uint_lt(found.reads[0].ms, 1100);
+	ck_assert_uint_gt(found.reads[0].ms, 900);
+	window_close(&window);
+	scratch_leave();
+}
+END_TEST
+
 START_TEST(a_part_of_a_line_is_continued_by_its_pipe_only)
 {
 	struct window window;
@@ -216,6 +245,7 @@ window_suite(void)
 	tcase_add_test(tests, grows_with_what_it_holds);
 	tcase_add_test(tests, shrinks_when_a_long_line_has_gone);
 	tcase_add_test(tests, a_killed_process_leaves_its_lines);
+	tcase_add_test(tests, a_killed_process_leaves_its_times);
 	tcase_add_test(tests, a_part_of_a_line_is_continued_by_its_pipe_only);
 	tcase_add_test(tests, a_larger_spool_is_a_new_file);
 	tcase_add_test(tests, other_files_are_refused);
