@@ -274,3 +274,13 @@ reply_next(struct reply *reply, struct framing_text data,
 	}
 	return kind;
 }
+
+bool
+reply_is_bare(struct framing_text data)
+{
+	const char *end = data.len < STAMP_MIN || data.bytes[0] != '['
+	                    ? NULL
+	                    : memmem(data.bytes, data.len, "] ", 2);
+
+	return end != NULL && end + 2 == data.bytes + data.len;
+}

@@ -47,7 +47,7 @@ struct reply_run {
 };
 
 /* Why a connection whose reply is foreign is not used. */
-#define REPLY_FOREIGN_TEXT \
+#define REPLY_FOREIGN_TEXT                                                     \
 	"this is not a timestamp server: a reply is not [stamp] and the line"
 
 /* The first bytes of a new connection follow. */
@@ -68,5 +68,8 @@ struct reply_run reply_run(struct reply *reply, struct framing_text data,
  */
 enum reply_kind reply_next(struct reply *reply, struct framing_text data,
     struct framing_text line, struct reply_found *found);
+
+/* Whether a datagram is the reply to an empty one: a stamp only. */
+bool reply_is_bare(struct framing_text data);
 
 #endif

@@ -63,8 +63,7 @@ choose_events(struct pipe *pipe)
 	bool pending = output_pending(&traffic->output);
 	struct pollfd *server = &pipe->fds[SERVER];
 
-	pipe->fds[INPUT].fd = traffic->input_ended ||
-	                              traffic_room(traffic) == 0
+	pipe->fds[INPUT].fd = traffic->input_ended || traffic_room(traffic) == 0
 	                        ? -1
 	                        : STDIN_FILENO;
 	pipe->fds[OUTPUT].fd = pending ? traffic->output.fd : -1;

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "pipe/intake.h"
 
 /* More at once leaves the caches of the processor. */
 #define PIECE_BYTES 262144UL
@@ -24,7 +25,7 @@
 #define RECORD_SAFE 64512
 /* So many refusals are not by chance. */
 #define REFUSALS_MAX 5
-/* So many foreign replies in a row, within 6 s or more, end it. */
+/* So many foreign replies in a row, over 6 s or more, end the client. */
 #define FOREIGN_MAX 8
 
 static bool
@@ -67,7 +68,7 @@ next_line(const struct traffic *traffic)
 	return account_line(&traffic->account, unanswered(traffic));
 }
 
-/* The lines behind it are behind it for ever: better to end and say so. */
+/* The lines behind it could not go before it: it is better to end. */
 static void
 give_up_long_line(struct traffic *traffic, const char *why)
 {
@@ -158,8 +159,7 @@ read_plain(struct traffic *traffic)
 	struct framing_text lines = { unanswered(traffic),
 		(size_t)(traffic->account.sent - traffic->account.answered) };
 
-	if (!printer_is_plain(&traffic->printer,
-		late_ms(traffic)))
+	if (!printer_is_plain(&traffic->printer, late_ms(traffic)))
 		return false;
 	struct reply_run run = reply_run(&traffic->reply, data, lines);
 	if (run.consumed == 0)
@@ -172,8 +172,8 @@ read_plain(struct traffic *traffic)
 }
 
 /*
- * A server that has answered before may be away, and another one be at its
- * address for a moment.
+ * A server that has answered before may be down, and something else answer at
+ * its address for a moment, such as a proxy.
  */
 static void
 note_foreign(struct traffic *traffic)
@@ -220,8 +220,7 @@ read_some(struct traffic *traffic)
 		    traffic->output.len >= PIECE_BYTES)
 			return true;
 		if (!traffic->reply.pieces &&
-		    printer_is_plain(&traffic->printer,
-			late_ms(traffic)))
+		    printer_is_plain(&traffic->printer, late_ms(traffic)))
 			return true;
 	}
 	return false;
@@ -245,17 +244,6 @@ traffic_write(struct traffic *traffic)
 		more = read_plain(traffic) || read_some(traffic);
 }
 
-/* The reply to an empty datagram. */
-static bool
-is_bare_stamp(struct framing_text data)
-{
-	const char *end = data.len == 0 || data.bytes[0] != '['
-	                    ? NULL
-	                    : memmem(data.bytes, data.len, "] ", 2);
-
-	return end != NULL && end + 2 == data.bytes + data.len;
-}
-
 /* A datagram is a whole reply, or an earlier one once more, or foreign. */
 static void
 read_datagram(struct traffic *traffic)
@@ -269,7 +257,7 @@ read_datagram(struct traffic *traffic)
 	traffic->data_at = traffic->data_len = 0;
 	if (traffic->account.answered == traffic->account.sent)
 		return;
-	if (traffic->probed && is_bare_stamp(data)) {
+	if (traffic->probed && reply_is_bare(data)) {
 		if (next_line(traffic) > DATAGRAM_SAFE) {
 			note_refusal(traffic);
 			traffic->resend_ms = traffic->now_ms + RESEND_MIN_MS;
@@ -334,7 +322,7 @@ note_send_error(struct traffic *traffic)
 	}
 }
 
-/* A datagram that finds no buffer is lost as on any way: it goes again. */
+/* A datagram that finds no buffer counts as sent and lost: it goes again. */
 static ssize_t
 send_bytes(struct traffic *traffic, struct framing_text bytes)
 {
@@ -381,8 +369,9 @@ back_off(struct traffic *traffic)
 }
 
 /*
- * A datagram or its reply may be lost, or nobody be at this address.  An empty
- * datagram goes with a long one: if only that is answered, the other is too long.
+ * A datagram or its reply may be lost, or there is no server at this address.
+ * An empty datagram goes with a long one: if only that is answered, the long
+ * one is too long.
  */
 void
 traffic_send_again(struct traffic *traffic)
@@ -470,26 +459,17 @@ traffic_stop_input(struct traffic *traffic)
 		end_input(traffic);
 }
 
-/* Whether all that was read is the part of one line. */
-static bool
-has_long_part(const struct traffic *traffic)
-{
-	return traffic->account.whole <= traffic->window.begin;
-}
-
 size_t
 traffic_room(const struct traffic *traffic)
 {
-	return window_room(&traffic->window, has_long_part(traffic));
+	return intake_room(&traffic->window, &traffic->account);
 }
 
 void
 traffic_read_input(struct traffic *traffic)
 {
-	char *to = window_at(&traffic->window, traffic->account.end);
-	size_t room = traffic_room(traffic);
-	ssize_t n = TEMP_FAILURE_RETRY(
-	    read(STDIN_FILENO, to, room < PIECE_BYTES ? room : PIECE_BYTES));
+	ssize_t n = intake_read(&traffic->window, &traffic->account,
+	    PIECE_BYTES, traffic->now_ms);
 
 	if (n == -1 && errno == EAGAIN)
 		return;
@@ -497,17 +477,9 @@ traffic_read_input(struct traffic *traffic)
 		fprintf(stderr, "timestampc: input: %s\n", strerror(errno));
 		traffic->end_status = EX_IOERR;
 	}
-	if (n <= 0) {
+	if (n <= 0)
 		end_input(traffic);
-		return;
-	}
-	window_add(&traffic->window, (size_t)n);
-	account_read(&traffic->account, (struct framing_text){ to, (size_t)n },
-	    traffic->now_ms);
-	window_save_times(&traffic->window, &traffic->account.times);
-	/* A line that is longer than the window has to be kept whole. */
-	if (has_long_part(traffic) && traffic_room(traffic) == 0 &&
-	    window_grow(&traffic->window) == -1)
+	else if (intake_make_room(&traffic->window, &traffic->account) == -1)
 		fail_errno(traffic, EX_OSERR, "no room for a line");
 }
 
@@ -559,19 +531,6 @@ traffic_awaits_datagram(const struct traffic *traffic)
 	       traffic->account.answered < traffic->account.sent;
 }
 
-/* What was not written counts too, though it may be answered. */
-static size_t
-count_left(const struct traffic *traffic)
-{
-	const char *line = window_at(&traffic->window, traffic->window.begin);
-	size_t len = (size_t)(traffic->window.end - traffic->window.begin);
-	size_t lines = len > 0 && line[len - 1] != '\n';
-
-	for (size_t i = 0; i < len; i++)
-		lines += line[i] == '\n';
-	return lines;
-}
-
 void
 traffic_say_left(const struct traffic *traffic)
 {
@@ -581,52 +540,14 @@ traffic_say_left(const struct traffic *traffic)
 	if (traffic->nobody_reads || traffic->window.bytes == NULL)
 		return;
 	ioctl(STDIN_FILENO, FIONREAD, &unread);
-	size_t lines = count_left(traffic);
+	/* What was not written counts, though it may be answered. */
+	size_t lines = window_lines(&traffic->window);
 	if (lines > 0 || unread > 0)
-		fprintf(stderr,
-		    "timestampc: gave up with %zu %s left%s%s%s\n", lines,
-		    lines == 1 ? "line" : "lines",
+		fprintf(stderr, "timestampc: gave up with %zu %s left%s%s%s\n",
+		    lines, lines == 1 ? "line" : "lines",
 		    path == NULL || lines == 0 ? "" : ", which are kept in ",
 		    path == NULL || lines == 0 ? "" : path,
 		    unread > 0 ? "; the input has more" : "");
-}
-
-/* Lines that an earlier process left in the spool may have gone already. */
-static void
-take_spool(struct traffic *traffic)
-{
-	struct account *account = &traffic->account;
-	size_t len = (size_t)(traffic->window.end - traffic->window.begin);
-	if (len == 0)
-		return;
-	account_read(account, (struct framing_text){ unanswered(traffic), len },
-	    traffic->now_ms);
-	window_load_times(&traffic->window, &account->times);
-	account_sent(account, len);
-	account_lost(account);
-}
-
-static int
-open_window(struct traffic *traffic)
-{
-	const char *path = traffic->options->spool;
-	int type = protocol_socket_type(traffic->options->target.protocol);
-
-	if (window_open(&traffic->window, traffic->options->window_bytes,
-		path) == -1 ||
-	    window_set_input(&traffic->window, STDIN_FILENO) == -1) {
-		fprintf(stderr, "timestampc: %s: %s\n",
-		    path == NULL ? "memory" : path,
-		    errno == EWOULDBLOCK ? "another process uses it"
-		    : errno == EINVAL    ? "not a file of lines by -S"
-					 : strerror(errno));
-		return path == NULL ? EX_OSERR : EX_IOERR;
-	}
-	account_init(&traffic->account,
-	    type == SOCK_STREAM ? ACCOUNT_TWO : ACCOUNT_ONE,
-	    traffic->window.begin);
-	take_spool(traffic);
-	return 0;
 }
 
 int
@@ -645,7 +566,8 @@ traffic_init(struct traffic *traffic, const struct client_options *options)
 		perror("timestampc");
 		return EX_OSERR;
 	}
-	return open_window(traffic);
+	return intake_open(&traffic->window, &traffic->account, options,
+	    traffic->now_ms);
 }
 
 void

@@ -31,8 +31,8 @@ struct traffic {
 	char *data; /* what was received: data_at to data_len is not read yet */
 	size_t data_at, data_len;
 	bool input_ended;
-	bool is_full;     /* the socket: wait until it is writable */
-	bool cannot_send; /* what the server sent before may still come */
+	bool is_full;      /* the socket: wait until it is writable */
+	bool cannot_send;  /* what the server sent before may still come */
 	uint64_t asked_ms; /* when the wait for the next reply began */
 	uint64_t progress; /* of a long line and its reply, when last seen */
 	uint64_t resend_ms, resend_after_ms; /* datagrams */
@@ -42,9 +42,9 @@ struct traffic {
 	/* Empty datagrams that ask whether only a long one is not answered. */
 	bool probed;
 	unsigned refusals; /* signs that the line is too long for the server */
-	int end_status;                      /* once all lines are answered */
-	bool nobody_reads;                   /* the output: not an error */
-	int status; /* TRAFFIC_GOES_ON, or an exit status */
+	int end_status;    /* once all lines are answered */
+	bool nobody_reads; /* the output: not an error */
+	int status;        /* TRAFFIC_GOES_ON, or an exit status */
 };
 
 /*

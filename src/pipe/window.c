@@ -24,7 +24,7 @@ static const char MAGIC[16] = "timestampc spool";
 struct window_head {
 	char magic[sizeof(MAGIC)];
 	uint64_t size, begin, end;
-	uint64_t dirty; /* bytes from here to begin may not be zero yet */
+	uint64_t dirty;    /* bytes from here to begin may not be zero yet */
 	uint64_t saved_ms; /* since 1970, */
 	uint64_t clock_ms; /* and the same moment by the clock of times */
 	uint64_t input_device, input_inode; /* 0, 0: not a pipe or socket */
@@ -351,6 +351,17 @@ window_room(const struct window *window, bool is_part)
 	return is_part ? window->size - held : 0;
 }
 
+size_t
+window_lines(const struct window *window)
+{
+	const char *bytes = window_at(window, window->begin);
+	size_t lines = !ends_in_a_line(window);
+
+	for (uint64_t n = window->end - window->begin; n > 0; n--)
+		lines += bytes[n - 1] == '\n';
+	return lines;
+}
+
 void
 window_add(struct window *window, size_t bytes)
 {
@@ -406,8 +417,7 @@ resize(struct window *window, size_t size)
 		return -1;
 	if (set_up(&other, fd, size) == -1)
 		return drop(&other, path);
-	memcpy(window_at(&other, other.begin),
-	    window_at(window, window->begin),
+	memcpy(window_at(&other, other.begin), window_at(window, window->begin),
 	    (size_t)(window->end - window->begin));
 	write_head(&other);
 	if (window->head != NULL && other.head != NULL) {

@@ -60,6 +60,9 @@ char *window_at(const struct window *window, uint64_t position);
  */
 size_t window_room(const struct window *window, bool is_part);
 
+/* How many lines there are; the part of one counts too. */
+size_t window_lines(const struct window *window);
+
 /* Bytes were written to the end. */
 void window_add(struct window *window, size_t bytes);
 

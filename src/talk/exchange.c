@@ -166,8 +166,8 @@ exchange_run(struct exchange *exchange, struct framing_text line,
 			return result;
 		result = EXCHANGE_DONE;
 	}
-	if (result == EXCHANGE_NONE && (!has_datagrams(exchange) ||
-					   exchange->connection.addresses > 1))
+	if (result == EXCHANGE_NONE &&
+	    (!has_datagrams(exchange) || exchange->connection.addresses > 1))
 		lose(exchange, 0);
 	return result;
 }

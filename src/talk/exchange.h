@@ -18,11 +18,11 @@ struct exchange {
 
 enum exchange_result {
 	EXCHANGE_DONE,
-	EXCHANGE_NONE,    /* no reply in time */
-	EXCHANGE_LOST,    /* the connection: errno says why; 0: it was closed */
+	EXCHANGE_NONE, /* no reply in time */
+	EXCHANGE_LOST, /* the connection: errno says why; 0: it was closed */
 	EXCHANGE_TOO_LONG, /* for a datagram or record */
-	EXCHANGE_FOREIGN, /* the reply is not a stamp and the line */
-	EXCHANGE_FAILED,  /* errno says why */
+	EXCHANGE_FOREIGN,  /* the reply is not a stamp and the line */
+	EXCHANGE_FAILED,   /* errno says why */
 };
 
 /* options must outlive exchange.  No connection is made yet. */

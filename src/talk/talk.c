@@ -62,7 +62,7 @@ is_tried_again(const struct talk *talk, enum exchange_result result,
 		return false;
 	/* A refused datagram only tells that nobody is at this address. */
 	if (protocol_is_datagram(protocol) ? talk->options->verbose
-	                                   : !talk->options->quiet)
+					   : !talk->options->quiet)
 		fprintf(stderr,
 		    "timestampc: the connection was lost (%s), "
 		    "connecting again\n",

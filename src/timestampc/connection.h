@@ -15,7 +15,7 @@ struct connection {
 	/* UDP: addresses to pass over, because nothing is there; for the caller
 	 * to count up, and kept by connection_open. */
 	size_t skip;
-	size_t addresses; /* UDP: how many there are */
+	size_t addresses;  /* UDP: how many there are */
 	char problem[512]; /* why there is no connection */
 };
 

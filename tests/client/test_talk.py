@@ -151,6 +151,29 @@ def test_talk_says_that_no_reply_came(scene):
     terminal.end()
 
 
+def test_talk_refuses_what_is_for_a_pipe(scene):
+    """-S, -w and -G do nothing at a terminal: 64.  Messages have the name of the
+    program, wherever it is."""
+    for option in ["-S", f"{scene.folder}/spool"], ["-w", "65536"], ["-G", "1"]:
+        terminal = scene.add(Terminal(*option, "tcp:127.0.0.1:1"))
+        terminal.expect(b"timestampc: -S, -w and -G need an input")
+        terminal.end(64)
+    errors = scene.pipe(b"", "-x", status=64)[1]
+    check(all(line.startswith(b"timestampc: ")
+              for line in errors.splitlines()), errors)
+
+
+def test_talk_quietly(scene):
+    """-q: a connection that was lost is made again without a word."""
+    proxy = scene.proxy(port_of(scene.server()), [(40, "down", "fin")])
+    terminal = scene.add(Terminal("-q", target(proxy.port)))
+    for text in b"one", b"two":
+        terminal.prompt()
+        terminal.type(text + b"\n")
+        found = terminal.expect(b"(?s).*" + REPLY + text + b"\r\n")
+        check(b"timestampc" not in found.group(), found.group())
+
+
 def test_talk_connects_again(scene):
     """A lost connection is made again, and it says so; not for ever."""
     server = scene.server()

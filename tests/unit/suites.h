@@ -8,6 +8,7 @@ Suite *acceptor_suite(void);
 Suite *account_suite(void);
 Suite *client_options_suite(void);
 Suite *target_suite(void);
+Suite *traffic_suite(void);
 Suite *window_suite(void);
 Suite *sockaddr_suite(void);
 Suite *sources_suite(void);
