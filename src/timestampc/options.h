@@ -52,7 +52,7 @@ struct client_options {
 	"[-W SECONDS]\n"                                                       \
 	"                  [-d SECONDS] [--max-loss PERCENT] [--max-rtt MS]\n" \
 	"                  [--max-offset MS] [--offset SECONDS] [TARGET]\n"    \
-	"       timestampc -1 TEXT [-46j] [-W SECONDS] [TARGET]\n"             \
+	"       timestampc -1 TEXT [-46jv] [-W SECONDS] [TARGET]\n"            \
 	"  TARGET  HOST, udp:HOST, tcp:HOST:PORT, tcp:[::1]:PORT, "            \
 	"unix:/path,\n"                                                        \
 	"          unix-dgram:/path or unix-seqpacket:/path;\n"                \

@@ -11,7 +11,7 @@ import subprocess
 import termios
 
 from daemon import LIMIT_S, check, prepare_child
-from scene import CLIENT, LINE, kill, port_of, target
+from scene import CLIENT, LINE, kill, naming, port_of, target
 from test_foreign import Echo, tcp
 
 REPLY = rb"\[\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}\] "
@@ -245,8 +245,12 @@ def test_once_when_nobody_reads(scene):
 def test_once_tries_each_address(scene):
     """A name with several addresses: the first that answers is used."""
     server = scene.server(LINE % 0)
-    output, _ = scene.pipe(b"", "-1", "hello",
-                           "localhost:%d" % port_of(server))
-    check(output.endswith(b"] hello\n"), output)
+    for name, tracer in ("localhost", ()), \
+            ("both", naming(scene, "both", "::1", "127.0.0.1")):
+        if tracer is not None:
+            client = scene.client("-1", "hello", f"{name}:{port_of(server)}",
+                                  tracer=tracer)
+            client.hear(b"] hello\n")
+            client.end()
     check(scene.pipe(b"", "-4", "-1", "x", "tcp:[::1]:9", status=68)[1],
           "no message")
