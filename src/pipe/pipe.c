@@ -216,15 +216,8 @@ run_all(struct pipe *pipe, const struct client_options *options)
 int
 pipe_run(const struct client_options *options)
 {
-	struct pipe *pipe = calloc(1, sizeof(*pipe));
+	/* An attempt to connect may go on in its thread, and needs it. */
+	static struct pipe pipe;
 
-	if (pipe == NULL) {
-		perror("timestampc");
-		return EX_OSERR;
-	}
-	int status = run_all(pipe, options);
-	/* An attempt that goes on in its thread still needs it. */
-	if (!pipe->traffic.carrier.dial.busy)
-		free(pipe);
-	return status;
+	return run_all(&pipe, options);
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -11,10 +12,10 @@
 #include "pipe/traffic.h"
 #include "unit/suites.h"
 
-#define LINE_LEN (32UL << 20)
+#define LINE_LEN (16UL << 20)
 
 static struct traffic traffic;
-static char target_text[32];
+static char target_text[100];
 static struct client_options options = { .quiet = true,
 	.wait_ns = 5000000000,
 	.window_bytes = 65536,
@@ -69,9 +70,26 @@ START_TEST(a_connection_ends_the_trouble_of_an_idle_client)
 }
 END_TEST
 
-/* Connects, and sends of a long line what the kernel takes; the peer. */
+/* A Unix socket in this folder, which options name. */
 static int
-send_long_line(int server)
+listen_unix(void)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX,
+		.sun_path = "socket" };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof(address)),
+	    0);
+	ck_assert_int_eq(listen(fd, 1), 0);
+	ck_assert_ptr_nonnull(getcwd(target_text, sizeof(target_text)));
+	strcat(target_text, "/socket");
+	ck_assert_int_eq(target_parse(&options.target, target_text), 0);
+	return fd;
+}
+
+/* Connects, and reads a long line. */
+static void
+read_long_line(void)
 {
 	static char zeros[65536];
 
@@ -83,35 +101,38 @@ send_long_line(int server)
 	lseek(input, 0, SEEK_SET);
 	dup2(input, STDIN_FILENO);
 	close(input);
-	ck_assert_int_eq(listen(server, 1), 0);
 	ck_assert_int_eq(traffic_init(&traffic, &options), 0);
 	try_to_connect();
 	while (!traffic.input_ended)
 		traffic_read_input(&traffic);
-	while (!traffic.is_full)
-		traffic_send(&traffic);
-	return accept(server, NULL, NULL);
+}
+
+/* Sends what the peer takes, of which it reads a part. */
+static void
+pass(int peer)
+{
+	static char bytes[65536];
+
+	for (size_t n = 0; n < LINE_LEN / 4;) {
+		for (traffic.is_full = false; !traffic.is_full;)
+			traffic_send(&traffic);
+		n += (size_t)recv(peer, bytes, sizeof(bytes), 0);
+	}
 }
 
 START_TEST(a_long_line_has_its_time)
 {
-	static char bytes[65536];
-
 	scratch_enter();
-	int server = bind_server();
-	int peer = send_long_line(server);
-	traffic.now_ms += 5000;
+	int server = listen_unix();
+	read_long_line();
+	int peer = accept(server, NULL, NULL);
+	pass(peer);
 	traffic_note_silence(&traffic);
 	ck_assert(!traffic.carrier.reported);
 	/* Nothing has moved since. */
-	traffic.now_ms += 5000;
 	traffic_note_silence(&traffic);
 	ck_assert(traffic.carrier.reported);
-	for (size_t n = 0; n < LINE_LEN / 2;) {
-		n += (size_t)recv(peer, bytes, sizeof(bytes), 0);
-		traffic.is_full = false;
-		traffic_send(&traffic);
-	}
+	pass(peer);
 	traffic.now_ms = carrier_end_ms(&traffic.carrier);
 	traffic_give_up(&traffic);
 	ck_assert_int_eq(traffic.status, TRAFFIC_GOES_ON);
