@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -276,7 +277,10 @@ START_TEST(a_client_outlives_its_socket)
 	daemon_signal(&server, SIGCONT);
 	assert_answer(fd, "0\n");
 	daemon_await(&server, "reloaded");
+	int files = daemon_open_files(&server);
 	fd = client_unix("moved", SOCK_SEQPACKET);
+	while (daemon_open_files(&server) == files)
+		sched_yield();
 	daemon_reload(&server, with_control("ask", TCP), "reloaded");
 	assert_says(ASK("-s"), 0, "open 0\n");
 	assert_answer(fd, "");
