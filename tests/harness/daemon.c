@@ -3,6 +3,7 @@
 #include <check.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,6 +88,63 @@ run_program(const char *const *arguments)
 	_exit(127);
 }
 
+/* Whether only a crash, a sanitizer or valgrind ends a server in this way. */
+static bool
+is_crash(const siginfo_t *end)
+{
+	if (end->si_code == CLD_EXITED)
+		return end->si_status == 1 || end->si_status == 66 ||
+		       end->si_status == 99;
+	return end->si_status == SIGABRT || end->si_status == SIGBUS ||
+	       end->si_status == SIGFPE || end->si_status == SIGILL ||
+	       end->si_status == SIGSEGV;
+}
+
+/* A server, and a descriptor of its log that belongs to the watcher. */
+struct watched {
+	pid_t pid;
+	int log_fd;
+};
+
+/*
+ * Ends the test when the server has crashed, and shows the end of its log: else
+ * the test might wait for a reply in vain.  Leaves the process to daemon_wait.
+ */
+static void *
+watch_for_crash(void *arg)
+{
+	struct watched *watched = arg;
+	siginfo_t end;
+	char piece[4096];
+	ssize_t n;
+
+	if (waitid(P_PID, (id_t)watched->pid, &end, WEXITED | WNOWAIT) == 0 &&
+	    is_crash(&end)) {
+		fprintf(stderr, "the server has crashed (%d):\n",
+		    end.si_status);
+		while ((n = read(watched->log_fd, piece, sizeof(piece))) > 0)
+			fwrite(piece, 1, (size_t)n, stderr);
+		_exit(EXIT_FAILURE);
+	}
+	close(watched->log_fd);
+	free(watched);
+	return NULL;
+}
+
+static void
+watch(const struct daemon *daemon)
+{
+	struct watched *watched = malloc(sizeof(*watched));
+	pthread_t thread;
+
+	watched->pid = daemon->pid;
+	watched->log_fd = fcntl(daemon->log_fd, F_DUPFD_CLOEXEC, 0);
+	ck_assert_int_eq(pthread_create(&thread, NULL, watch_for_crash,
+			     watched),
+	    0);
+	pthread_detach(thread);
+}
+
 void
 daemon_spawn(struct daemon *daemon, const char *const *arguments)
 {
@@ -113,6 +171,7 @@ daemon_spawn(struct daemon *daemon, const char *const *arguments)
 	}
 	close(ends[1]);
 	drop_passed();
+	watch(daemon);
 }
 
 /* Reads and appends to the log; returns 0 at its end. */
