@@ -119,6 +119,10 @@ all: $(PROGRAM) $(CLIENT)
 $(PROGRAM): $(PROGRAM_OBJECTS)
 	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(LIBS)
 
+ifeq ($(VARIANT),tsan)
+$(PROGRAM) $(UNIT): $(BUILD)/build/tsan.o
+endif
+
 $(CLIENT): $(CLIENT_OBJECTS)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^ $(CLIENT_LIBS)

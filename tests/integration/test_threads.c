@@ -24,15 +24,6 @@
 
 static struct daemon server;
 static int port, clients[CLIENTS];
-#ifndef __has_feature
-#define __has_feature(feature) 0
-#endif
-#ifdef __SANITIZE_THREAD__
-#define BUILT_FOR_TSAN 1
-#else
-#define BUILT_FOR_TSAN __has_feature(thread_sanitizer)
-#endif
-
 static char message[1500];
 static size_t message_len = 5;
 
@@ -298,11 +289,6 @@ START_TEST(threads_continue_after_a_restart)
 
 	if (daemon_is_wrapped())
 		return;
-	/* There the second server is sometimes gone, without a report. */
-	if (BUILT_FOR_TSAN) {
-		puts("skipped: not under ThreadSanitizer");
-		return;
-	}
 	/* More bytes than the default max_datagram. */
 	message_len = sizeof(message);
 	manager_open(20);
