@@ -12,8 +12,9 @@ enum plan_action {
 	/* An open listener; other is the wanted one with its settings. */
 	PLAN_KEEP,  /* other NULL: a passed one that is not configured */
 	PLAN_DRAIN, /* other NULL: not wanted; else a thread too many */
-	/* A wanted listener, from least to most severe: the worst obstacle
-	 * wins if there is no sibling.  All but the last still try to open. */
+	/* A wanted listener, from the least severe obstacle to the most severe:
+	 * without a sibling the most severe one decides.  The listener is
+	 * opened nevertheless, except for the last. */
 	PLAN_OPEN,
 	PLAN_OPEN_BESIDE,   /* other has the address: a sibling, or it drains */
 	PLAN_NEEDS_RESTART, /* other is in the way, serves, and is to drain */

@@ -32,8 +32,8 @@ struct cmsg_request {
 	    CMSG_ARRIVAL_SPACE)
 
 /*
- * Space for those of a Unix datagram, and not more: the kernel drops
- * descriptors that a client sends along only if there is no space for them.
+ * Exactly the space for the control messages of a Unix datagram: the kernel
+ * drops descriptors that a client sends along only if they don't fit.
  */
 #define CMSG_UNIX_MAX CMSG_SPACE(sizeof(struct ucred))
 
@@ -61,16 +61,16 @@ void cmsg_close_fds(const struct cmsghdr *control);
 #define CMSG_FDS_MAX 250
 
 /*
- * Sends count descriptors, at most CMSG_FDS_MAX, as one record of socket; they
- * stay the caller's.  -1 with errno.
+ * Sends count descriptors, at most CMSG_FDS_MAX, as one record of socket; the
+ * caller still owns them.  -1 with errno.
  */
 int cmsg_send_fds(int socket, const int *fds, size_t count);
 
 /*
- * Receives the next record of descriptors without waiting; they are the
- * caller's.  Returns their number, 0 at the end, or -1 with errno: EAGAIN when
- * there is no record yet, EBADMSG for a record without descriptors or with more
- * than CMSG_FDS_MAX, which are closed.
+ * Receives the next record of descriptors, which the caller then owns; doesn't
+ * wait.  Returns their number, 0 at the end, or -1 with errno: EAGAIN if the
+ * next record has not arrived yet, EBADMSG for a record without descriptors or
+ * with more than CMSG_FDS_MAX; these are closed.
  */
 int cmsg_receive_fds(int socket, int fds[CMSG_FDS_MAX]);
 

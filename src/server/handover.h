@@ -63,8 +63,8 @@ struct handover_file {
 };
 
 /*
- * Begins to read bytes.  False, and there is no entry, when anything in them is
- * not as this version writes it.
+ * Begins to read bytes.  Returns false if any of them differs from what this
+ * version writes; handover_next then returns no entry.
  */
 bool handover_begin(struct handover_file *file, const char *bytes, size_t len);
 

@@ -56,9 +56,9 @@ struct bulk_loan {
 };
 
 /*
- * After each connection that was served.  alone is it, or NULL when it was not
- * the only one that was ready.  Without memory there is no loan for another
- * BULK_ROUNDS.
+ * To be called after each connection that was served.  alone is that connection
+ * if no other was ready, else NULL.  If memory is short, the next attempt to
+ * lend comes after another BULK_ROUNDS.
  */
 void bulk_note_round(struct bulk_loan *loan, const void *alone);
 

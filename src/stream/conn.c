@@ -149,7 +149,7 @@ count_queued(const struct conn *conn)
 	return ioctl(conn->fd, SIOCOUTQ, &queued) == 0 ? queued : -1;
 }
 
-/* Unknown: as before, so there is no progress. */
+/* If the kernel doesn't tell, it is what it was before: no progress. */
 static uint32_t
 count_taken(const struct conn *conn)
 {
