@@ -1,9 +1,9 @@
 #include "idle.h"
 
 #include <err.h>
+#include <poll.h>
 #include <stdint.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "dialogue.h"
 #include "endpoint.h"
@@ -11,7 +11,8 @@
 
 #define FIRST_FEW 64 /* not measured: they include what is allocated once */
 
-static void
+/* Returns the connection, which stays open until the end. */
+static int
 open_one(struct dialogue *dialogue, int port, int number)
 {
 	char buffer[65536];
@@ -28,25 +29,35 @@ open_one(struct dialogue *dialogue, int port, int number)
 		len += (size_t)n;
 	}
 	dialogue_check(dialogue, buffer, len);
+	return fd;
+}
+
+/* To the end of the run; nothing may come meanwhile. */
+static void
+stay_idle(int fd, struct meter *meter)
+{
+	struct pollfd last = { .fd = fd, .events = POLLIN };
+
+	while (meter_goes_on(meter))
+		if (poll(&last, 1, meter_left_ms(meter)) != 0)
+			errx(1, "an idle connection got data or was closed");
 }
 
 void
 idle_run(const struct plan *plan, struct meter *meter)
 {
-	struct timespec wait = { .tv_nsec = 10000000 };
 	struct dialogue dialogue;
-	int opened = 0;
+	int opened = 0, fd = -1;
 
 	dialogue_init(&dialogue, plan);
 	for (; opened < FIRST_FEW; opened++)
 		open_one(&dialogue, plan->port, opened);
 	uint64_t before = usage_private_bytes(plan->server);
 	for (; opened < FIRST_FEW + plan->connections; opened++)
-		open_one(&dialogue, plan->port, opened);
+		fd = open_one(&dialogue, plan->port, opened);
 	uint64_t after = usage_private_bytes(plan->server);
 	meter_start(meter, plan);
-	while (meter_goes_on(meter))
-		nanosleep(&wait, NULL);
+	stay_idle(fd, meter);
 	meter->messages = (uint64_t)plan->connections;
 	meter->private_bytes = ((int64_t)after - (int64_t)before) /
 	                       plan->connections;

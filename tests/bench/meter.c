@@ -66,6 +66,16 @@ meter_goes_on(struct meter *meter)
 	return true;
 }
 
+int
+meter_left_ms(const struct meter *meter)
+{
+	uint64_t now_ns = meter_now_ns();
+
+	return now_ns < meter->next_ns
+	         ? (int)((meter->next_ns - now_ns) / 1000000 + 1)
+	         : 0;
+}
+
 void
 meter_print(const struct meter *meter)
 {

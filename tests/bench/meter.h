@@ -38,6 +38,9 @@ void meter_start(struct meter *meter, const struct plan *plan);
 /* Returns false if the time is over. */
 bool meter_goes_on(struct meter *meter);
 
+/* Until the warm-up or the run ends, rounded up. */
+int meter_left_ms(const struct meter *meter);
+
 /* Writes the results as one line of JSON to standard output. */
 void meter_print(const struct meter *meter);
 

@@ -7,6 +7,7 @@ the port is None if the server chooses it and prints a line "listening on".
 import getpass
 import os
 import re
+import select
 import shutil
 import signal
 import socket
@@ -17,6 +18,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 CTIME = "[%a %b %e %H:%M:%S %Y] "
 START_TIMEOUT = 10
+RETRY_MS = 5
 
 
 class Missing(Exception):
@@ -196,13 +198,20 @@ class Server:
         return True
 
     def wait(self, datagrams):
+        """Asks again and again; foreign servers don't say that they are
+        ready.  Between the questions only the server's end is an event."""
         deadline = time.monotonic() + START_TIMEOUT
-        while not self.is_ready(datagrams):
-            if self.process.poll() is not None:
-                raise Failed("ended at once: " + self.log().strip()[-200:])
-            if time.monotonic() > deadline:
-                raise Failed("is not ready after 10 s")
-            time.sleep(0.005)
+        process = os.pidfd_open(self.pid)
+        end = select.poll()
+        end.register(process, select.POLLIN)
+        try:
+            while not self.is_ready(datagrams):
+                if end.poll(RETRY_MS):
+                    raise Failed("ended at once: " + self.log().strip()[-200:])
+                if time.monotonic() > deadline:
+                    raise Failed("is not ready after 10 s")
+        finally:
+            os.close(process)
 
     def stop(self):
         # Until its leader is waited for, no other process group can have the
