@@ -4,6 +4,7 @@
 #include <check.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,6 +74,12 @@ int
 client_udp(int port)
 {
 	return open_ipv4("127.0.0.1", SOCK_DGRAM, port);
+}
+
+int
+client_udp_to(const char *ipv4, int port)
+{
+	return open_ipv4(ipv4, SOCK_DGRAM, port);
 }
 
 int
@@ -252,6 +259,14 @@ client_expect_end(int fd)
 
 	ck_assert_msg(n == 0, "recv: %s",
 	    n == 1 ? "data instead of the end" : strerror(errno));
+}
+
+void
+client_expect_silence(int fd, int ms)
+{
+	struct pollfd news = { .fd = fd, .events = POLLIN };
+
+	ck_assert_msg(poll(&news, 1, ms) == 0, "it is not silent");
 }
 
 void

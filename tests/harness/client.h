@@ -13,6 +13,7 @@ int client_tcp(int port); /* connected to 127.0.0.1 */
 int client_tcp_to(const char *ipv4, int port);
 int client_tcp6(int port); /* to ::1 */
 int client_udp(int port);
+int client_udp_to(const char *ipv4, int port);
 int client_udp6(int port);
 
 /* type: SOCK_*.  A datagram socket is bound to a path in the scratch folder. */
@@ -58,6 +59,12 @@ void client_expect_datagram(int fd, const void *text, size_t len);
 
 /* Asserts that the server closes the connection without a reset. */
 void client_expect_end(int fd);
+
+/*
+ * Asserts that nothing comes for so long.  For tests of what the server does
+ * not do, or of what it costs meanwhile.
+ */
+void client_expect_silence(int fd, int ms);
 
 /* Asserts a reply to text and then the end on each of fds, and closes them. */
 void client_expect_drained(const int *fds, size_t count, const char *text);
