@@ -399,12 +399,20 @@ daemon_wait(struct daemon *daemon)
 }
 
 void
-daemon_finish(struct daemon *daemon)
+daemon_finish_saying(struct daemon *daemon, const char *text)
 {
 	int status = daemon_wait(daemon);
 
 	ck_assert_msg(status == 0, "ended with %d:\n%s", status, daemon->log);
+	ck_assert_msg(strstr(daemon->log, text) != NULL,
+	    "no '%s' in its log:\n%s", text, daemon->log);
 	free(daemon->log);
+}
+
+void
+daemon_finish(struct daemon *daemon)
+{
+	daemon_finish_saying(daemon, "");
 }
 
 void

@@ -8,7 +8,7 @@
 /*
  * The real server as a child process, which dies with the test.  The variables
  * TIMESTAMPD and TIMESTAMPD_WRAPPER name the program and a program to run it
- * under.  If a function fails, the test fails.
+ * under.  If a function fails, or the server crashes, the test fails.
  */
 struct daemon {
 	pid_t pid;
@@ -91,6 +91,9 @@ int daemon_wait(struct daemon *daemon);
 
 /* Waits for its end, asserts that its status is 0, and frees the log. */
 void daemon_finish(struct daemon *daemon);
+
+/* The same, and asserts that the log has text. */
+void daemon_finish_saying(struct daemon *daemon, const char *text);
 
 /* Sends SIGTERM; then as daemon_finish. */
 void daemon_stop(struct daemon *daemon);

@@ -134,8 +134,7 @@ START_TEST(nothing_is_lost)
 		free(talks[i].reply);
 		close(talks[i].fd);
 	}
-	ck_assert_int_eq(daemon_wait(&server), 0);
-	free(server.log);
+	daemon_finish(&server);
 }
 END_TEST
 
@@ -179,8 +178,7 @@ START_TEST(a_stop_answers_who_still_sends)
 		free(talks[i].reply);
 		close(talks[i].fd);
 	}
-	ck_assert_int_eq(daemon_wait(&server), 0);
-	free(server.log);
+	daemon_finish(&server);
 }
 END_TEST
 
@@ -204,8 +202,7 @@ START_TEST(a_stop_takes_in_who_is_in_the_backlog)
 		client_expect_end(fds[i]);
 		close(fds[i]);
 	}
-	ck_assert_int_eq(daemon_wait(&server), 0);
-	free(server.log);
+	daemon_finish(&server);
 }
 END_TEST
 
@@ -224,8 +221,7 @@ START_TEST(datagrams_that_have_arrived_are_answered)
 	for (int i = 0; i < 100; i++)
 		client_expect_datagram(fd, "hello", 5);
 	close(fd);
-	ck_assert_int_eq(daemon_wait(&server), 0);
-	free(server.log);
+	daemon_finish(&server);
 }
 END_TEST
 
@@ -244,9 +240,7 @@ START_TEST(quiet_clients_see_an_orderly_end)
 	daemon_signal(&server, SIGTERM);
 	for (int i = 0; i < 20; i++)
 		client_expect_end(fds[i]);
-	ck_assert_int_eq(daemon_wait(&server), 0);
-	ck_assert_ptr_nonnull(strstr(server.log, "closed_stop=20"));
-	free(server.log);
+	daemon_finish_saying(&server, "closed_stop=20");
 	for (int i = 0; i < 20; i++)
 		close(fds[i]);
 }
@@ -274,9 +268,7 @@ START_TEST(drain_timeout_bounds_the_stop)
 	int fd = client_tcp(daemon_port(&server, "tcp *"));
 	fill(fd);
 	daemon_signal(&server, SIGTERM);
-	ck_assert_int_eq(daemon_wait(&server), 0);
-	ck_assert_ptr_nonnull(strstr(server.log, "drain_timeout is over"));
-	free(server.log);
+	daemon_finish_saying(&server, "drain_timeout is over");
 	close(fd);
 }
 END_TEST
@@ -301,8 +293,7 @@ START_TEST(a_second_signal_ends_it_at_once)
 		daemon_signal(&server, SIGINT);
 		daemon_signal(&server, SIGCONT);
 	}
-	ck_assert_int_eq(daemon_wait(&server), 0);
-	free(server.log);
+	daemon_finish(&server);
 	close(fd);
 }
 END_TEST

@@ -143,6 +143,67 @@ strip_stamps(char *data, size_t len)
 	return out;
 }
 
+static size_t
+kept_bytes(const struct conn *conn)
+{
+	struct conn_state state;
+
+	conn_save(conn, &state, 0);
+	return state.out_len + state.in_len;
+}
+
+/* What a client sends, how much of it is sent, and what has come back. */
+struct exchange {
+	char sent[1 << 20], got[1 << 25];
+	size_t sent_len, got_len;
+};
+
+static void
+compose_lines(struct exchange *exchange, int mean_len)
+{
+	for (size_t i = 0; i < sizeof(exchange->sent); i++)
+		exchange->sent[i] = random() % mean_len == 0 ? '\n' : 'x';
+}
+
+static bool
+is_all_answered(const struct exchange *exchange, const struct conn *conn)
+{
+	return exchange->sent_len == sizeof(exchange->sent) &&
+	       conn->want == CONN_WANT_READ &&
+	       conn->bytes_in == exchange->sent_len &&
+	       conn->bytes_out == exchange->got_len;
+}
+
+/* Sends what the socket takes, and lets the connection answer it. */
+static void
+send_more(struct exchange *exchange, struct conn *conn)
+{
+	ssize_t n = send(client, exchange->sent + exchange->sent_len,
+	    sizeof(exchange->sent) - exchange->sent_len, 0);
+
+	if (n > 0)
+		exchange->sent_len += (size_t)n;
+	conn->want = conn_ready(conn, &io);
+	ck_assert_int_ne(conn->want, CONN_WANT_CLOSE);
+	ck_assert_uint_le(kept_bytes(conn), CONN_KEPT_MAX);
+}
+
+static void
+read_more(struct exchange *exchange, size_t len)
+{
+	exchange->got_len += read_some(exchange->got + exchange->got_len, len);
+}
+
+static void
+expect_all_back(struct exchange *exchange, const struct conn *conn)
+{
+	ck_assert_uint_eq(exchange->got_len,
+	    sizeof(exchange->sent) + 27 * conn->messages);
+	size_t len = strip_stamps(exchange->got, exchange->got_len);
+	ck_assert_uint_eq(len, sizeof(exchange->sent));
+	ck_assert_mem_eq(exchange->got, exchange->sent, len);
+}
+
 /*
  * A client that sends much and reads little and late gets every byte back, and
  * never more is kept for it than promised.
@@ -151,27 +212,15 @@ START_TEST(a_slow_reader_loses_nothing)
 {
 	enum framing framing = _i % 2 == 0 ? FRAMING_CHUNK : FRAMING_LINE;
 	struct conn *conn = open_conn(PROTOCOL_UNIX, framing);
-	static char sent[1 << 20], got[1 << 25];
-	size_t sent_len = 0, got_len = 0;
+	static struct exchange exchange;
 
 	srandom((unsigned)_i);
-	for (size_t i = 0; i < sizeof(sent); i++)
-		sent[i] = random() % (1 + _i) == 0 ? '\n' : 'x';
-	while (sent_len < sizeof(sent) || conn->want != CONN_WANT_READ ||
-	       conn->bytes_in < sent_len || conn->bytes_out > got_len) {
-		ssize_t n = send(client, sent + sent_len,
-		    sizeof(sent) - sent_len, 0);
-		if (n > 0)
-			sent_len += (size_t)n;
-		conn->want = conn_ready(conn, &io);
-		ck_assert_int_ne(conn->want, CONN_WANT_CLOSE);
-		got_len += read_some(got + got_len,
-		    1 + (size_t)random() % 5000);
+	compose_lines(&exchange, 1 + _i);
+	while (!is_all_answered(&exchange, conn)) {
+		send_more(&exchange, conn);
+		read_more(&exchange, 1 + (size_t)random() % 5000);
 	}
-	ck_assert_uint_eq(got_len, sizeof(sent) + 27 * conn->messages);
-	got_len = strip_stamps(got, got_len);
-	ck_assert_uint_eq(got_len, sizeof(sent));
-	ck_assert_mem_eq(got, sent, sizeof(sent));
+	expect_all_back(&exchange, conn);
 	conn_close(conn, &counters, CLOSE_CLIENT, 1);
 }
 END_TEST
@@ -221,48 +270,28 @@ open_bulk(struct bulk *bulk)
 	return conn_new(ends[0], PROTOCOL_TCP, FRAMING_LINE, 0);
 }
 
-static size_t
-kept_bytes(const struct conn *conn)
-{
-	struct conn_state state;
-
-	conn_save(conn, &state, 0);
-	return state.out_len + state.in_len;
-}
-
 /*
  * The same of a stream with larger buffers, whose client reads nothing until
  * the server can send no more, and then by larger and larger pieces.
  */
 START_TEST(a_slow_reader_of_a_bulk_loses_nothing)
 {
-	static char sent[1 << 20], got[1 << 25];
+	static struct exchange exchange;
 	static struct bulk bulk;
-	size_t sent_len = 0, got_len = 0, piece = 1;
+	size_t piece = 1;
 	bool reads = false;
 	struct conn *conn = open_bulk(&bulk);
 
-	for (size_t i = 0; i < sizeof(sent); i++)
-		sent[i] = random() % (1 + 9 * _i) == 0 ? '\n' : 'x';
-	while (sent_len < sizeof(sent) || conn->want != CONN_WANT_READ ||
-	       conn->bytes_in < sent_len || conn->bytes_out > got_len) {
-		ssize_t n = send(client, sent + sent_len,
-		    sizeof(sent) - sent_len, 0);
-		if (n > 0)
-			sent_len += (size_t)n;
-		conn->want = conn_ready(conn, &io);
-		ck_assert_int_ne(conn->want, CONN_WANT_CLOSE);
-		ck_assert_uint_le(kept_bytes(conn), CONN_KEPT_MAX);
+	compose_lines(&exchange, 1 + 9 * _i);
+	while (!is_all_answered(&exchange, conn)) {
+		send_more(&exchange, conn);
 		reads |= conn->want == CONN_WANT_WRITE ||
-		         conn->bytes_in == sizeof(sent);
+		         conn->bytes_in == sizeof(exchange.sent);
 		if (reads)
-			got_len += read_some(got + got_len, piece += 97);
+			read_more(&exchange, piece += 97);
 	}
-	ck_assert_uint_eq(got_len, sizeof(sent) + 27 * conn->messages);
-	expect_stamped_lines(got, got_len);
-	got_len = strip_stamps(got, got_len);
-	ck_assert_uint_eq(got_len, sizeof(sent));
-	ck_assert_mem_eq(got, sent, sizeof(sent));
+	expect_stamped_lines(exchange.got, exchange.got_len);
+	expect_all_back(&exchange, conn);
 	io.loan.bulk = NULL;
 	conn_close(conn, &counters, CLOSE_CLIENT, 1);
 }
