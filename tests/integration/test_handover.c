@@ -204,6 +204,17 @@ START_TEST(a_client_that_does_not_read_loses_nothing)
 }
 END_TEST
 
+/* A stop: the client sees the end, and nothing is left. */
+static void
+expect_stop(int fd, const char *said)
+{
+	client_expect_end(fd);
+	daemon_finish_saying(&server, said);
+	manager_await_kept("", 0);
+	ck_assert_int_ne(access(path, F_OK), 0);
+	close(fd);
+}
+
 /* The next process could not start, and what is handed over would be lost. */
 START_TEST(with_a_bad_file_a_restart_is_a_stop)
 {
@@ -217,10 +228,7 @@ START_TEST(with_a_bad_file_a_restart_is_a_stop)
 	daemon_signal(&server, SIGUSR2);
 	daemon_signal(&server, SIGCONT);
 	client_expect(fd, "unanswered", 10);
-	client_expect_end(fd);
-	daemon_finish_saying(&server, "conf:1: workers: needs a whole number");
-	manager_await_kept(".", 0);
-	close(fd);
+	expect_stop(fd, "conf:1: workers: needs a whole number");
 }
 END_TEST
 
@@ -231,11 +239,7 @@ START_TEST(a_stop_stores_nothing)
 	int fd = client_tcp(port);
 	client_talk(fd, "hello");
 	daemon_signal(&server, SIGTERM);
-	client_expect_end(fd);
-	daemon_finish(&server);
-	manager_await_kept("", 0);
-	ck_assert_int_ne(access(path, F_OK), 0);
-	close(fd);
+	expect_stop(fd, "");
 }
 END_TEST
 
@@ -453,11 +457,7 @@ START_TEST(without_room_it_is_a_stop)
 	client_send(fd, "hello", 5);
 	daemon_signal(&server, SIGUSR2);
 	client_expect(fd, "hello", 5);
-	client_expect_end(fd);
-	daemon_finish(&server);
-	manager_await_kept("", 0);
-	ck_assert_int_ne(access(path, F_OK), 0);
-	close(fd);
+	expect_stop(fd, "");
 }
 END_TEST
 
@@ -471,10 +471,7 @@ START_TEST(without_room_for_listeners_it_is_a_stop)
 	daemon_signal(&server, SIGUSR2);
 	daemon_signal(&server, SIGCONT);
 	client_expect(fd, "hello", 5);
-	client_expect_end(fd);
-	daemon_finish_saying(&server, "fewer (FDSTORE=9)");
-	manager_await_kept("", 0);
-	close(fd);
+	expect_stop(fd, "fewer (FDSTORE=9)");
 }
 END_TEST
 
