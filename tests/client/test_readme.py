@@ -1,6 +1,7 @@
 """What the README shows."""
 
 import os
+import signal
 import subprocess
 import time
 
@@ -41,26 +42,50 @@ def await_lines(path, lines):
     check_lines(output, lines)
 
 
+def await_queued(port):
+    """Waits until the server at port has been sent what it has not read."""
+    end = time.monotonic() + LIMIT_S
+    while True:
+        queues = subprocess.run(["ss", "-tnH", f"sport = :{port}"],
+                                capture_output=True, check=True).stdout
+        if any(line.split()[1] != b"0" for line in queues.splitlines()):
+            return
+        check(time.monotonic() < end, "nothing is sent")
+
+
 def test_readme_log_recipe(scene):
-    """The very line survives restarts of the server."""
+    """The very line survives kills and stops of the server, with lines under
+    way and lines that come while it is away."""
     with open(README) as file:
         line = next(line for line in file if line.startswith(LOG))
+    check(" stamphost:21568 " in line, line)
     server = scene.server()
     port = port_of(server)
     log, stamped = f"{scene.folder}/app.log", f"{scene.folder}/stamped.log"
     with open(log, "wb", buffering=0) as file:
-        file.write(b"first\n")
-        check(" stamphost:21568 " in line, line)
+        lines = []
+
+        def write(name, count):
+            new = [b"%s %d" % (name, n) for n in range(count)]
+            file.write(b"".join(line + b"\n" for line in new))
+            lines.extend(new)
+        write(b"first", 1)
         scene.add(Shell(line.replace("stamphost:21568", f"127.0.0.1:{port}"),
                         scene.folder))
-        lines = [b"first"]
         await_lines(stamped, lines)
-        for turn in range(3):
-            kill(server)
-            lines.append(b"while it is away %d" % turn)
-            file.write(lines[-1] + b"\n")
+        for turn in range(6):
+            server.signal(signal.SIGSTOP)
+            os.waitid(os.P_PID, server.child.pid, os.WSTOPPED)
+            write(b"under way %d," % turn, 500)
+            await_queued(port)
+            if turn % 2:
+                kill(server)
+            else:
+                server.signal(signal.SIGTERM)
+                server.signal(signal.SIGCONT)
+                check(server.wait() == 0, "the stop failed")
+            write(b"while it is away %d," % turn, 500)
             server = scene.server(LINE % port)
             await_lines(stamped, lines)
-            lines.append(b"after the restart %d" % turn)
-            file.write(lines[-1] + b"\n")
+            write(b"after the restart %d," % turn, 500)
             await_lines(stamped, lines)
