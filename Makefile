@@ -235,8 +235,9 @@ check-fault: all $(SHIM)
 # test makes.  HOSTS=NAME runs the tests whose names contain it.
 HOSTS ?=
 check-hosts: all $(HOST_PROGRAMS)
-	TIMESTAMPD=$(PROGRAM) HOSTS_PROGRAMS=$(BUILD)/hosts \
-		PYTHONDONTWRITEBYTECODE=1 tests/hosts/run $(HOSTS)
+	TIMESTAMPD=$(PROGRAM) TIMESTAMPC=$(CLIENT) \
+		HOSTS_PROGRAMS=$(BUILD)/hosts PYTHONDONTWRITEBYTECODE=1 \
+		tests/hosts/run $(HOSTS)
 
 $(HOST_PROGRAMS): %: %.o
 	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^

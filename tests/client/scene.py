@@ -2,7 +2,6 @@
 
 import os
 import re
-import resource
 import select
 import shutil
 import signal
@@ -268,6 +267,3 @@ def memory_of(pid):
 def kill(server):
     server.signal(signal.SIGKILL)
     server.child.wait()
-
-
-resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 1024))

@@ -19,9 +19,10 @@ UP = b"\033[A"
 
 
 class Terminal:
-    """timestampc at a pseudo-terminal.  stdout: something else for it."""
+    """timestampc at a pseudo-terminal.  stdout: something else for it; tracer:
+    words in front of the command line."""
 
-    def __init__(self, *arguments, stdout=None):
+    def __init__(self, *arguments, stdout=None, tracer=()):
         self.fd, inside = pty.openpty()
 
         def prepare():
@@ -29,7 +30,8 @@ class Terminal:
             os.setsid()
             fcntl.ioctl(inside, termios.TIOCSCTTY, 0)
         self.child = subprocess.Popen(
-            [CLIENT, *arguments], stdin=inside, stdout=stdout or inside,
+            [*tracer, CLIENT, *arguments], stdin=inside,
+            stdout=stdout or inside,
             stderr=inside, preexec_fn=prepare,
             env={**os.environ, "TERM": "vt100", "HOME": "/nonexistent"})
         os.close(inside)

@@ -125,12 +125,15 @@ class Lab:
     def __init__(self):
         self.top = tempfile.mkdtemp(prefix="timestampd-hosts.")
         self.hosts, self.children, self.servers = [], [], []
+        self.things = []  # whatever else is to be closed
         self.networks = self.folders = 0
 
     def __enter__(self):
         return self
 
     def __exit__(self, *problem):
+        for thing in self.things:
+            thing.close()
         for server in self.servers:
             server.kill()
         for child in self.children:
