@@ -27,7 +27,7 @@ DEPS_CHECK = check netcat-openbsd ncat socat telnet busybox python3 \
 DEPS_CI = clang clang-format clang-tidy cppcheck libclang-rt-14-dev mandoc \
 	valgrind shellcheck
 DEPS_BENCH = python3 util-linux iproute2 xinetd socat ncat memcached \
-	redis-server moreutils gnuplot-nox
+	redis-server moreutils gnuplot-nox netcat-openbsd sockperf irtt
 DEPS_DISTROS = debootstrap git util-linux
 
 PKG_CONFIG ?= pkg-config
@@ -307,7 +307,7 @@ BUDGET ?= 300
 SERVER_CPU ?= 0
 LOAD_CPU ?= 1
 bench: all bench-programs
-	tests/bench/bench.py --server $(PROGRAM) --programs $(BUILD)/bench \
+	tests/bench/bench.py --server $(PROGRAM) --client $(CLIENT) --programs $(BUILD)/bench \
 		--output build/bench --rounds $(ROUNDS) --seconds $(SECONDS) \
 		--server-cpu $(SERVER_CPU) --load-cpu $(LOAD_CPU) \
 		--budget $(BUDGET) --only "$(ONLY)" $(if $(PLOT),--plot) \

@@ -27,7 +27,7 @@ import ready  # noqa: E402
 import table  # noqa: E402
 from result import Results, figures  # noqa: E402
 from server import Failed, Missing, Place, Server  # noqa: E402
-from workload import WORKLOADS, with_base  # noqa: E402
+from workload import WORKLOADS, Job, with_base  # noqa: E402
 
 SPARE_FILES = 500  # beyond those of a workload
 FILES = SPARE_FILES + max(workload.files for workload in WORKLOADS)
@@ -38,6 +38,7 @@ RUN_TIMEOUT = 60
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--server", required=True, help="timestampd")
+    parser.add_argument("--client", required=True, help="timestampc")
     parser.add_argument("--base", default="",
                         help="another timestampd to compare it with")
     parser.add_argument("--programs", required=True,
@@ -78,9 +79,11 @@ class Bench:
         self.ready_ms = {}
         self.deadline = time.monotonic() + options.budget
 
-    def load(self, workload, candidate, server):
-        """Runs the load once; returns what it prints."""
+    def measure(self, workload, candidate, server):
+        """Runs the load once; returns its figures."""
         seconds = workload.seconds or self.options.seconds
+        if isinstance(candidate, Job):
+            return candidate.run(self.place, server, seconds)
         command = ["taskset", "-c", self.options.load_cpu,
                    os.path.join(self.place.programs, "load"),
                    "--port", server.port, "--server", server.pid,
@@ -91,7 +94,7 @@ class Bench:
                               timeout=RUN_TIMEOUT + seconds)
         if done.returncode != 0:
             raise Failed(done.stderr.strip() or f"exit {done.returncode}")
-        return json.loads(done.stdout)
+        return figures(json.loads(done.stdout))
 
     def run(self, workload, candidate, number):
         key = (workload.name, candidate.name)
@@ -104,8 +107,8 @@ class Bench:
         try:
             with Server(candidate.command, self.place,
                         candidate.datagrams) as server:
-                self.results.add(*key, number, figures(
-                    self.load(workload, candidate, server)))
+                self.results.add(*key, number, self.measure(
+                    workload, candidate, server))
         except Missing as missing:
             self.results.note(*key, f"not installed: {missing}")
         except (Failed, subprocess.TimeoutExpired) as failure:
@@ -155,6 +158,13 @@ class Bench:
                   f"({min(times):.1f}..{max(times):.1f})")
         print("\n" + goal.show(self.results))
 
+    def quotients(self):
+        """{workload: {server: median of its quotients to the limit}}."""
+        return {workload.name: {
+            each.name: quotient[0] for each in workload.candidates
+            if (quotient := table.to_limit(self.results, workload, each.name))}
+            for workload in self.workloads}
+
     def write(self):
         path = os.path.join(self.options.output, "results.json")
         with open(path, "w", encoding="utf-8") as file:
@@ -165,6 +175,7 @@ class Bench:
                            seconds=self.options.seconds,
                            ready_ms=self.ready_ms,
                            goals=goal.as_json(self.results),
+                           to_limit=self.quotients(),
                            results=self.results.as_json()), file, indent=1)
         print(f"\n{path}")
         if self.options.plot:
@@ -192,8 +203,8 @@ def main():
     os.makedirs(options.output, exist_ok=True)
     raise_file_limit()
     with tempfile.TemporaryDirectory(prefix="timestampd-bench-") as scratch:
-        place = Place(options.server, options.programs, scratch,
-                      options.server_cpu)
+        place = Place(options.server, options.client, options.programs,
+                      scratch, (options.server_cpu, options.load_cpu))
         bench = Bench(options, place, workloads)
         bench.all_rounds()
         bench.report()

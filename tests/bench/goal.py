@@ -28,6 +28,15 @@ def versus(server, bound):
                 "rate", CALM, base, ("CPU each", "cost_ns", CALM, base))
 
 
+PIPE = ("pipe-64", "timestampc")
+
+
+def piped(other, bound):
+    base = ("pipe-64", other)
+    return Goal(f"timestampc in a pipe, lines a second / {other}", False, bound,
+                "rate", PIPE, base, ("CPU each", "cost_ns", PIPE, base))
+
+
 GOALS = [
     Goal("TCP ping-pong, CPU per message / bare epoll echo", True, 1.02,
          "cost_ns", CALM, ("tcp-64-64", "bare echo"),
@@ -71,6 +80,9 @@ GOALS = [
          "rate", ("tcp-10000-64", OURS), CALM,
          ("the bare echo's", "rate", ("tcp-10000-64", "bare echo"),
           ("tcp-64-64", "bare echo"))),
+    piped("socat", 0.8),
+    piped("nc -N", 1.2),
+    piped("ts", 60),
 ]
 
 

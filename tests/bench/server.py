@@ -30,13 +30,14 @@ class Failed(Exception):
 
 
 class Place:
-    """Where the programs are, where they may write, and on which CPU."""
+    """Where the programs are, where they may write, and on which CPUs."""
 
-    def __init__(self, timestampd, programs, scratch, cpu):
+    def __init__(self, timestampd, timestampc, programs, scratch, cpus):
         self.timestampd = os.path.abspath(timestampd)
+        self.timestampc = os.path.abspath(timestampc)
         self.programs = os.path.abspath(programs)
         self.scratch = scratch
-        self.cpu = cpu
+        self.cpu, self.load_cpu = cpus
 
     def write(self, name, text):
         path = os.path.join(self.scratch, name)
@@ -138,6 +139,28 @@ def socat(child):
     return command
 
 
+def sockperf(*options):
+    def command(_place):
+        port = free_port(socket.SOCK_STREAM if options else socket.SOCK_DGRAM)
+        return [installed("sockperf"), "server", *options, "-i", "127.0.0.1",
+                "-p", str(port)], port
+    return command
+
+
+def irtt(_place):
+    port = free_port(socket.SOCK_DGRAM)
+    # It would allow its clients no interval below 10 ms.
+    return [installed("irtt"), "server", "-i", "100us", "-b",
+            f"127.0.0.1:{port}"], port
+
+
+def is_bound(port):
+    """Whether there is a UDP socket at this port."""
+    with open("/proc/self/net/udp", encoding="ascii") as file:
+        return any(line.split()[1].endswith(f":{port:04X}")
+                   for line in list(file)[1:])
+
+
 def ncat(_place):
     port = free_port()
     return [installed("ncat"), "-l", "-k", "-m", "1000", "127.0.0.1",
@@ -183,14 +206,7 @@ class Server:
                 self.port = int(found[1])
             return found is not None
         if datagrams:
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-                probe.settimeout(0.02)
-                probe.connect(("127.0.0.1", self.port))
-                try:
-                    probe.send(b"x")
-                    return probe.recv(64) == b"x"
-                except OSError:
-                    return False
+            return is_bound(self.port)
         try:
             socket.create_connection(("127.0.0.1", self.port), 1).close()
         except OSError:

@@ -31,6 +31,9 @@ def remarks(results, key):
     private = results.spread(key, "private_bytes")
     if load and load[0] > busy[0] and busy[0] < LOAD_BOUND and not private:
         texts.append("the load is the limit")
+    server = results.spread(key, "server_busy")
+    if server and server[0] > busy[0] and busy[0] < LOAD_BOUND:
+        texts.append("the server is the limit")
     lost = sum(results.values(key, "lost").values())
     if lost:
         texts.append(f"{lost} lost")
@@ -50,20 +53,25 @@ def remarks(results, key):
     return "; ".join(texts)
 
 
+def to_limit(results, workload, server):
+    """The spread of what a server costs over what the limit does, or None."""
+    if not workload.limit:
+        return None
+    return results.ratio(workload.cost, (workload.name, server),
+                         (workload.name, workload.limit))
+
+
 def row(results, workload, server):
     key = (workload.name, server)
     # Idle connections have neither a rate nor a CPU time per message.
     served = not results.values(key, "private_bytes")
     rate = results.spread(key, "rate") if served else None
     cost = results.spread(key, "cost_ns") if served else None
-    to_limit = None
-    if workload.limit and served:
-        to_limit = results.ratio(workload.cost, key,
-                                 (workload.name, workload.limit))
+    quotient = to_limit(results, workload, server) if served else None
     busy = results.spread(key, "busy")
     out = results.spread(key, "bytes_rate") if served else None
     return (workload.name, server, centre(rate), reach(rate), centre(cost),
-            reach(cost), centre(to_limit), reach(to_limit),
+            reach(cost), centre(quotient), reach(quotient),
             f"{busy[0]:.0%}" if busy else "",
             short(out[0] / 1e6) if out else "",
             centre(results.spread(key, "p50_us")),

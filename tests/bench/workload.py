@@ -3,6 +3,7 @@
 import os
 from dataclasses import dataclass, field, replace
 
+import client
 import server
 
 STAMP = ["--prefix", server.CTIME]
@@ -22,6 +23,12 @@ class Candidate:
     command: object  # see server.py
     talk: list = field(default_factory=list)  # options of the load
     datagrams: bool = False
+
+
+@dataclass
+class Job(Candidate):
+    """A program that is itself measured, beside a server; see client.py."""
+    run: object = None
 
 
 @dataclass
@@ -52,6 +59,8 @@ def ours(protocol, settings="", name="timestampd", program=""):
 def with_base(workload, program):
     """The same workload with another timestampd beside the measured one."""
     first, *others = workload.candidates
+    if not isinstance(first, Ours):
+        return workload
     base = ours(first.protocol, first.settings, "its base",
                 os.path.abspath(program))
     return replace(workload, candidates=[first, base, *others])
@@ -165,6 +174,39 @@ def crowd():
                    files=SLOW + DEAF)
 
 
+def pipe():
+    """Lines of a file; the output is not kept."""
+    command = server.timestampd("tcp", LINES)
+    return Workload("pipe-64", "client in a pipe", "", [], [
+        Job("timestampc", command, run=client.pipe(client.timestampc_pipe)),
+        Job("socat", command, run=client.pipe(client.socat)),
+        Job("nc -N", command, run=client.pipe(client.nc)),
+        Job("ts", command, run=client.pipe(client.ts, client.TS_LINES))],
+        "socat")
+
+
+def round_trip(protocol, *beside):
+    """What the programs report of one message at a time."""
+    command = server.timestampd(protocol)
+    datagrams = protocol == "udp"
+    options = [] if datagrams else ["--tcp"]
+    return Workload(f"ping-{protocol}", "round trips that are reported", "",
+                    [], [
+        Job("timestampc -A", command,
+            run=client.timestampc_ping(protocol, "-A")),
+        Job("sockperf", server.sockperf(*options), datagrams=datagrams,
+            run=client.sockperf(*options)),
+        *beside], "sockperf", "p50_us")
+
+
+def round_trips():
+    """irtt has UDP only, and an interval."""
+    timed = Job("timestampc -I", server.timestampd("udp"),
+                run=client.timestampc_ping("udp", "-I", "0.001"))
+    irtt = Job("irtt", server.irtt, datagrams=True, run=client.irtt)
+    return [round_trip("tcp"), round_trip("udp", timed, irtt)]
+
+
 WORKLOADS = [
     *(pingpong(connections, size) for size in (64, 1024)
       for connections in (1, 64, 512, 10000)),
@@ -176,5 +218,7 @@ WORKLOADS = [
     latency("stream"),
     latency("alone", limit("echo")),
     crowd(),
+    pipe(),
+    *round_trips(),
     idle(),
 ]
