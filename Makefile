@@ -307,7 +307,8 @@ BUDGET ?= 300
 SERVER_CPU ?= 0
 LOAD_CPU ?= 1
 bench: all bench-programs
-	tests/bench/bench.py --server $(PROGRAM) --client $(CLIENT) --programs $(BUILD)/bench \
+	tests/bench/bench.py --server $(PROGRAM) --client $(CLIENT) \
+		--programs $(BUILD)/bench \
 		--output build/bench --rounds $(ROUNDS) --seconds $(SECONDS) \
 		--server-cpu $(SERVER_CPU) --load-cpu $(LOAD_CPU) \
 		--budget $(BUDGET) --only "$(ONLY)" $(if $(PLOT),--plot) \
