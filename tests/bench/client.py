@@ -46,9 +46,9 @@ def server_ns(server):
 def run(place, words, source, sink):
     """Runs a program to its end; returns (wall, CPU) in ns."""
     begin = time.monotonic_ns()
-    child = subprocess.Popen(["taskset", "-c", str(place.load_cpu), *words],
-                             stdin=source, stdout=sink,
-                             stderr=subprocess.DEVNULL)
+    child = subprocess.Popen(["timeout", str(TIMEOUT), "taskset", "-c",
+                              str(place.load_cpu), *words], stdin=source,
+                             stdout=sink, stderr=subprocess.DEVNULL)
     _, status, usage = os.wait4(child.pid, 0)
     wall_ns = time.monotonic_ns() - begin
     child.returncode = os.waitstatus_to_exitcode(status)
@@ -139,10 +139,9 @@ def sockperf(*options):
             if found is None:
                 raise Failed("sockperf printed no " + pattern)
             return float(found[1])
-        valid = text[text.index("[Valid Duration]"):]
-        taken_s, count = re.search(r"RunTime=([\d.]+).*ReceivedMessages=(\d+)",
-                                   valid).groups()
-        return {"rate": int(count) / float(taken_s),
+        valid = r"Valid Duration\].*"
+        return {"rate": figure(valid + "ReceivedMessages") /
+                        figure(valid + "RunTime"),
                 "p50_us": figure(r"percentile 50\.000"),
                 "p99_us": figure(r"percentile 99\.000")}
     return job
