@@ -1,8 +1,8 @@
 """The client, and the programs beside it, as the load.
 
-A job is a function of (place, server, seconds) that runs a program on the load's
-CPU and returns its figures; see result.py.  Of these the CPU time is the
-program's, not the server's.
+A job is a function of (place, server, seconds) that runs a program on the
+load's CPU and returns its figures; see result.py.  Of these the CPU time is
+the program's, not the server's.
 """
 
 import json
