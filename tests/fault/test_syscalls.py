@@ -89,6 +89,14 @@ def injected(trace, key):
                           r"\(INJECTED\)$", trace, re.M))
 
 
+def undecided(trace, key):
+    """How many calls strace left while they ran: one that was to fail does so
+    with ENOSYS then, and nothing in the trace tells which."""
+    call = key.split(" ")[0]
+    return len(re.findall(rf"^\d+ +(?:{call}\(|<\.\.\. {call} ).*"
+                          r"<detached \.\.\.>$", trace, re.M))
+
+
 def errnos_of(key):
     return [(counter, errno) for counter, errnos in CALLS[key].items()
             for errno in dict.fromkeys(errnos.split())]
@@ -155,8 +163,9 @@ def discover_serving(serving):
     return calls_of(trace, serving.server.log_path)
 
 
-def check_counters(serving, clients, key, counter, faults):
-    """Checks that each fault is counted and affects its own client only."""
+def check_counters(serving, clients, key, counter, faults, more):
+    """Checks that each fault is counted and affects its own client only; more:
+    so many more faults may have happened."""
     after = await_silence(serving.server)
     delta = {name: after[name] - serving.before[name] for name in COUNTERS}
     serving.before = after
@@ -168,8 +177,8 @@ def check_counters(serving, clients, key, counter, faults):
         delta["closed_error"] = 0
     for name in COUNTERS:
         wanted = faults if name == counter else 0
-        check(delta[name] == wanted, name, "is up by", delta[name],
-              "after", faults, "faults")
+        check(wanted <= delta[name] <= wanted + more, name, "is up by",
+              delta[name], "after", faults, "faults, perhaps", more, "more")
 
 
 def serve(key, counter, errno):
@@ -187,7 +196,8 @@ def serve(key, counter, errno):
         clients.settle()
         faults = injected(trace, key)
         clients.close()
-        check_counters(serving, clients, key, counter, faults)
+        check_counters(serving, clients, key, counter, faults,
+                       undecided(trace, key))
         check(faults > 0 or key in SELDOM, "the fault never happened")
         check(len(server.lines(since)) <= LINES_MAX,
               len(server.lines(since)), "lines in the log:\n" +
