@@ -1,14 +1,16 @@
 #include "stream/sources.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/random.h>
 
 #define CHAINS 16384 /* a power of 2; 128 KiB */
 
 struct source {
 	struct source *next;
-	uint64_t network;
+	uint64_t network, host;
 	_Atomic int open; /* only the main thread adds */
 };
 
@@ -33,14 +35,27 @@ find_chain(const struct sources *sources, uint64_t network)
 	return &sources->chains[hash >> 32 & (CHAINS - 1)];
 }
 
+/* Tells link-local addresses apart of which sockaddr_network is the same. */
+static uint64_t
+host_of(const struct sockaddr_any *peer)
+{
+	const struct in6_addr *ip = &peer->in6.sin6_addr;
+	uint64_t host = 0;
+
+	if (peer->any.sa_family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(ip))
+		memcpy(&host, &ip->s6_addr[8], sizeof(host));
+	return host;
+}
+
 static struct source *
-add(struct source **chain, uint64_t network)
+add(struct source **chain, uint64_t network, uint64_t host)
 {
 	struct source *source = calloc(1, sizeof(*source));
 
 	if (source == NULL)
 		return NULL;
 	source->network = network;
+	source->host = host;
 	source->next = *chain;
 	*chain = source;
 	return source;
@@ -49,7 +64,7 @@ add(struct source **chain, uint64_t network)
 _Atomic int *
 sources_find(struct sources *sources, const struct sockaddr_any *peer)
 {
-	uint64_t network = sockaddr_network(peer);
+	uint64_t network = sockaddr_network(peer), host = host_of(peer);
 	struct source *found = NULL, *source;
 
 	if (sources->chains == NULL && make_chains(sources) == -1)
@@ -57,7 +72,7 @@ sources_find(struct sources *sources, const struct sockaddr_any *peer)
 	struct source **chain = find_chain(sources, network);
 	/* Frees the others that have no connection: they stay bounded. */
 	for (struct source **at = chain; (source = *at) != NULL;) {
-		if (source->network == network) {
+		if (source->network == network && source->host == host) {
 			found = source;
 		} else if (source->open == 0) {
 			*at = source->next;
@@ -67,7 +82,7 @@ sources_find(struct sources *sources, const struct sockaddr_any *peer)
 		at = &source->next;
 	}
 	if (found == NULL)
-		found = add(chain, network);
+		found = add(chain, network, host);
 	return found != NULL ? &found->open : NULL;
 }
 

@@ -46,6 +46,21 @@ START_TEST(one_address_or_network_has_one_count)
 }
 END_TEST
 
+/* sockaddr_network gives both the same number. */
+START_TEST(link_local_addresses_have_counts_of_their_own)
+{
+	struct sockaddr_any a = address("fe80::1:3"), b = address("fe80::1:2");
+
+	a.in6.sin6_scope_id = 2;
+	b.in6.sin6_scope_id = 3;
+	ck_assert_uint_eq(sockaddr_network(&a), sockaddr_network(&b));
+	_Atomic int *count = sources_find(&sources, &a);
+	++*count;
+	ck_assert_ptr_ne(sources_find(&sources, &b), count);
+	ck_assert_ptr_eq(sources_find(&sources, &a), count);
+}
+END_TEST
+
 /* Counts stay while connections are open, whoever comes and goes besides. */
 START_TEST(memory_is_bounded)
 {
@@ -77,6 +92,7 @@ sources_suite(void)
 	tcase_set_timeout(tests, 60);
 	tcase_add_checked_fixture(tests, NULL, empty);
 	tcase_add_test(tests, one_address_or_network_has_one_count);
+	tcase_add_test(tests, link_local_addresses_have_counts_of_their_own);
 	tcase_add_test(tests, memory_is_bounded);
 	suite_add_tcase(suite, tests);
 	return suite;
