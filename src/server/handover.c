@@ -53,8 +53,9 @@ append(int fd, off_t *end, const struct conn *conn)
 		.arrived_s = (uint64_t)state.arrived.tv_sec,
 		.arrived_ns = (uint32_t)state.arrived.tv_nsec,
 		.protocol = state.protocol,
-		.framing = state.framing,
+		.framing = (uint16_t)state.framing,
 		.line_start = state.line_start,
+		.has_ended = state.has_ended,
 	};
 	struct iovec pieces[] = {
 		{ &entry, sizeof(entry) },
@@ -196,7 +197,8 @@ handover_next(struct handover_file *file, struct conn_state *state)
 	memcpy(&entry, file->bytes + file->at, sizeof(entry));
 	left -= sizeof(entry);
 	if (entry.protocol >= PROTOCOL_COUNT || entry.framing > FRAMING_LINE ||
-	    entry.line_start > 1 || entry.arrived_s > SECONDS_MAX ||
+	    entry.line_start > 1 || entry.has_ended > 1 ||
+	    entry.arrived_s > SECONDS_MAX ||
 	    entry.arrived_ns > NANOSECONDS_MAX || entry.out_len > left ||
 	    entry.in_len > left - entry.out_len)
 		return false;
@@ -210,6 +212,7 @@ handover_next(struct handover_file *file, struct conn_state *state)
 		.out_len = (size_t)entry.out_len,
 		.in_len = (size_t)entry.in_len,
 		.bytes = file->bytes + file->at + sizeof(entry),
+		.has_ended = entry.has_ended,
 	};
 	file->at += sizeof(entry) + state->out_len + state->in_len;
 	file->count--;

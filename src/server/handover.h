@@ -12,8 +12,8 @@
 /*
  * Connections that live through a restart.  The next process gets the socket of
  * each and a struct conn_state (stream/conn.h): protocol, framing, whether a
- * line begins, what is not answered or taken yet, and how long it has been
- * quiet; but no counts.
+ * line begins, what is not answered or taken yet, how long it has been quiet,
+ * and whether the client has ended; but no counts.
  *
  * They travel in a socket pair, one end of which the service manager keeps: the
  * first record in it is a sealed file in memory, the next ones are the sockets.
@@ -46,13 +46,15 @@ struct handover_head {
 };
 #define HANDOVER_HEAD(count)                                                   \
 	{                                                                      \
-		"timestampd connection 3", sizeof(struct handover_entry),      \
+		"timestampd connection 4", sizeof(struct handover_entry),      \
 		    count                                                      \
 	}
 
 struct handover_entry {
 	uint64_t messages, idle_ms, out_len, in_len, arrived_s;
-	uint32_t arrived_ns, protocol, framing, line_start;
+	uint32_t arrived_ns, protocol;
+	uint16_t framing, line_start;
+	uint32_t has_ended;
 };
 
 /* A file that is read; count entries are left. */

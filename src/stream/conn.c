@@ -150,24 +150,23 @@ count_queued(const struct conn *conn)
 }
 
 /* If the kernel doesn't tell, it is what it was before: no progress. */
-static uint32_t
+static int64_t
 count_taken(const struct conn *conn)
 {
 	int queued = count_queued(conn);
 
-	return queued == -1 ? conn->taken
-	                    : (uint32_t)conn->bytes_out - (uint32_t)queued;
+	return queued == -1 ? conn->taken : (int64_t)conn->bytes_out - queued;
 }
 
-uint32_t
+uint64_t
 conn_progress(struct conn *conn)
 {
-	uint32_t before = conn->taken;
+	int64_t before = conn->taken;
 
 	conn->taken = count_taken(conn);
 	/* It goes back by one when our side is shut down, and for a Unix socket
 	 * with each reply, whose buffer counts. */
-	return before - conn->taken < 1U << 28 ? 0 : conn->taken - before;
+	return (uint64_t)MAX(conn->taken - before, 0);
 }
 
 bool
@@ -214,7 +213,7 @@ keep(struct conn *conn, const struct conn_state *reply, const char *in)
 	memcpy(mempcpy(kept->bytes, reply->bytes, reply->out_len), in,
 	    reply->in_len);
 	/* Else it is counted from the last look on. */
-	if (conn->since_ms == 0)
+	if (!conn->holds)
 		conn->taken = count_taken(conn);
 	conn->kept = kept;
 	return CONN_WANT_WRITE;
@@ -228,14 +227,17 @@ conn_save(const struct conn *conn, struct conn_state *state, uint64_t now_ms)
 	state->framing = conn->framing;
 	state->line_start = conn->line_start;
 	state->idle_ms = now_ms - conn->active_ms;
+	state->has_ended = conn->want == CONN_WANT_TAKEN;
 }
 
 struct conn *
 conn_restore(int fd, const struct conn_state *state, uint64_t now_ms)
 {
+	size_t kept = state->out_len + state->in_len;
+
 	if ((state->in_len > 0 && state->framing != FRAMING_LINE) ||
-	    state->in_len > LINES_MAX || state->out_len > CONN_KEPT_MAX ||
-	    state->in_len + state->out_len > CONN_KEPT_MAX) {
+	    (state->has_ended && kept > 0) || state->in_len > LINES_MAX ||
+	    state->out_len > CONN_KEPT_MAX || kept > CONN_KEPT_MAX) {
 		errno = EINVAL;
 		return NULL;
 	}
@@ -246,7 +248,11 @@ conn_restore(int fd, const struct conn_state *state, uint64_t now_ms)
 	conn->line_start = state->line_start;
 	conn->restored = true;
 	conn->active_ms = now_ms - MIN(state->idle_ms, now_ms);
-	if (state->out_len + state->in_len > 0)
+	if (state->has_ended) {
+		conn->want = CONN_WANT_TAKEN;
+		conn->close_reason = CLOSE_CLIENT;
+		conn->taken = count_taken(conn);
+	} else if (kept > 0)
 		conn->want = keep(conn, state, state->bytes + state->out_len);
 	if (conn->want != CONN_WANT_CLOSE)
 		return conn;
@@ -556,7 +562,7 @@ conn_flush(struct conn *conn, struct conn_io *io)
 	if (send_reply(conn, io, reply) == -1) {
 		if (errno != EAGAIN)
 			return end(conn, CLOSE_ERROR);
-		if (reply->out_len < before && conn->since_ms == 0)
+		if (reply->out_len < before && !conn->holds)
 			conn->taken = count_taken(conn);
 		return CONN_WANT_WRITE;
 	}

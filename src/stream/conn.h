@@ -50,9 +50,12 @@ struct conn {
 	bool busy;         /* has filled a whole receive */
 	bool restored;     /* another process may have sent more bytes */
 	bool untaken;      /* wants to read, and holds memory nevertheless */
-	uint32_t taken;    /* bytes that the client had taken, modulo 2^32 */
+	bool holds : 1;    /* the next ones are known; the roster owns them */
+	bool takes : 1;    /* its client took some before the last visit */
+	uint8_t round;     /* of the last visit */
+	int64_t taken;     /* bytes that the client had taken */
 	uint32_t held;     /* bytes that it has in the budget of the workers */
-	uint32_t since_ms; /* age of what it holds; see roster.h */
+	uint32_t since_ms; /* in how long it takes them; see roster.h */
 	uint64_t opened_ms, active_ms; /* CLOCK_MONOTONIC */
 	uint64_t bytes_in, bytes_out, messages;
 	_Atomic int *source_count; /* open ones from its address, or NULL */
@@ -92,6 +95,7 @@ struct conn_state {
 	uint64_t idle_ms;        /* since a byte was received or sent */
 	size_t out_len, in_len;
 	const char *bytes;
+	bool has_ended; /* the client has, and has not taken all */
 };
 
 /* The bytes of the state belong to conn. */
@@ -123,10 +127,10 @@ enum conn_want conn_ready(struct conn *conn, struct conn_io *io);
 enum conn_want conn_finish(struct conn *conn);
 
 /*
- * How many bytes the client has taken since the last call, modulo 2^32.  The
- * kernel may report room only later.
+ * How many bytes the client has taken since the last call.  The kernel may
+ * report room only later.
  */
-uint32_t conn_progress(struct conn *conn);
+uint64_t conn_progress(struct conn *conn);
 
 /* Whether replies may be in the kernel that the client has not taken. */
 bool conn_is_untaken(const struct conn *conn);

@@ -3,8 +3,22 @@
 #include <sys/param.h>
 
 #define LOOK_MS 1000
+#define LOOK_MAX 256 /* connections that it visits at once */
 #define SWEEP_MS 10000
 #define SWEEP_MAX 256 /* connections that a look measures in a sweep */
+
+/* Who has taken nothing for so long may take nothing at all. */
+#define SILENT_MS 4000
+
+/* Until then each millisecond of silence counts so many times. */
+#define SILENT_WEIGHT 4
+
+/* Marks the burden of one that is silent; the rest is since when. */
+#define SILENT (UINT64_C(1) << 63)
+
+/* In how long a client takes what it holds: at first, and at the most. */
+#define TAKING_FIRST_MS 1000
+#define TAKING_MAX_MS 86400000
 
 /* Less is what any connection may cost. */
 #define LITTLE_BYTES 16384
@@ -20,7 +34,7 @@ static const int waiting[] = { CONN_WANT_WRITE, CONN_WANT_TAKEN,
 void
 roster_init(struct roster *roster, _Atomic size_t *kept)
 {
-	*roster = (struct roster){ .kept = kept };
+	*roster = (struct roster){ .kept = kept, .list = ROSTER_LISTS };
 	for (int i = 0; i < ROSTER_LISTS; i++)
 		TAILQ_INIT(&roster->lists[i]);
 }
@@ -41,10 +55,19 @@ hold(struct roster *roster, struct conn *conn, uint32_t bytes)
 }
 
 static void
+release(struct roster *roster, struct conn *conn)
+{
+	conn->holds = false;
+	hold(roster, conn, 0);
+}
+
+static void
 unlink_conn(struct roster *roster, struct conn *conn)
 {
 	if (roster->sweep == conn)
 		roster->sweep = TAILQ_NEXT(conn, link);
+	if (roster->next == conn)
+		roster->next = TAILQ_NEXT(conn, link);
 	TAILQ_REMOVE(list_of(roster, conn), conn, link);
 }
 
@@ -60,6 +83,13 @@ roster_add(struct roster *roster, struct conn *conn)
 		TAILQ_INSERT_TAIL(list, conn, link);
 }
 
+static void
+begin_to_hold(const struct roster *roster, struct conn *conn)
+{
+	conn->holds = true;
+	conn->since_ms = (uint32_t)roster->now_ms - TAKING_FIRST_MS;
+}
+
 void
 roster_move(struct roster *roster, struct conn *conn, enum conn_want want,
     bool untaken)
@@ -69,10 +99,10 @@ roster_move(struct roster *roster, struct conn *conn, enum conn_want want,
 	conn->untaken = untaken;
 	conn->active_ms = roster->now_ms;
 	/* One that is known to hold memory does so until the next look. */
-	if (want == CONN_WANT_WRITE && conn->since_ms == 0) {
-		conn->since_ms = (uint32_t)roster->now_ms | 1;
+	if (want == CONN_WANT_WRITE && !conn->holds) {
+		begin_to_hold(roster, conn);
 		hold(roster, conn, conn_measure(conn));
-	} else if (want == CONN_WANT_READ && !untaken && conn->since_ms == 0)
+	} else if (want == CONN_WANT_READ && !untaken && !conn->holds)
 		hold(roster, conn, 0);
 	TAILQ_INSERT_TAIL(list_of(roster, conn), conn, link);
 }
@@ -82,8 +112,7 @@ roster_remove(struct roster *roster, struct conn *conn)
 {
 	unlink_conn(roster, conn);
 	conn->untaken = false;
-	conn->since_ms = 0;
-	hold(roster, conn, 0);
+	release(roster, conn);
 }
 
 uint64_t
@@ -92,9 +121,10 @@ roster_look_ms(const struct roster *roster)
 	const struct conn *newest = TAILQ_LAST(&roster->lists[CONN_WANT_READ],
 	    conn_list);
 	bool is_due = roster->sweep != NULL ||
-	              (newest != NULL &&
-			  newest->active_ms >= roster->looked_ms);
+	              (newest != NULL && newest->active_ms >= roster->last_ms);
 
+	if (roster->list < ROSTER_LISTS)
+		return roster->now_ms;
 	for (size_t i = 0; i < WAITING; i++)
 		is_due |= !TAILQ_EMPTY(&roster->lists[waiting[i]]);
 	if (is_due)
@@ -103,34 +133,41 @@ roster_look_ms(const struct roster *roster)
 }
 
 /*
- * What the client takes first is the oldest, so what it holds is as old as the
- * time in which it would take as much as that, but no older than it was.
+ * In how long the client would take what it holds, after it has taken so much
+ * since the last look or the last time that it took some.  Progress comes in
+ * lumps, so a longer time than the one before counts by an eighth.
  */
 static void
-update_age(const struct roster *roster, struct conn *conn)
+update_pace(struct roster *roster, struct conn *conn, uint64_t taken)
 {
-	uint32_t now_ms = (uint32_t)roster->now_ms | 1;
-	uint32_t taken = conn_progress(conn);
+	uint64_t from_ms = MIN(roster->last_ms, conn->active_ms);
 
-	if (conn->since_ms == 0) {
-		conn->since_ms = now_ms;
-	} else if (taken > 0) {
-		uint64_t elapsed_ms = roster->now_ms - roster->looked_ms + 1;
-		uint64_t age_ms = elapsed_ms * conn->held / taken;
-		uint32_t known_ms = now_ms - conn->since_ms;
-		conn->since_ms = now_ms - (uint32_t)MIN(age_ms, known_ms);
-		conn->since_ms |= 1;
-		conn->active_ms = roster->now_ms;
+	if (!conn->holds) {
+		from_ms = roster->last_ms;
+		begin_to_hold(roster, conn);
 	}
+	conn->takes = taken > 0;
+	if (taken == 0)
+		return;
+	uint32_t before_ms = (uint32_t)roster->now_ms - conn->since_ms;
+	uint64_t elapsed_ms = roster->now_ms - MAX(from_ms, conn->opened_ms);
+	uint64_t ms = MIN((elapsed_ms + 1) * conn->held / taken, TAKING_MAX_MS);
+	if (ms > before_ms)
+		ms = before_ms + (ms - before_ms) / 8;
+	conn->since_ms = (uint32_t)(roster->now_ms - ms);
+	conn->active_ms = roster->now_ms;
 }
 
 /* Moves one that wants to read to those that hold memory. */
 static void
-note_holding(struct roster *roster, struct conn *conn, uint64_t active_ms)
+note_holding(struct roster *roster, struct conn *conn, uint64_t taken,
+    uint64_t active_ms)
 {
-	update_age(roster, conn);
+	hold(roster, conn, conn_measure(conn));
+	update_pace(roster, conn, taken);
 	roster_move(roster, conn, CONN_WANT_READ, true);
 	conn->active_ms = active_ms;
+	conn->round = roster->round;
 }
 
 bool
@@ -138,7 +175,20 @@ roster_note_untaken(struct roster *roster, struct conn *conn)
 {
 	if (!conn_is_untaken(conn))
 		return false;
-	note_holding(roster, conn, roster->now_ms);
+	note_holding(roster, conn, 0, roster->now_ms);
+	return true;
+}
+
+bool
+roster_note_progress(struct roster *roster, struct conn *conn)
+{
+	uint64_t taken = conn_progress(conn);
+
+	if (taken == 0)
+		return false;
+	hold(roster, conn, conn_measure(conn));
+	update_pace(roster, conn, taken);
+	roster_move(roster, conn, conn->want, conn->untaken);
 	return true;
 }
 
@@ -147,30 +197,6 @@ has_few(const struct conn *conn)
 {
 	return conn->protocol == PROTOCOL_TCP && !conn->restored &&
 	       conn->bytes_out <= FEW_BYTES;
-}
-
-/*
- * Those that have been sent something since the last look and have not taken
- * all.  What is moved keeps its time, which is later than that of the others.
- */
-static void
-find_untaken(struct roster *roster)
-{
-	struct conn_list *list = &roster->lists[CONN_WANT_READ];
-	struct conn *conn = TAILQ_LAST(list, conn_list), *next = NULL;
-
-	for (; conn != NULL && conn->active_ms >= roster->looked_ms;
-	     conn = TAILQ_PREV(conn, conn_list, link))
-		next = conn;
-	while ((conn = next) != NULL) {
-		next = TAILQ_NEXT(conn, link);
-		if (!has_few(conn) && conn_is_untaken(conn)) {
-			note_holding(roster, conn, conn->active_ms);
-		} else {
-			conn->since_ms = 0;
-			hold(roster, conn, 0);
-		}
-	}
 }
 
 /*
@@ -189,77 +215,159 @@ sweep(struct roster *roster)
 		roster->sweep = TAILQ_FIRST(&roster->lists[CONN_WANT_READ]);
 	}
 	for (int i = 0; i < SWEEP_MAX && (conn = roster->sweep) != NULL; i++) {
-		/* From here on all were active meanwhile. */
+		/* From here on a look has measured, or will measure, all. */
 		if (conn->active_ms >= roster->swept_ms) {
 			roster->sweep = NULL;
 			break;
 		}
 		roster->sweep = TAILQ_NEXT(conn, link);
 		if (conn_measure(conn) > LITTLE_BYTES)
-			note_holding(roster, conn, roster->now_ms);
+			note_holding(roster, conn, 0, roster->now_ms);
 	}
 }
 
+/* One that was served since the last look and wants to read. */
 static void
-find_taken(struct roster *roster)
+visit_served(struct roster *roster, struct conn *conn)
 {
-	struct conn *conn = TAILQ_FIRST(&roster->lists[ROSTER_UNTAKEN]), *next;
+	bool few = has_few(conn);
+	uint64_t taken = few ? 0 : conn_progress(conn);
 
-	for (; conn != NULL; conn = next) {
-		next = TAILQ_NEXT(conn, link);
-		if (conn_is_untaken(conn) || conn->held > LITTLE_BYTES)
-			continue;
-		conn->since_ms = 0;
+	if (conn_measure(conn) > LITTLE_BYTES ||
+	    (!few && conn->taken < (int64_t)conn->bytes_out))
+		note_holding(roster, conn, taken, conn->active_ms);
+	else
+		release(roster, conn);
+}
+
+/* One that waits for its client; at the end of its list if that took some. */
+static void
+visit_waiting(struct roster *roster, struct conn *conn)
+{
+	uint64_t taken = conn_progress(conn);
+
+	hold(roster, conn, conn_measure(conn));
+	if (conn->untaken && conn->held <= LITTLE_BYTES &&
+	    conn->taken >= (int64_t)conn->bytes_out) {
+		conn->holds = false;
 		roster_move(roster, conn, CONN_WANT_READ, false);
+		return;
+	}
+	update_pace(roster, conn, taken);
+	if (taken > 0) {
+		unlink_conn(roster, conn);
+		TAILQ_INSERT_TAIL(list_of(roster, conn), conn, link);
 	}
 }
 
-/* Measures those of a list; who has taken something moves to its end. */
 static void
-measure(struct roster *roster, struct conn_list *list)
+begin(struct roster *roster)
 {
-	struct conn_list all = TAILQ_HEAD_INITIALIZER(all);
-	struct conn_list taking = TAILQ_HEAD_INITIALIZER(taking);
-	struct conn *conn;
+	struct conn *conn = TAILQ_LAST(&roster->lists[CONN_WANT_READ],
+	    conn_list);
 
-	TAILQ_CONCAT(&all, list, link);
-	while ((conn = TAILQ_FIRST(&all)) != NULL) {
-		uint64_t active_ms = conn->active_ms;
-		update_age(roster, conn);
-		bool progressed = conn->active_ms != active_ms;
-		TAILQ_REMOVE(&all, conn, link);
-		hold(roster, conn, conn_measure(conn));
-		TAILQ_INSERT_TAIL(progressed ? &taking : list, conn, link);
-	}
-	TAILQ_CONCAT(list, &taking, link);
+	for (roster->next = NULL;
+	     conn != NULL && conn->active_ms >= roster->last_ms;
+	     conn = TAILQ_PREV(conn, conn_list, link))
+		roster->next = conn;
+	roster->list = CONN_WANT_READ;
+	roster->began_ms = roster->now_ms;
+	roster->round++;
 }
 
-void
+bool
 roster_look(struct roster *roster)
 {
-	find_untaken(roster);
+	struct conn *conn;
+
+	if (roster->list == ROSTER_LISTS)
+		begin(roster);
+	for (int visits = 0; roster->list < ROSTER_LISTS;) {
+		if ((conn = roster->next) == NULL) {
+			if (++roster->list < ROSTER_LISTS)
+				roster->next = TAILQ_FIRST(
+				    &roster->lists[roster->list]);
+			continue;
+		}
+		if (visits == LOOK_MAX)
+			return false;
+		roster->next = TAILQ_NEXT(conn, link);
+		/* It has come to the end of a list after its visit. */
+		if (conn->round == roster->round)
+			continue;
+		visits++;
+		conn->round = roster->round;
+		if (roster->list == CONN_WANT_READ)
+			visit_served(roster, conn);
+		else
+			visit_waiting(roster, conn);
+	}
 	sweep(roster);
-	for (size_t i = 0; i < WAITING; i++)
-		measure(roster, &roster->lists[waiting[i]]);
-	find_taken(roster);
+	roster->last_ms = roster->began_ms;
 	roster->looked_ms = roster->now_ms;
+	return true;
 }
 
-struct conn *
-roster_find_stalled(const struct roster *roster)
+/* Of one that takes it stays as of the last look, of others it grows. */
+static uint64_t
+burden_of(const struct roster *roster, const struct conn *conn)
 {
-	uint32_t now_ms = (uint32_t)roster->now_ms | 1, oldest_ms = 0;
-	struct conn *stalled = NULL, *conn;
+	uint64_t now_ms = roster->now_ms, silent_ms = now_ms - conn->active_ms;
+	uint64_t ms = (uint32_t)now_ms - conn->since_ms;
+
+	if (!conn->holds)
+		return 0;
+	if (silent_ms >= SILENT_MS)
+		return SILENT | conn->active_ms;
+	if (conn->takes)
+		ms = (uint32_t)roster->looked_ms - conn->since_ms;
+	else
+		ms += (SILENT_WEIGHT - 1) * silent_ms;
+	return (uint64_t)MIN(conn->held, INT32_MAX) << 32 |
+	       (uint32_t)(SILENT_WEIGHT * now_ms - ms);
+}
+
+/* Another worker's time may be some milliseconds ahead. */
+uint64_t
+roster_weigh(uint64_t burden, uint64_t now_ms)
+{
+	int32_t ms = (int32_t)(uint32_t)(SILENT_WEIGHT * now_ms - burden);
+
+	if ((burden & SILENT) != 0)
+		return SILENT | (now_ms - MIN(now_ms, burden & ~SILENT));
+	return (burden >> 32) * (uint32_t)MAX(ms, 0);
+}
+
+static size_t
+insert(struct roster_burden *found, size_t count, size_t max,
+    struct roster_burden one)
+{
+	size_t at = count;
+
+	if (count == max && one.weight <= found[max - 1].weight)
+		return count;
+	if (count == max)
+		at = --count;
+	for (; at > 0 && found[at - 1].weight < one.weight; at--)
+		found[at] = found[at - 1];
+	found[at] = one;
+	return count + 1;
+}
+
+size_t
+roster_find_heaviest(const struct roster *roster, struct roster_burden *found,
+    size_t max)
+{
+	size_t count = 0;
+	struct conn *conn;
 
 	for (size_t i = 0; i < WAITING; i++)
 		TAILQ_FOREACH (conn, &roster->lists[waiting[i]], link) {
-			if (conn->since_ms == 0)
-				continue;
-			uint32_t age_ms = now_ms - conn->since_ms;
-			if (stalled == NULL || age_ms > oldest_ms) {
-				stalled = conn;
-				oldest_ms = age_ms;
-			}
+			uint64_t burden = burden_of(roster, conn);
+			struct roster_burden one = { burden,
+				roster_weigh(burden, roster->now_ms), conn };
+			if (burden != 0)
+				count = insert(found, count, max, one);
 		}
-	return stalled;
+	return count;
 }

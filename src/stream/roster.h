@@ -16,14 +16,31 @@ enum {
 
 /*
  * The open connections of a worker, which alone uses it, and the memory that
- * they hold for clients that do not take their replies.  For one that does, its
- * since_ms is the time (modulo 2^32) of the oldest data that it holds, as far
- * as known; 0: no look has found it to hold any.
+ * they hold for clients that do not take their replies.
+ *
+ * Over the budget they are closed in this order:
+ * 1. those that have taken nothing for four seconds, the longest silent first;
+ * 2. the others by their burden: what they hold, times the time in which they
+ *    would take it at the pace of the last looks.  Silence makes that longer.
+ *
+ * Whoever fills the budget and takes nothing has what 1 closes, unless he does
+ * so within four seconds: 540 Mbit/s for 256 MiB.  Whoever takes a little, or
+ * comes again and again, has to take what he holds more quickly than an honest
+ * client on a slow link, or to hold less: the pace counts, so young data is no
+ * help.
+ *
+ * For a connection that holds some, now - since_ms is that time; it grows while
+ * the client takes nothing.
  */
 struct roster {
 	struct conn_list lists[ROSTER_LISTS]; /* longest quiet first */
-	uint64_t now_ms, looked_ms, swept_ms;
-	struct conn *sweep;   /* the next to be measured, or NULL */
+	uint64_t now_ms;
+	uint64_t began_ms, last_ms;   /* this look, the last whole one */
+	uint64_t looked_ms, swept_ms; /* the end of that, the last sweep */
+	struct conn *sweep;           /* the next to be measured, or NULL */
+	struct conn *next;    /* the next of list in this look, or NULL */
+	int list;             /* ROSTER_LISTS: no look has begun */
+	uint8_t round;        /* of the last look, modulo 2^8 */
 	_Atomic size_t *kept; /* bytes that all rosters hold */
 };
 
@@ -48,16 +65,32 @@ void roster_remove(struct roster *roster, struct conn *conn);
  */
 bool roster_note_untaken(struct roster *roster, struct conn *conn);
 
+/* As roster_move to its own list; false: its client has taken nothing. */
+bool roster_note_progress(struct roster *roster, struct conn *conn);
+
 /* When to look again; UINT64_MAX: there is nothing to look at. */
 uint64_t roster_look_ms(const struct roster *roster);
 
 /*
  * Looks at what clients have taken, and measures the memory of those that have
- * not taken all; every ten seconds begins to measure all others.
+ * not taken all; every ten seconds begins to measure all others.  False: the
+ * look is to go on at once, after others have been served.
  */
-void roster_look(struct roster *roster);
+bool roster_look(struct roster *roster);
 
-/* The one that holds the oldest data; NULL: no look has found one. */
-struct conn *roster_find_stalled(const struct roster *roster);
+/*
+ * What decides who is closed first, in a form that stays valid while time
+ * passes; 0: it holds nothing.  That of the higher weight is closed first.
+ */
+uint64_t roster_weigh(uint64_t burden, uint64_t now_ms);
+
+struct roster_burden {
+	uint64_t burden, weight;
+	struct conn *conn;
+};
+
+/* Finds the heaviest, at most max of them, in order; returns how many. */
+size_t roster_find_heaviest(const struct roster *roster,
+    struct roster_burden *found, size_t max);
 
 #endif

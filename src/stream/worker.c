@@ -27,6 +27,7 @@
 #define FRESH_MS 100  /* how old a look may be that decides who is closed */
 #define RELIEF_MAX 64 /* connections that are closed for memory at once */
 #define WARN_EVERY_MS 60000
+#define TRIM_EVERY_MS 1000
 
 /* A client that takes nothing for so long, when all are closed, is deaf. */
 #define DEAF_MS 1000
@@ -39,8 +40,8 @@ struct worker {
 	_Atomic int load;
 	_Atomic bool pinged; /* the loop has not run since */
 	_Atomic bool ended;
-	_Atomic uint64_t stalled_ms; /* since when a client takes nothing */
-	int wake_fd;                 /* eventfd */
+	_Atomic uint64_t burden; /* of whom to close first; see roster.h */
+	int wake_fd;             /* eventfd */
 	struct worker_shared *shared;
 	struct counters counters; /* the worker adds, all read */
 
@@ -51,7 +52,6 @@ struct worker {
 	int number, epoll_fd;
 	struct worker_settings settings;
 	struct roster roster;
-	bool has_relieved; /* closed some for memory since the last look */
 	struct conn_list handed_over;
 	struct conn_io io;
 };
@@ -231,9 +231,7 @@ expire(struct worker *worker, struct conn *conn)
 	if (conn->want != CONN_WANT_WRITE &&
 	    (drains || (conn->want != CONN_WANT_TAKEN && !conn->untaken)))
 		expire_quiet(worker, conn);
-	else if (conn_progress(conn) > 0)
-		roster_move(&worker->roster, conn, conn->want, conn->untaken);
-	else
+	else if (!roster_note_progress(&worker->roster, conn))
 		close_deaf(worker, conn,
 		    conn->untaken ? CLOSE_IDLE : CLOSE_SEND_TIMEOUT);
 }
@@ -251,22 +249,6 @@ expire_all(struct worker *worker)
 		    worker->roster.now_ms - conn->active_ms >= limit)
 			expire(worker, conn);
 	}
-}
-
-/* The one to close first, or NULL; tells the other workers how old it is. */
-static struct conn *
-find_stalled(struct worker *worker)
-{
-	struct conn *conn = roster_find_stalled(&worker->roster);
-	uint32_t now_ms = (uint32_t)worker->roster.now_ms | 1;
-	uint64_t ms = UINT64_MAX;
-
-	if (conn != NULL)
-		ms = worker->roster.now_ms - (now_ms - conn->since_ms);
-
-	if (worker->stalled_ms != ms)
-		worker->stalled_ms = ms;
-	return conn;
 }
 
 /* A stop has a limit in time, and needs none of memory. */
@@ -299,51 +281,84 @@ static struct worker *
 find_first(struct worker *worker)
 {
 	const struct worker_shared *shared = worker->shared;
+	uint64_t now_ms = worker->roster.now_ms;
 	struct worker *first = worker;
 
 	for (int i = 0; i < shared->count; i++)
-		if (shared->workers[i]->stalled_ms < first->stalled_ms)
+		if (roster_weigh(shared->workers[i]->burden, now_ms) >
+		    roster_weigh(first->burden, now_ms))
 			first = shared->workers[i];
 	return first;
 }
 
+/* The allocator would keep what was freed between other pieces. */
 static void
+trim(struct worker *worker)
+{
+	struct worker_shared *shared = worker->shared;
+	uint64_t now_ms = worker->roster.now_ms, last_ms = shared->trimmed_ms;
+
+	if (!shared->has_freed || now_ms < last_ms + TRIM_EVERY_MS ||
+	    !atomic_compare_exchange_strong(&shared->trimmed_ms, &last_ms,
+		now_ms))
+		return;
+	shared->has_freed = false;
+	malloc_trim(0);
+}
+
+/* False: it goes on at the next turn. */
+static bool
 look(struct worker *worker)
 {
-	roster_look(&worker->roster);
-	find_stalled(worker);
-	/* The allocator would keep what was freed between other pieces. */
-	if (worker->has_relieved)
-		malloc_trim(0);
-	worker->has_relieved = false;
+	struct roster_burden first = { 0 };
+
+	if (!roster_look(&worker->roster))
+		return false;
+	roster_find_heaviest(&worker->roster, &first, 1);
+	worker->burden = first.burden;
+	trim(worker);
+	return true;
 }
 
 /*
- * Closes the one that has been stalled for longest, until the budget is kept.
- * If another worker has that one, that worker goes on.
+ * Closes those that are to be closed first, until the budget is kept or another
+ * worker has the first one.
  */
+static void
+close_heaviest(struct worker *worker)
+{
+	struct roster_burden found[RELIEF_MAX];
+	size_t i = 0, count;
+
+	count = roster_find_heaviest(&worker->roster, found, RELIEF_MAX);
+	for (; i < count && is_over_budget(worker); i++) {
+		worker->burden = found[i].burden;
+		if (find_first(worker) != worker)
+			return;
+		warn_of_memory(worker);
+		if (found[i].conn->kept != NULL)
+			worker->shared->has_freed = true;
+		close_deaf(worker, found[i].conn, CLOSE_MEMORY);
+	}
+	if (i < count || count < RELIEF_MAX)
+		worker->burden = i < count ? found[i].burden : 0;
+}
+
+/* The worker that has the first one goes on; so others are served meanwhile. */
 static void
 relieve(struct worker *worker)
 {
-	struct conn *conn;
-
-	/* What clients took meanwhile decides which one is stalled. */
-	if (is_over_budget(worker) &&
-	    worker->roster.now_ms - worker->roster.looked_ms >= FRESH_MS)
-		look(worker);
-	for (int i = 0; is_over_budget(worker); i++) {
-		if ((conn = find_stalled(worker)) == NULL)
-			break;
-		struct worker *first = find_first(worker);
-		/* Others are to be served between many of them. */
-		if (first != worker || i == RELIEF_MAX) {
-			eventfd_write(first->wake_fd, 1);
-			break;
-		}
-		warn_of_memory(worker);
-		close_deaf(worker, conn, CLOSE_MEMORY);
-		worker->has_relieved = true;
-	}
+	if (!is_over_budget(worker))
+		return;
+	/* What clients took meanwhile decides who is closed. */
+	if (worker->roster.now_ms - worker->roster.looked_ms >= FRESH_MS &&
+	    !look(worker))
+		return;
+	close_heaviest(worker);
+	trim(worker);
+	struct worker *first = find_first(worker);
+	if (is_over_budget(worker) && first->burden != 0)
+		eventfd_write(first->wake_fd, 1);
 }
 
 static uint64_t
@@ -477,7 +492,6 @@ worker_start(int number, struct worker_shared *shared)
 	worker->number = number;
 	worker->shared = shared;
 	worker->io.counters = &worker->counters;
-	worker->stalled_ms = UINT64_MAX;
 	roster_init(&worker->roster, &shared->kept);
 	TAILQ_INIT(&worker->handed_over);
 	int rc = open_fds(worker) == -1 ? errno : 0;

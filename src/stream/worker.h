@@ -28,6 +28,8 @@ struct worker_shared {
 	int room_fd, done_fd;     /* eventfds: a close; how many workers end */
 	_Atomic size_t kept;      /* bytes for clients that do not read */
 	_Atomic uint64_t warned_ms;    /* that they are too many; 0: never */
+	_Atomic uint64_t trimmed_ms;   /* when freed memory was returned */
+	_Atomic bool has_freed;        /* some was freed since */
 	struct worker *const *workers; /* complete before the first dispatch */
 	int count;                     /* of the workers */
 };

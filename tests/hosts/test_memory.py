@@ -8,7 +8,9 @@ import select
 import signal
 import socket
 import struct
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from daemon import LIMIT_S, check
 from manager import Manager
@@ -22,6 +24,7 @@ WAVES, WAVE = 5, 200
 READ_AT_ONCE = 32 * KIB  # without input that is not read a close is no reset
 FEW = 20 * KIB  # they fit into the send buffer
 FILES = 4000
+LINES = (b"x" * 99 + b"\n") * 2000
 TCP_REPAIR, TCP_REPAIR_QUEUE, TCP_QUEUE_SEQ = 19, 20, 21
 TCP_RECV_QUEUE, TCP_SEND_QUEUE, TCP_REPAIR_OFF_NO_WP = 1, 2, -1
 SEQUENCE_MAX = 0xffffffff
@@ -281,6 +284,96 @@ def test_idle_timeout_leaves_no_socket(lab):
     check_none_is_left(server)
 
 
+class Reader:
+    """A client that sends lines and reads at full speed until done is set."""
+
+    def __init__(self, server, host, address):
+        self.client = host.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self.client.connect((address, server.port("tcp *")))
+        self.client.setblocking(False)
+        self.turns, self.is_closed = 0, False
+
+    def run(self, done):
+        buffer = bytearray(MIB)
+        while not done.is_set() and not self.is_closed:
+            select.select([self.client], [self.client], [], 1)
+            try:
+                self.is_closed = self.client.recv_into(buffer) == 0
+                self.turns += 1
+            except BlockingIOError:
+                pass
+            except ConnectionResetError:
+                self.is_closed = True
+            send_some(self.client, LINES)
+
+
+def read_little(server, host, clients, done):
+    """They send all they can and take some 2 KiB a turn, until done is set.
+    Who is closed comes again."""
+    while not done.is_set():
+        for number, client in enumerate(clients):
+            send_some(client)
+            with contextlib.suppress(BlockingIOError):
+                try:
+                    is_closed = client.recv(2304) == b""
+                except ConnectionResetError:
+                    is_closed = True
+                if is_closed:
+                    client.close()
+                    clients[number] = connect(server, host, 1)
+
+
+def test_kept_memory_closes_no_quick_reader(lab):
+    """Beside 120 that take a little of much and use the budget up again and
+    again.  There may be none of these in the worker of a reader."""
+    host, server, other = start(lab, "kept_memory = 12;", workers=6)
+    friends = lab.host("friends")
+    lab.link(host, friends)
+    clients = [connect(server, other, 1) for _ in range(120)]
+    readers = [Reader(server, friends, host.addresses[1]) for _ in range(3)]
+    done = threading.Event()
+    with ThreadPoolExecutor(4) as pool:
+        try:
+            jobs = [pool.submit(read_little, server, other, clients, done)]
+            jobs += [pool.submit(reader.run, done) for reader in readers]
+            for count in range(1, 100):
+                turns = [reader.turns for reader in readers]
+                await_least(server, "closed_memory", count)
+                while any(reader.turns == turn for reader, turn in
+                          zip(readers, turns) if not reader.is_closed):
+                    server.counters()
+        finally:
+            done.set()
+    for job in jobs:
+        job.result()
+    check(not any(reader.is_closed for reader in readers),
+          "a reader was closed")
+
+
+def read_slowly(client, size):
+    """Returns False when the server has closed the connection."""
+    try:
+        return client.recv(size) != b""
+    except BlockingIOError:
+        return True
+    except ConnectionResetError:
+        return False
+
+
+def test_kept_memory_closes_no_slow_reader(lab):
+    """It holds little, and that is older than what others hold who fill the
+    budget again and again and take nothing."""
+    _, server, other = start(lab, "kept_memory = 6; send_timeout = 0;")
+    slow, clients = connect(server, other, 1), []
+    check(send_some(slow, b"\n" * 1500) == 1500, "not all was sent")
+    while (count := server.counters()["closed_memory"]) < 200:
+        clients.append(connect(server, other, 1))
+        send_some(clients[-1])
+        check(read_slowly(slow, 200), "the slow reader was closed after", count,
+              "others")
+    check(read_slowly(slow, 200), "the slow reader was closed")
+
+
 def checksum(data):
     total = sum(struct.unpack(f"!{len(data) // 2}H", data))
     while total >> 16:
@@ -384,7 +477,7 @@ def test_kept_memory_counts_unix_clients(lab):
 
 def test_restarts_keep_no_deaf_client(lab):
     """They come sooner than idle_timeout and send_timeout.  All replies fit
-    into the send buffer."""
+    into the send buffer; one of the clients has ended its side."""
     configuration = "limits: { idle_timeout = 4; send_timeout = 4; };\n" + \
         'listeners = ( { protocol = "tcp"; port = 0; } );\n'
     manager = Manager(lab.top, 100)
@@ -394,6 +487,7 @@ def test_restarts_keep_no_deaf_client(lab):
     for client in deaf:
         check(send_some(client, b"x" * FEW) == FEW, "not all was sent")
         poller.register(client, 0)  # only a reset is reported
+    deaf[1].shutdown(socket.SHUT_WR)
     end = time.monotonic() + LONG_S
     while deaf:
         ready = [number for number, _ in poller.poll(2500)]

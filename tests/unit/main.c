@@ -33,6 +33,7 @@ main(void)
 	srunner_add_suite(runner, bind_suite());
 	srunner_add_suite(runner, inherit_suite());
 	srunner_add_suite(runner, plan_suite());
+	srunner_add_suite(runner, roster_suite());
 	srunner_add_suite(runner, sources_suite());
 	srunner_add_suite(runner, bulk_suite());
 	srunner_add_suite(runner, conn_suite());

@@ -11,6 +11,7 @@ Suite *target_suite(void);
 Suite *traffic_suite(void);
 Suite *window_suite(void);
 Suite *sockaddr_suite(void);
+Suite *roster_suite(void);
 Suite *sources_suite(void);
 Suite *config_suite(void);
 Suite *bulk_suite(void);

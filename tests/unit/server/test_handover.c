@@ -12,7 +12,7 @@
 #define IDLE                                                                   \
 	{                                                                      \
 		.protocol = PROTOCOL_TCP, .framing = FRAMING_CHUNK,            \
-		.line_start = 1                                                \
+		.line_start = 1, .has_ended = 1                                \
 	}
 #define BUSY                                                                   \
 	{                                                                      \
@@ -46,11 +46,13 @@ START_TEST(entries_are_read_in_order)
 	ck_assert(handover_next(&file, &state));
 	ck_assert_int_eq(state.protocol, PROTOCOL_TCP);
 	ck_assert(state.line_start);
+	ck_assert(state.has_ended);
 	ck_assert_uint_eq(state.out_len + state.in_len, 0);
 	ck_assert(handover_next(&file, &state));
 	ck_assert_int_eq(state.protocol, PROTOCOL_UNIX);
 	ck_assert_int_eq(state.framing, FRAMING_LINE);
 	ck_assert(!state.line_start);
+	ck_assert(!state.has_ended);
 	ck_assert_int_eq(state.arrived.tv_sec, 1795223700);
 	ck_assert_int_eq(state.arrived.tv_nsec, 999999999);
 	ck_assert_uint_eq(state.messages, 3);
@@ -114,6 +116,8 @@ static const struct {
 	FIRST(protocol, UINT32_MAX),
 	FIRST(framing, FRAMING_LINE + 1),
 	FIRST(line_start, 2),
+	FIRST(has_ended, 2),
+	FIRST(has_ended, UINT32_MAX),
 	FIRST(arrived_ns, 1000000000),
 	FIRST(arrived_s, 253402300800),
 	FIRST(arrived_s, UINT64_MAX),
@@ -134,9 +138,11 @@ START_TEST(anything_else_is_refused_whole)
 	struct conn_state state;
 
 	uint32_t half = (uint32_t)wrong[_i].value;
+	uint16_t quarter = (uint16_t)wrong[_i].value;
 	char byte = (char)wrong[_i].value;
 	const void *value = wrong[_i].size == 8 ? (const void *)&wrong[_i].value
 	                  : wrong[_i].size == 4 ? (const void *)&half
+	                  : wrong[_i].size == 2 ? (const void *)&quarter
 	                                        : (const void *)&byte;
 	memcpy((char *)&image + wrong[_i].offset, value, wrong[_i].size);
 	ck_assert(!handover_begin(&file, (char *)&image, IMAGE_LEN));
@@ -145,10 +151,14 @@ START_TEST(anything_else_is_refused_whole)
 END_TEST
 
 static const struct conn_state impossible[] = {
-	{ PROTOCOL_TCP, FRAMING_CHUNK, true, { 0, 0 }, 0, 0, 70000, 0, "" },
-	{ PROTOCOL_TCP, FRAMING_LINE, true, { 0, 0 }, 0, 0, 0, 50000, "" },
-	{ PROTOCOL_TCP, FRAMING_LINE, true, { 0, 0 }, 0, 0, 40000, 30000, "" },
-	{ PROTOCOL_TCP, FRAMING_CHUNK, true, { 0, 0 }, 0, 0, 1, 1, "" },
+	{ PROTOCOL_TCP, FRAMING_CHUNK, true, { 0, 0 }, 0, 0, 70000, 0, "",
+	    false },
+	{ PROTOCOL_TCP, FRAMING_LINE, true, { 0, 0 }, 0, 0, 0, 50000, "",
+	    false },
+	{ PROTOCOL_TCP, FRAMING_LINE, true, { 0, 0 }, 0, 0, 40000, 30000, "",
+	    false },
+	{ PROTOCOL_TCP, FRAMING_CHUNK, true, { 0, 0 }, 0, 0, 1, 1, "", false },
+	{ PROTOCOL_TCP, FRAMING_LINE, true, { 0, 0 }, 0, 0, 1, 0, "", true },
 };
 
 START_TEST(a_state_that_cannot_be_is_refused)
@@ -170,6 +180,20 @@ START_TEST(the_time_of_silence_goes_on)
 	conn = conn_restore(-1, &state, 200);
 	conn_save(conn, &saved, 250);
 	ck_assert_uint_eq(saved.idle_ms, 250);
+	conn_free(conn);
+}
+END_TEST
+
+/* A client that has ended its side still has to take its replies. */
+START_TEST(an_ended_client_stays_ended)
+{
+	struct conn_state state = { .idle_ms = 300, .has_ended = true }, saved;
+
+	struct conn *conn = conn_restore(-1, &state, 1000);
+	ck_assert_int_eq(conn->want, CONN_WANT_TAKEN);
+	conn_save(conn, &saved, 1050);
+	ck_assert(saved.has_ended);
+	ck_assert_uint_eq(saved.idle_ms, 350);
 	conn_free(conn);
 }
 END_TEST
@@ -215,6 +239,7 @@ handover_suite(void)
 	tcase_add_loop_test(tests, a_state_that_cannot_be_is_refused, 0,
 	    COUNT(impossible));
 	tcase_add_test(tests, the_time_of_silence_goes_on);
+	tcase_add_test(tests, an_ended_client_stays_ended);
 	tcase_add_loop_test(tests, what_is_not_kept_stays, 0, 2);
 	suite_add_tcase(suite, tests);
 	return suite;

@@ -1,0 +1,289 @@
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "stream/roster.h"
+#include "unit/suites.h"
+
+#define MANY 1000
+
+static struct roster roster;
+static _Atomic size_t kept;
+
+/* A connection, and its client's end. */
+struct pair {
+	struct conn *conn;
+	int client;
+};
+
+static void
+begin(void)
+{
+	kept = 0;
+	roster_init(&roster, &kept);
+	roster.now_ms = 100000;
+}
+
+static void
+end(void)
+{
+	struct conn *conn;
+
+	for (int list = 0; list < ROSTER_LISTS; list++)
+		while ((conn = TAILQ_FIRST(&roster.lists[list])) != NULL) {
+			roster_remove(&roster, conn);
+			conn_free(conn);
+		}
+	ck_assert_uint_eq(kept, 0);
+}
+
+static struct pair
+add(void)
+{
+	int ends[2], size = 1 << 20;
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0,
+			     ends),
+	    0);
+	setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	struct conn *conn = conn_new(ends[0], PROTOCOL_UNIX_SEQPACKET,
+	    FRAMING_CHUNK, roster.now_ms);
+	ck_assert_ptr_nonnull(conn);
+	roster_add(&roster, conn);
+	return (struct pair){ conn, ends[1] };
+}
+
+/* Replies of 1000 bytes that the client has not taken. */
+static void
+reply(struct pair *pair, int count)
+{
+	char data[1000] = "";
+
+	for (int i = 0; i < count; i++) {
+		ck_assert_int_eq(write(pair->conn->fd, data, sizeof(data)),
+		    sizeof(data));
+		pair->conn->bytes_out += sizeof(data);
+	}
+	if (!pair->conn->untaken)
+		roster_move(&roster, pair->conn, CONN_WANT_READ, false);
+}
+
+static void
+take(const struct pair *pair, int count)
+{
+	char data[1000];
+
+	for (int i = 0; i < count; i++)
+		ck_assert_int_eq(read(pair->client, data, sizeof(data)),
+		    sizeof(data));
+}
+
+/* Returns how many turns it took. */
+static int
+look_after(uint64_t ms)
+{
+	int turns = 1;
+
+	roster.now_ms += ms;
+	for (; !roster_look(&roster); turns++)
+		ck_assert_uint_eq(roster_look_ms(&roster), roster.now_ms);
+	return turns;
+}
+
+static void
+check_first(const struct pair *pair)
+{
+	struct roster_burden found[3];
+
+	ck_assert_uint_ge(roster_find_heaviest(&roster, found, 3), 1);
+	ck_assert_ptr_eq(found[0].conn, pair->conn);
+}
+
+/* What the slow one holds is the oldest of all. */
+START_TEST(who_comes_anew_does_not_outlive_a_slow_reader)
+{
+	struct pair slow = add(), other;
+
+	reply(&slow, 30);
+	look_after(1000);
+	for (int i = 0; i < 20; i++) {
+		take(&slow, 2);
+		reply(&slow, 2);
+		look_after(1000);
+	}
+	other = add();
+	reply(&other, 200);
+	look_after(500);
+	take(&slow, 1);
+	look_after(500);
+	check_first(&other);
+	close(slow.client);
+	close(other.client);
+}
+END_TEST
+
+START_TEST(who_takes_a_little_does_not_outlive_a_slow_reader)
+{
+	struct pair slow = add(), other;
+
+	reply(&slow, 50);
+	look_after(1000);
+	for (int i = 0; i < 20; i++) {
+		take(&slow, 2);
+		reply(&slow, 2);
+		look_after(1000);
+	}
+	other = add();
+	reply(&other, 50);
+	look_after(1000);
+	/* The pace of one look does not make it the first. */
+	check_first(&slow);
+	for (int i = 0; i < 5; i++) {
+		take(&other, 1);
+		take(&slow, 2);
+		reply(&slow, 2);
+		reply(&other, 1);
+		look_after(1000);
+	}
+	check_first(&other);
+	close(slow.client);
+	close(other.client);
+}
+END_TEST
+
+START_TEST(the_longest_silent_is_first_whatever_it_holds)
+{
+	struct pair old = add(), young = add(), taking = add();
+
+	reply(&old, 20);
+	reply(&taking, 300);
+	look_after(1000);
+	reply(&young, 300);
+	for (int i = 0; i < 5; i++) {
+		take(&taking, 1);
+		look_after(1000);
+	}
+	check_first(&old);
+	struct roster_burden found[3];
+	ck_assert_uint_eq(roster_find_heaviest(&roster, found, 3), 3);
+	ck_assert_ptr_eq(found[1].conn, young.conn);
+	ck_assert_ptr_eq(found[2].conn, taking.conn);
+	/* It stays the first for another worker, later or a little earlier. */
+	for (uint64_t ms = roster.now_ms - 5; ms < roster.now_ms + 100; ms++)
+		for (int i = 0; i < 2; i++)
+			ck_assert_uint_gt(roster_weigh(found[i].burden, ms),
+			    roster_weigh(found[i + 1].burden, ms));
+	roster_remove(&roster, old.conn);
+	conn_free(old.conn);
+	check_first(&young);
+	close(old.client);
+	close(young.client);
+	close(taking.client);
+}
+END_TEST
+
+START_TEST(the_heaviest_come_in_order)
+{
+	struct pair pairs[20];
+	struct roster_burden found[8];
+
+	for (int i = 0; i < 20; i++) {
+		pairs[i] = add();
+		reply(&pairs[i], 20 + i * 7 % 20);
+	}
+	ck_assert_uint_eq(roster_find_heaviest(&roster, found, 8), 0);
+	look_after(1000);
+	ck_assert_uint_eq(roster_find_heaviest(&roster, found, 8), 8);
+	for (int i = 0; i < 7; i++)
+		ck_assert_uint_gt(found[i].weight, found[i + 1].weight);
+	ck_assert_uint_eq(found[0].conn->bytes_out, 39000);
+	ck_assert_uint_eq(found[7].conn->bytes_out, 32000);
+	for (int i = 0; i < 20; i++)
+		close(pairs[i].client);
+}
+END_TEST
+
+/* Others are served between its turns, and connections may be closed there. */
+START_TEST(a_look_at_many_takes_several_turns)
+{
+	static struct pair pairs[MANY];
+
+	for (int i = 0; i < MANY; i++) {
+		pairs[i] = add();
+		reply(&pairs[i], 20);
+	}
+	ck_assert_int_eq(look_after(1000), 4);
+	size_t before = kept;
+	ck_assert_int_eq(look_after(1000), 4);
+	ck_assert_uint_eq(kept, before);
+	roster.now_ms += 1000;
+	ck_assert(!roster_look(&roster));
+	for (int i = 0; i < MANY; i++) {
+		close(pairs[i].client);
+		if (i % 2 == 0)
+			continue;
+		roster_remove(&roster, pairs[i].conn);
+		conn_free(pairs[i].conn);
+	}
+	look_after(0);
+	ck_assert_uint_lt(kept, before / 2 + 1);
+}
+END_TEST
+
+/* What it holds lies behind a gap: nothing is untaken.  No sweep is due. */
+START_TEST(who_holds_input_and_is_active_is_found)
+{
+	struct pair pair = add();
+	static char data[100000];
+
+	pair.conn->protocol = PROTOCOL_TCP;
+	look_after(1000);
+	ck_assert_int_eq(write(pair.conn->fd, data, sizeof(data)),
+	    sizeof(data));
+	for (int i = 0; i < 5; i++) {
+		if (!pair.conn->untaken)
+			roster_move(&roster, pair.conn, CONN_WANT_READ, false);
+		look_after(1000);
+	}
+	ck_assert_uint_gt(kept, sizeof(data));
+	close(pair.client);
+}
+END_TEST
+
+START_TEST(progress_without_a_look_counts_once)
+{
+	struct pair pair = add();
+
+	reply(&pair, 50);
+	look_after(1000);
+	roster.now_ms += 3000;
+	ck_assert(!roster_note_progress(&roster, pair.conn));
+	take(&pair, 49);
+	ck_assert(roster_note_progress(&roster, pair.conn));
+	ck_assert(!roster_note_progress(&roster, pair.conn));
+	/* It would take the rest at once. */
+	ck_assert_uint_lt((uint32_t)roster.now_ms - pair.conn->since_ms, 1000);
+	ck_assert_uint_eq(pair.conn->active_ms, roster.now_ms);
+	close(pair.client);
+}
+END_TEST
+
+Suite *
+roster_suite(void)
+{
+	Suite *suite = suite_create("roster");
+	TCase *tests = tcase_create("all");
+
+	tcase_add_checked_fixture(tests, begin, end);
+	tcase_add_test(tests, who_comes_anew_does_not_outlive_a_slow_reader);
+	tcase_add_test(tests,
+	    who_takes_a_little_does_not_outlive_a_slow_reader);
+	tcase_add_test(tests, the_longest_silent_is_first_whatever_it_holds);
+	tcase_add_test(tests, the_heaviest_come_in_order);
+	tcase_add_test(tests, a_look_at_many_takes_several_turns);
+	tcase_add_test(tests, who_holds_input_and_is_active_is_found);
+	tcase_add_test(tests, progress_without_a_look_counts_once);
+	suite_add_tcase(suite, tests);
+	return suite;
+}
