@@ -52,7 +52,7 @@ struct conn {
 	bool untaken;      /* wants to read, and holds memory nevertheless */
 	bool holds : 1;    /* the next ones are known; the roster owns them */
 	bool takes : 1;    /* its client took some before the last visit */
-	uint8_t round;     /* of the last visit */
+	uint32_t round;    /* of the last visit; 0: there was none */
 	int64_t taken;     /* bytes that the client had taken */
 	uint32_t held;     /* bytes that it has in the budget of the workers */
 	uint32_t since_ms; /* in how long it takes them; see roster.h */

@@ -5,7 +5,6 @@
 #define LOOK_MS 1000
 #define LOOK_MAX 256 /* connections that it visits at once */
 #define SWEEP_MS 10000
-#define SWEEP_MAX 256 /* connections that a look measures in a sweep */
 
 /* Who has taken nothing for so long may take nothing at all. */
 #define SILENT_MS 4000
@@ -21,7 +20,7 @@
 #define TAKING_MAX_MS 86400000
 
 /* Less is what any connection may cost. */
-#define LITTLE_BYTES 16384
+#define LITTLE_BYTES 8192
 
 /* TCP replies of this length cost hardly more than the socket itself. */
 #define FEW_BYTES 4096
@@ -77,7 +76,7 @@ roster_add(struct roster *roster, struct conn *conn)
 	struct conn_list *list = list_of(roster, conn);
 	const struct conn *first = TAILQ_FIRST(list);
 
-	if (first != NULL && conn->active_ms < first->active_ms)
+	if (first != NULL && conn->active_ms <= first->active_ms)
 		TAILQ_INSERT_HEAD(list, conn, link);
 	else
 		TAILQ_INSERT_TAIL(list, conn, link);
@@ -120,10 +119,9 @@ roster_look_ms(const struct roster *roster)
 {
 	const struct conn *newest = TAILQ_LAST(&roster->lists[CONN_WANT_READ],
 	    conn_list);
-	bool is_due = roster->sweep != NULL ||
-	              (newest != NULL && newest->active_ms >= roster->last_ms);
+	bool is_due = newest != NULL && newest->active_ms >= roster->last_ms;
 
-	if (roster->list < ROSTER_LISTS)
+	if (roster->list < ROSTER_LISTS || roster->sweep != NULL)
 		return roster->now_ms;
 	for (size_t i = 0; i < WAITING; i++)
 		is_due |= !TAILQ_EMPTY(&roster->lists[waiting[i]]);
@@ -203,18 +201,18 @@ has_few(const struct conn *conn)
  * A client can fill the receive buffer and never wake us: with data behind a
  * gap in TCP's sequence.  So all that seem idle are measured now and then.
  */
-static void
+static bool
 sweep(struct roster *roster)
 {
 	struct conn *conn;
 
 	if (roster->sweep == NULL) {
 		if (roster->now_ms < roster->swept_ms + SWEEP_MS)
-			return;
+			return true;
 		roster->swept_ms = roster->now_ms;
 		roster->sweep = TAILQ_FIRST(&roster->lists[CONN_WANT_READ]);
 	}
-	for (int i = 0; i < SWEEP_MAX && (conn = roster->sweep) != NULL; i++) {
+	for (int i = 0; i < LOOK_MAX && (conn = roster->sweep) != NULL; i++) {
 		/* From here on a look has measured, or will measure, all. */
 		if (conn->active_ms >= roster->swept_ms) {
 			roster->sweep = NULL;
@@ -223,7 +221,10 @@ sweep(struct roster *roster)
 		roster->sweep = TAILQ_NEXT(conn, link);
 		if (conn_measure(conn) > LITTLE_BYTES)
 			note_holding(roster, conn, 0, roster->now_ms);
+		else
+			release(roster, conn);
 	}
+	return roster->sweep == NULL;
 }
 
 /* One that was served since the last look and wants to read. */
@@ -280,6 +281,8 @@ roster_look(struct roster *roster)
 {
 	struct conn *conn;
 
+	if (roster->sweep != NULL)
+		return sweep(roster);
 	if (roster->list == ROSTER_LISTS)
 		begin(roster);
 	for (int visits = 0; roster->list < ROSTER_LISTS;) {
@@ -302,10 +305,9 @@ roster_look(struct roster *roster)
 		else
 			visit_waiting(roster, conn);
 	}
-	sweep(roster);
 	roster->last_ms = roster->began_ms;
 	roster->looked_ms = roster->now_ms;
-	return true;
+	return sweep(roster);
 }
 
 /* Of one that takes it stays as of the last look, of others it grows. */

@@ -40,7 +40,7 @@ struct roster {
 	struct conn *sweep;           /* the next to be measured, or NULL */
 	struct conn *next;    /* the next of list in this look, or NULL */
 	int list;             /* ROSTER_LISTS: no look has begun */
-	uint8_t round;        /* of the last look, modulo 2^8 */
+	uint32_t round;       /* of the last look: it would wrap after years */
 	_Atomic size_t *kept; /* bytes that all rosters hold */
 };
 

@@ -50,6 +50,7 @@ struct worker {
 
 	/* The worker. */
 	int number, epoll_fd;
+	int turn_order; /* the order at the start of this turn of the loop */
 	struct worker_settings settings;
 	struct roster roster;
 	struct conn_list handed_over;
@@ -70,6 +71,8 @@ release_connection(struct worker *worker)
 static void
 close_one(struct worker *worker, struct conn *conn, enum close_reason reason)
 {
+	if (conn->kept != NULL)
+		worker->shared->has_freed = true;
 	roster_remove(&worker->roster, conn);
 	conn_close(conn, &worker->counters, reason, worker->roster.now_ms);
 	release_connection(worker);
@@ -113,7 +116,7 @@ follow(struct worker *worker, struct conn *conn, enum conn_want want)
 	} else if (watch(worker, conn, want) == -1) {
 		close_one(worker, conn, CLOSE_ERROR);
 	} else if (!conn->untaken || want != CONN_WANT_READ ||
-		   worker->order >= WORKER_DRAIN) {
+		   worker->turn_order >= WORKER_DRAIN) {
 		roster_move(&worker->roster, conn, want, false);
 	}
 }
@@ -200,7 +203,7 @@ timeout_ms(const struct worker *worker, int list)
 {
 	if (list == CONN_WANT_WRITE)
 		return worker->settings.send_ms;
-	if (list == CONN_WANT_LINGER || worker->order >= WORKER_DRAIN)
+	if (list == CONN_WANT_LINGER || worker->turn_order >= WORKER_DRAIN)
 		return QUIET_MS;
 	return list == CONN_WANT_TAKEN ? worker->settings.send_ms
 	                               : worker->settings.idle_ms;
@@ -214,7 +217,7 @@ expire_quiet(struct worker *worker, struct conn *conn)
 		close_one(worker, conn, CLOSE_STOP);
 	else if (conn->want == CONN_WANT_TAKEN)
 		close_one(worker, conn, conn->close_reason);
-	else if (worker->order >= WORKER_DRAIN)
+	else if (worker->turn_order >= WORKER_DRAIN)
 		follow(worker, conn, conn_finish(conn));
 	else if (!roster_note_untaken(&worker->roster, conn))
 		close_one(worker, conn, CLOSE_IDLE);
@@ -224,7 +227,7 @@ expire_quiet(struct worker *worker, struct conn *conn)
 static void
 expire(struct worker *worker, struct conn *conn)
 {
-	bool drains = worker->order >= WORKER_DRAIN;
+	bool drains = worker->turn_order >= WORKER_DRAIN;
 
 	if ((!conn->untaken || drains) && serve(worker, conn))
 		return;
@@ -258,7 +261,7 @@ is_over_budget(const struct worker *worker)
 	size_t max = worker->settings.kept_max;
 
 	return max != 0 && worker->shared->kept > max &&
-	       worker->order < WORKER_DRAIN;
+	       worker->turn_order < WORKER_DRAIN;
 }
 
 static void
@@ -336,8 +339,6 @@ close_heaviest(struct worker *worker)
 		if (find_first(worker) != worker)
 			return;
 		warn_of_memory(worker);
-		if (found[i].conn->kept != NULL)
-			worker->shared->has_freed = true;
 		close_deaf(worker, found[i].conn, CLOSE_MEMORY);
 	}
 	if (i < count || count < RELIEF_MAX)
@@ -364,8 +365,9 @@ relieve(struct worker *worker)
 static uint64_t
 look_ms(const struct worker *worker)
 {
-	return worker->order < WORKER_DRAIN ? roster_look_ms(&worker->roster)
-	                                    : UINT64_MAX;
+	return worker->turn_order < WORKER_DRAIN
+	         ? roster_look_ms(&worker->roster)
+	         : UINT64_MAX;
 }
 
 /* How long to wait: until the first connection expires; -1: without limit. */
@@ -399,6 +401,7 @@ wait_and_serve(struct worker *worker)
 
 	if (worker->pinged)
 		worker->pinged = false;
+	worker->turn_order = worker->order;
 	admit_dispatched(worker);
 	for (int i = 0; i < n; i++)
 		if (events[i].data.ptr != NULL) {
@@ -406,7 +409,7 @@ wait_and_serve(struct worker *worker)
 			bulk_note_round(&worker->io.loan,
 			    n == 1 ? events[i].data.ptr : NULL);
 		}
-	if (worker->order == WORKER_HAND_OVER)
+	if (worker->turn_order == WORKER_HAND_OVER)
 		hand_over_all(worker);
 	expire_all(worker);
 	if (look_ms(worker) <= worker->roster.now_ms)

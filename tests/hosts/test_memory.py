@@ -21,6 +21,7 @@ PIECE = b"\n" * (64 * KIB)  # empty lines have the longest replies
 CLIENT_MAX = 512 * KIB  # of kernel and process, for a client that never reads
 PROCESS_MAX = 66 * KIB  # of it
 WAVES, WAVE = 5, 200
+LEAVING = 200
 READ_AT_ONCE = 32 * KIB  # without input that is not read a close is no reset
 FEW = 20 * KIB  # they fit into the send buffer
 FILES = 4000
@@ -175,6 +176,22 @@ def test_a_client_that_never_reads_costs_little(lab):
     fill(server, clients)
     check_memory(server, before, 400)
     check(server.counters()["closed_memory"] == 0, "one was closed")
+
+
+def test_clients_that_leave_return_memory(lab):
+    """The process gives back what it kept for clients that have left, also
+    while some of them stay."""
+    _, server, host = start(lab)
+    clients = [connect(server, host) for _ in range(LEAVING)]
+    fill(server, clients)
+    kept = private_bytes(server)
+    for number, client in enumerate(clients):
+        if number % 20 != 0:
+            client.close()
+    end = time.monotonic() + LONG_S
+    while (now := private_bytes(server)) > kept // 2:
+        check(time.monotonic() < end, "the process has", now, "bytes, not half"
+              " of", kept)
 
 
 def test_a_cut_cable_leaves_little_to_send(lab):

@@ -251,6 +251,44 @@ START_TEST(who_holds_input_and_is_active_is_found)
 }
 END_TEST
 
+/* Who has filled a buffer and taken all since the last look holds nothing. */
+START_TEST(what_was_taken_is_let_go_at_every_look)
+{
+	for (int i = 0; i < 300; i++) {
+		struct pair pair = add();
+
+		reply(&pair, 50);
+		roster_move(&roster, pair.conn, CONN_WANT_WRITE, false);
+		take(&pair, 50);
+		roster_move(&roster, pair.conn, CONN_WANT_READ, false);
+		look_after(1000);
+		ck_assert_uint_eq(kept, 0);
+		roster_remove(&roster, pair.conn);
+		conn_free(pair.conn);
+		close(pair.client);
+	}
+}
+END_TEST
+
+/* As many as there are: 10000 clients could hold 1.6 GB until then. */
+START_TEST(a_sweep_measures_all_at_once)
+{
+	static struct pair pairs[MANY];
+	char data[10000] = "";
+
+	for (int i = 0; i < MANY; i++)
+		pairs[i] = add();
+	look_after(1000);
+	for (int i = 0; i < MANY; i++)
+		ck_assert_int_eq(write(pairs[i].conn->fd, data, sizeof(data)),
+		    sizeof(data));
+	look_after(10000);
+	ck_assert_uint_gt(kept, MANY * sizeof(data));
+	for (int i = 0; i < MANY; i++)
+		close(pairs[i].client);
+}
+END_TEST
+
 START_TEST(progress_without_a_look_counts_once)
 {
 	struct pair pair = add();
@@ -283,6 +321,8 @@ roster_suite(void)
 	tcase_add_test(tests, the_heaviest_come_in_order);
 	tcase_add_test(tests, a_look_at_many_takes_several_turns);
 	tcase_add_test(tests, who_holds_input_and_is_active_is_found);
+	tcase_add_test(tests, what_was_taken_is_let_go_at_every_look);
+	tcase_add_test(tests, a_sweep_measures_all_at_once);
 	tcase_add_test(tests, progress_without_a_look_counts_once);
 	suite_add_tcase(suite, tests);
 	return suite;
