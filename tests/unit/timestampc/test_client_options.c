@@ -85,10 +85,10 @@ START_TEST(all_of_ping)
 END_TEST
 
 static const char *const bad[] = { "-x", "-W", "-W x", "-W -1", "-W 1x",
-	"-W nan", "-w 4095", "-w 4096.5", "-c 0 -P", "-P -i", "-P -S file",
-	"-P -v", "-P -1 text", "-1 text -P", "-A", "-c 1", "-1 text -G 1",
-	"-1 text -P -i", "-i -s", "a b", "--max-loss=101 -P", "--nosuch",
-	"host:99999" };
+	"-W nan", "-w 4095", "-w 4096.5", "-c 0 -P", "-d 0 -P", "-P -i",
+	"-P -S file", "-P -v", "-P -1 text", "-1 text -P", "-A", "-c 1",
+	"-1 text -G 1", "-1 text -P -i", "-i -s", "a b", "--max-loss=101 -P",
+	"--nosuch", "host:99999" };
 
 START_TEST(other_command_lines_are_refused)
 {
