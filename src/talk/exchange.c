@@ -10,7 +10,6 @@
 
 /* The largest datagram. */
 #define PIECE_BYTES 65536
-#define CONNECT_MS 10000
 
 void
 exchange_init(struct exchange *exchange, const struct client_options *options)
@@ -31,7 +30,7 @@ exchange_connect(struct exchange *exchange)
 {
 	struct connection *connection = &exchange->connection;
 	int status = connection_open(connection, &exchange->options->target,
-	    clock_ms() + CONNECT_MS);
+	    clock_ms() + exchange->options->wait_ns / 1000000);
 
 	if (status != 0)
 		fprintf(stderr, "timestampc: %s\n", connection->problem);

@@ -256,3 +256,14 @@ def test_once_tries_each_address(scene):
             client.end()
     check(scene.pipe(b"", "-4", "-1", "x", "tcp:[::1]:9", status=68)[1],
           "no message")
+
+
+def test_once_waits_for_a_connection(scene):
+    """As long as -W says: the client that waits less ends first."""
+    full = scene.add(socket.create_server(("127.0.0.1", 0), backlog=0))
+    where = target(full.getsockname()[1])
+    scene.add(socket.create_connection(full.getsockname()))
+    other = scene.client("-1", "hello", "-W", "6", where)
+    check(b"timed out" in scene.client("-1", "x", "-W", "0.1", where).end(69),
+          "no message")
+    check(other.child.poll() is None, "both waited as long")
