@@ -94,7 +94,10 @@ exchange_line(struct talk *talk, struct framing_text line,
 	return result;
 }
 
-/* Returns 0, or the exit status after a message; no reply is EXIT_FAILURE. */
+/*
+ * Returns 0, or the exit status after a message; no reply is EXIT_FAILURE, no
+ * connection EX_NOHOST or EX_UNAVAILABLE.
+ */
 static int
 ask(struct talk *talk, struct framing_text line)
 {
@@ -213,8 +216,10 @@ talk_run(const struct client_options *options)
 		if (line.len == 0 || line.bytes[0] == '\n')
 			break;
 		status = ask(&talk, line);
-		if (status == EXIT_FAILURE)
-			status = 0; /* the next line may be answered */
+		/* The next line may be answered. */
+		if (status == EXIT_FAILURE || status == EX_NOHOST ||
+		    status == EX_UNAVAILABLE)
+			status = 0;
 	}
 	close_all(&talk);
 	return status;

@@ -177,7 +177,8 @@ def test_talk_quietly(scene):
 
 
 def test_talk_connects_again(scene):
-    """A lost connection is made again, and it says so; not for ever."""
+    """A lost connection is made again, and it says so; while the server is away
+    each line says so, and the dialogue goes on when it is back."""
     server = scene.server()
     proxy = scene.proxy(port_of(server), [(40, "down", "fin")])
     terminal = scene.add(Terminal(target(proxy.port)))
@@ -195,10 +196,17 @@ def test_talk_connects_again(scene):
     direct = scene.add(Terminal(target(port_of(server))))
     direct.prompt()
     kill(server)
-    direct.type(b"four\n")
-    direct.expect(b"connection was lost")
-    direct.expect(b"refused")
-    direct.end(69)
+    for text, first in (b"four", b"connection was lost"), (b"five", b"five"):
+        direct.type(text + b"\n")
+        direct.expect(first)
+        direct.expect(b"refused")
+        direct.prompt()
+    scene.server(LINE % port_of(server))
+    direct.type(b"six\n")
+    direct.expect(REPLY + b"six\r\n")
+    direct.prompt()
+    direct.type(b"\n")
+    direct.end()
 
 
 def test_talk_without_a_prompt(scene):
