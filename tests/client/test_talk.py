@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import termios
+import threading
 
 from daemon import LIMIT_S, check, prepare_child
 from scene import CLIENT, LINE, kill, naming, port_of, target
@@ -75,6 +76,31 @@ class Terminal:
             self.child.kill()
         self.child.wait()
         os.close(self.fd)
+
+
+class SlowOnce:
+    """A server of Unix datagrams that answers nothing until a line has come,
+    and then paths only, as timestampd does."""
+
+    def __init__(self, folder, name):
+        self.path = os.path.join(folder, name)
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind(self.path)
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        is_awake = False
+        while True:
+            data, client = self.socket.recvfrom(65536)
+            if data == b"the end":
+                return
+            if is_awake and isinstance(client, str):
+                self.socket.sendto(b"[stamp] " + data, client)
+            is_awake |= bool(data)
+
+    def close(self):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as last:
+            last.sendto(b"the end", self.path)
 
 
 def test_talk_at_a_terminal(scene):
@@ -275,3 +301,18 @@ def test_once_waits_for_a_connection(scene):
     check(b"timed out" in scene.client("-1", "x", "-W", "0.1", where).end(69),
           "no message")
     check(other.child.poll() is None, "both waited as long")
+
+
+def test_once_and_talk_when_a_unix_server_was_slow(scene):
+    """Where nothing came back to a path, the client asks from there again."""
+    server = scene.add(SlowOnce(scene.folder, "one"))
+    client = scene.client("-W", "0.5", "-1", "hello",
+                          f"unix-dgram:{server.path}")
+    check(client.rest() == b"[stamp] hello\n", client.heard)
+    client.end()
+    server = scene.add(SlowOnce(scene.folder, "two"))
+    terminal = scene.add(Terminal("-W", "0.5", f"unix-dgram:{server.path}"))
+    for text in b"one", b"two":
+        terminal.prompt()
+        terminal.type(text + b"\n")
+        terminal.expect(rb"\[stamp\] " + text + b"\r\n")
