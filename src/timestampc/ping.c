@@ -162,8 +162,7 @@ expire(struct ping *ping, int64_t now_ns)
 	while ((lost = probes_expire(&account->probes,
 		    now_ns - (int64_t)ping->options->wait_ns)) != NULL) {
 		ping_report_lost(account, lost->number);
-		if (lost->number == account->probes.sent)
-			prober_give_up(&ping->prober);
+		prober_give_up(&ping->prober, lost->number);
 	}
 }
 

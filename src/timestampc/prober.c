@@ -49,12 +49,30 @@ complain(struct prober *prober, const char *problem)
 	fprintf(stderr, "timestampc: %s\n", problem);
 }
 
+/* Whether UDP has addresses that may answer where this one does not. */
+static bool
+has_others(const struct prober *prober)
+{
+	return prober->connection.addresses > 1 && !prober->has_stamp;
+}
+
+/* The next probe goes to the next address. */
+static void
+pass_over(struct prober *prober)
+{
+	prober->connection.skip++;
+	connection_close(&prober->connection);
+}
+
 /* The same of a call with a datagram that has set errno. */
 static void
 complain_of_call(struct prober *prober)
 {
 	char problem[sizeof(prober->complaint)];
 
+	if (has_others(prober) &&
+	    prober->connection.skip >= prober->connection.addresses)
+		return; /* each address has had its turn */
 	snprintf(problem, sizeof(problem), "%s: %s", prober->peer,
 	    strerror(errno));
 	complain(prober, problem);
@@ -72,7 +90,10 @@ prober_open(struct prober *prober, uint64_t wait_ms)
 		complain(prober, connection->problem);
 		return status;
 	}
-	prober->complaint[0] = '\0';
+	/* Of addresses that take turns each has complained once. */
+	if (!has_others(prober))
+		prober->complaint[0] = '\0';
+	prober->first = prober->account->probes.sent + 1;
 	prober->key = 0;
 	prober->unsent = prober->line.len = 0;
 	prober->is_timed = !protocol_is_unix(protocol) &&
@@ -90,11 +111,20 @@ lose_connection(struct prober *prober, const char *problem)
 	prober->unsent = 0;
 }
 
+/* A Unix socket may have chosen its name while the server was slow. */
 void
-prober_give_up(struct prober *prober)
+prober_give_up(struct prober *prober, uint64_t number)
 {
-	if (prober->unsent > 0)
+	struct ping_account *account = prober->account;
+
+	if (prober->unsent > 0 && number == account->probes.sent)
 		lose_connection(prober, "the server reads no more");
+	else if (prober->connection.fd == -1 || number < prober->first ||
+		 number < account->probes.highest)
+		return;
+	else if (has_others(prober) ||
+		 prober->options->target.protocol == PROTOCOL_UNIX_DGRAM)
+		pass_over(prober);
 }
 
 /* Takes the times at which the kernel has sent. */
@@ -157,6 +187,8 @@ send_rest(struct prober *prober)
 	} else if (n == -1) { /* a datagram that gets no reply */
 		complain_of_call(prober);
 		restart_keys(prober);
+		if (has_others(prober))
+			pass_over(prober);
 	}
 }
 
@@ -315,8 +347,11 @@ receive(struct prober *prober)
 			return;
 	}
 	if (protocol_is_datagram(prober->options->target.protocol)) {
-		if (n == -1 && errno != EAGAIN)
+		if (n == -1 && errno != EAGAIN) {
 			complain_of_call(prober);
+			if (has_others(prober))
+				pass_over(prober);
+		}
 	} else if (n == 0) {
 		lose_connection(prober, "the server closed it");
 	} else if (errno != EAGAIN) {

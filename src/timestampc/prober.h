@@ -20,6 +20,7 @@ struct prober {
 	const struct client_options *options;
 	struct connection connection;
 	struct clock_watch watch;
+	uint64_t first; /* number of the first probe over the connection */
 	uint32_t id;
 	uint32_t key;    /* by which the kernel knows what is sent next */
 	bool is_timed;   /* the kernel tells times */
@@ -48,8 +49,11 @@ struct clock_moment prober_now(struct prober *prober);
  */
 int64_t prober_ask(struct prober *prober);
 
-/* The last message is lost: ends the connection if part of it is unsent. */
-void prober_give_up(struct prober *prober);
+/*
+ * The probe with this number is lost: ends the connection if part of it is
+ * unsent, or if another socket may get replies where this one got none.
+ */
+void prober_give_up(struct prober *prober, uint64_t number);
 
 /*
  * Takes what poll(2) has told of the connection: POLLOUT is needed while

@@ -11,7 +11,8 @@ import threading
 import time
 
 from daemon import LIMIT_S, Server, check
-from scene import CLIENT, LINE, kill, port_of, target
+from scene import CLIENT, LINE, kill, naming, port_of, target
+from test_talk import SlowOnce
 
 MS, S = 1000 * 1000, 1000 * 1000 * 1000
 # How many servers with other clocks are asked.
@@ -446,6 +447,34 @@ def test_ping_says_a_refusal_once(scene):
     client.rest()
     said += client.end()
     check(said.count(b"refused") == 2, said)
+
+
+def test_ping_tries_each_address(scene):
+    """UDP to a name: the next address if one refuses or is silent; when all
+    refuse, each says so once."""
+    server = start(scene)
+    port = server.port("udp 127.0.0.1")
+    silent = scene.add(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    silent.bind(("127.0.0.2", port))
+    for others in ["::1"], ["127.0.0.2"], ["127.0.0.2", "::1"]:
+        tracer = naming(scene, "several", *others, "127.0.0.1")
+        if tracer is None:
+            return
+        objects, _ = ping(scene, "-c", "4", "-I", "0.3", "-W", "0.2",
+                          f"udp:several:{port}", tracer=tracer)
+        check(of_type(objects, "reply")[-1]["seq"] == 4, others, objects)
+    server.stop()
+    silent.close()
+    _, said = ping(scene, "-c", "7", "-I", "0.05", "-W", "0.2",
+                   f"udp:several:{port}", tracer=tracer, status=1)
+    check(said.count(b"refused") == 3, said)
+
+
+def test_ping_of_a_unix_server_that_was_slow(scene):
+    """Where nothing came back to a path, the client asks from there again."""
+    where = f"unix-dgram:{scene.add(SlowOnce(scene.folder, 'slow')).path}"
+    objects, _ = ping(scene, "-c", "3", "-I", "0.3", "-W", "0.2", where)
+    check(objects[-1]["received"] == 2, objects)
 
 
 def test_ping_of_a_server_that_reads_no_more(scene):
