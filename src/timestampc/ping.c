@@ -9,6 +9,8 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "timestampc/ping_output.h"
 #include "timestampc/prober.h"
 
 #define PAYLOAD_DEFAULT 64
@@ -26,7 +28,9 @@ struct ping {
 	const struct client_options *options;
 	struct ping_account *account;
 	struct prober prober;
+	struct ping_output output;
 	int signals; /* a signalfd */
+	bool needs_summary;
 	bool has_ended;
 	int status;                 /* of the exit, if it is known already */
 	int64_t began_ns, asked_ns; /* CLOCK_BOOTTIME; asked: last, 0: never */
@@ -45,17 +49,31 @@ end(struct ping *ping, int status)
 	ping->status = status;
 }
 
+/* The first signal leaves the output -W, the second none.  Prints nothing. */
 static void
-take_signal(struct ping *ping)
+take_signal(void *argument)
 {
+	struct ping *ping = argument;
+	struct ping_output *output = &ping->output;
 	struct signalfd_siginfo signal;
 
 	if (read(ping->signals, &signal, sizeof(signal)) != sizeof(signal))
 		return;
-	if (signal.ssi_signo != SIGQUIT) {
-		end(ping, EXIT_SUCCESS);
+	if (signal.ssi_signo == SIGQUIT) {
+		ping->needs_summary = true;
 		return;
 	}
+	output->end_ms = output->end_ms == UINT64_MAX
+	                   ? clock_ms() + ping->options->wait_ns / 1000000
+	                   : 0;
+	if (!ping->has_ended)
+		end(ping, EXIT_SUCCESS);
+}
+
+static void
+summarize(struct ping *ping)
+{
+	ping->needs_summary = false;
 	ping->account->elapsed_ns = read_clock(ping) - ping->began_ns;
 	ping_report_summary(ping->account);
 }
@@ -181,9 +199,12 @@ run(struct ping *ping)
 				;
 			ping->asked_ns = prober_ask(&ping->prober);
 		}
-		await(ping, find_deadline(ping, now_ns));
-		if (fflush(stdout) == EOF)
+		if (ping->needs_summary)
+			summarize(ping);
+		if (ping_output_flush(&ping->output) == -1)
 			end(ping, EX_IOERR);
+		if (!ping->has_ended && !ping->needs_summary)
+			await(ping, find_deadline(ping, now_ns));
 	}
 }
 
@@ -222,12 +243,16 @@ warn(const struct ping *ping)
 static int
 take_signals(struct ping *ping)
 {
+	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
+	struct sigaction action;
 	sigset_t signals;
 
 	sigemptyset(&signals);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGQUIT);
+	/* A signalfd would have a signal that nohup(1) ignores. */
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		if (sigaction(numbers[i], NULL, &action) == 0 &&
+		    action.sa_handler != SIG_IGN)
+			sigaddset(&signals, numbers[i]);
 	ping->signals = signalfd(-1, &signals, SFD_CLOEXEC);
 	if (ping->signals == -1) {
 		perror("timestampc: signalfd");
@@ -244,12 +269,12 @@ finish(struct ping *ping)
 	struct ping_account *account = ping->account;
 	bool has_reply = account->probes.received > 0;
 
+	if (ping->status == 0)
+		summarize(ping);
+	if (ping->status != EX_IOERR && ping_output_flush(&ping->output) == -1)
+		ping->status = EX_IOERR;
 	if (ping->status != 0)
 		return ping->status;
-	account->elapsed_ns = read_clock(ping) - ping->began_ns;
-	ping_report_summary(account);
-	if (fflush(stdout) == EOF)
-		return EX_IOERR;
 	if (!has_reply)
 		fputs("timestampc: no reply\n", stderr);
 	return ping_report_limits(account) > 0 || !has_reply ? EXIT_FAILURE
@@ -271,12 +296,19 @@ measure(struct ping *ping)
 		return EX_OSERR;
 	/* Questions have their moment: do not join timers. */
 	prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
+	if (ping_output_open(&ping->output, ping->signals, take_signal, ping) ==
+	    -1) {
+		perror("timestampc");
+		return EX_OSERR;
+	}
 	ping->began_ns = read_clock(ping);
 	ping_report_start(ping->account, ping->prober.message_bytes,
 	    ping->prober.is_timed);
 	run(ping);
+	status = finish(ping);
+	ping_output_close(&ping->output);
 	close(ping->signals);
-	return finish(ping);
+	return status;
 }
 
 /* The size of a message; 0 after a complaint. */

@@ -522,6 +522,97 @@ def test_ping_signals(scene):
         client.end()
 
 
+def takes_signals(client, number=signal.SIGTERM):
+    """Waits until the client has blocked a signal, to take it in its loop."""
+    path = f"/proc/{client.child.pid}/status"
+    end = time.monotonic() + LIMIT_S
+    while True:
+        with open(path) as status:
+            blocked = next(line for line in status if line[:6] == "SigBlk")
+        if int(blocked.split()[1], 16) >> (number - 1) & 1:
+            return
+        check(time.monotonic() < end, "it blocks no signal")
+        os.sched_yield()
+
+
+def full_pipe():
+    """(source, sink) of a pipe that takes no more."""
+    source, sink = os.pipe()
+    fill(sink)
+    return source, sink
+
+
+def full_socket():
+    """The same of sockets, which cannot be opened again."""
+    pair = [one.detach() for one in socket.socketpair()]
+    fill(pair[1])
+    return pair
+
+
+def fill(sink):
+    os.set_blocking(sink, False)
+    try:
+        while True:
+            os.write(sink, bytes(1024))
+    except BlockingIOError:
+        os.set_blocking(sink, True)
+
+
+def test_ping_signals_while_nobody_reads(scene):
+    """The output is awaited for -W, and not at all after a second signal; if it
+    is read the summary comes."""
+    where = target(port_of(start(scene)))
+    for make in full_pipe, full_socket:
+        for wait, number in ("0.3", signal.SIGTERM), ("1000", signal.SIGTERM):
+            source, sink = make()
+            client = scene.client("-P", "-I", "0.01", "-W", wait, where,
+                                  stdout=sink)
+            os.close(sink)
+            takes_signals(client)
+            client.child.send_signal(number)
+            if wait == "1000":
+                client.child.send_signal(signal.SIGINT)
+            check(b"nobody reads" in client.end(74), "no message")
+            os.close(source)
+        source, sink = make()
+        client = scene.client("-P", "-I", "0.01", "-W", "1000", where,
+                              stdout=sink)
+        os.close(sink)
+        takes_signals(client)
+        client.child.send_signal(signal.SIGQUIT)
+        client.child.send_signal(signal.SIGTERM)
+        with os.fdopen(source, "rb") as stream:
+            output = stream.read()
+        check(b"ping statistics" in output[-2000:], output[-2000:])
+        check(client.child.wait(LIMIT_S) in (0, 1), client.child.returncode)
+
+
+def test_ping_ends_at_a_hangup(scene):
+    """SIGHUP: a summary, and the folder of its socket is gone; not with
+    nohup."""
+    peer = scene.add(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+    peer.bind(f"{scene.folder}/peer")
+    peer.settimeout(LIMIT_S)
+    client = scene.client("-P", "-c", "2", "-I", "0.01",
+                          f"unix-dgram:{scene.folder}/peer")
+    for _ in range(2):
+        data, path = peer.recvfrom(1000)
+        peer.sendto(b"[stamp] " + data, path)
+    check(os.path.exists(path), path)
+    client.child.send_signal(signal.SIGHUP)
+    check(b"ping statistics" in client.rest(), client.heard)
+    client.end()
+    check(not os.path.exists(os.path.dirname(path)), "its folder is left")
+    client = scene.client("-P", "-I", "0.01", target(port_of(start(scene))),
+                          tracer=["nohup"])
+    client.hear(b"seq=1 ")
+    client.child.send_signal(signal.SIGHUP)
+    client.hear(b"seq=9 ")
+    client.child.send_signal(signal.SIGINT)
+    client.rest()
+    client.end()
+
+
 def test_ping_connects_again(scene):
     """A lost connection costs what was under way, and is made again."""
     server = start(scene)
@@ -564,16 +655,16 @@ def test_ping_adapts(scene):
 
 
 def test_ping_output_fails(scene):
-    """Exit 74."""
+    """Exit 74, and it says why, unless the reader is gone."""
     server = start(scene)
     where = target(port_of(server))
     with open("/dev/full", "wb") as full:
         client = scene.client("-P", "-c", "1", where, stdout=full)
-        client.end(74)
+        check(b"output: No space left" in client.end(74), "no message")
     client = scene.client("-P", "-I", "0.01", where)
     client.hear(b"seq=1 ")
     client.child.stdout.close()
-    check(client.child.wait(LIMIT_S) == 74, client.child.returncode)
+    check(client.end(74) == b"", "a message")
 
 
 def alone(*words):
