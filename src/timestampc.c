@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,12 +10,23 @@
 #include "timestampc/options.h"
 #include "timestampc/ping.h"
 
+/* The exit status after all was printed. */
+static int
+finish(void)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return EXIT_SUCCESS;
+	if (errno != EPIPE)
+		perror("timestampc: output");
+	return EX_IOERR;
+}
+
 static int
 help(const struct client_options *options)
 {
 	(void)options;
 	fputs(CLIENT_USAGE, stdout);
-	return fflush(stdout) == EOF ? EX_IOERR : EXIT_SUCCESS;
+	return finish();
 }
 
 static int
@@ -22,7 +34,7 @@ version(const struct client_options *options)
 {
 	(void)options;
 	puts("timestampc " VERSION);
-	return fflush(stdout) == EOF ? EX_IOERR : EXIT_SUCCESS;
+	return finish();
 }
 
 static int (*const jobs[])(const struct client_options *options) = {

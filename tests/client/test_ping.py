@@ -659,8 +659,9 @@ def test_ping_output_fails(scene):
     server = start(scene)
     where = target(port_of(server))
     with open("/dev/full", "wb") as full:
-        client = scene.client("-P", "-c", "1", where, stdout=full)
-        check(b"output: No space left" in client.end(74), "no message")
+        for words in ["-P", "-c", "1", where], ["-h"], ["-V"]:
+            client = scene.client(*words, stdout=full)
+            check(b"output: No space left" in client.end(74), words)
     client = scene.client("-P", "-I", "0.01", where)
     client.hear(b"seq=1 ")
     client.child.stdout.close()
