@@ -4,6 +4,7 @@ import glob
 import json
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -14,6 +15,8 @@ from daemon import LIMIT_S, Server, check
 from scene import CLIENT, LINE, kill, naming, port_of, target
 from test_talk import SlowOnce
 
+MANUAL = os.path.join(os.path.dirname(__file__), os.pardir, os.pardir, "man",
+                      "timestampc.1")
 MS, S = 1000 * 1000, 1000 * 1000 * 1000
 # How many servers with other clocks are asked.
 RUNS = int(os.environ.get("PING_RUNS", "12"))
@@ -180,6 +183,26 @@ def test_ping_assumes_the_zone(scene):
         check(objects[-1]["assumed_zone_ns"] == minutes * 60 * S, objects[-1])
         server.stop()
         scene.open.remove(server)
+
+
+def test_ping_has_a_manual_for_each_field(scene):
+    """The names of all that JSON may show."""
+    server = start(scene)
+    with open(MANUAL) as file:
+        manual = set(re.findall(r"^\.Cm (\w+)", file.read(), re.M))
+    objects, _ = ping(scene, "-c", "2", "-I", "0", "--offset", "7",
+                      target(port_of(server)))
+    server.stop()
+    scene.open.remove(server)
+    server = start(scene, "epoch-ns")
+    objects += ping(scene, "-c", "2", "-I", "0", "--offset", "0",
+                    target(port_of(server)))[0]
+    names = {name.replace("there_m", "rtt_m").replace("there_p", "rtt_p")
+             .replace("back_m", "rtt_m").replace("back_p", "rtt_p")
+             for one in objects for name in one}
+    check({"is_given_offset_wrong", "assumed_zone_ns", "there_ns",
+           "jitter_ns"} < names, names)
+    check(names <= manual, "missing:", names - manual)
 
 
 def test_ping_shows_each_way(scene):
