@@ -34,6 +34,30 @@ daemon_pass(const int *fds, char *const *names, size_t count)
 	passed.count = count;
 }
 
+/* Variables of the child; the child itself knows its process id. */
+static struct {
+	char fds[32], names[16384], pid[32];
+} variables;
+
+/* The parent calls it before the fork. */
+static void
+set_variables(void)
+{
+	int len = snprintf(variables.names, sizeof(variables.names),
+	    "LISTEN_FDNAMES=");
+
+	for (size_t i = 0; i < passed.count; i++)
+		len += snprintf(variables.names + len,
+		    sizeof(variables.names) - (size_t)len, "%s%s",
+		    i > 0 ? ":" : "", passed.names[i]);
+	snprintf(variables.fds, sizeof(variables.fds), "LISTEN_FDS=%zu",
+	    passed.count);
+	snprintf(variables.pid, sizeof(variables.pid), "LISTEN_PID=");
+	putenv(variables.fds);
+	putenv(variables.names);
+	putenv(variables.pid);
+}
+
 /* The parent calls it after the fork; only the child keeps the descriptors. */
 static void
 drop_passed(void)
@@ -42,30 +66,28 @@ drop_passed(void)
 		close(passed.fds[i]);
 		free(passed.names[i]);
 	}
+	if (passed.count > 0) {
+		unsetenv("LISTEN_FDS");
+		unsetenv("LISTEN_FDNAMES");
+		unsetenv("LISTEN_PID");
+	}
 	passed.count = 0;
 }
 
-/* The child calls it: moves the descriptors to 3 and up, sets the variables. */
+/* The child calls it: moves the descriptors to 3 and up. */
 static void
 pass_fds(void)
 {
-	char names[16384] = "", number[16];
 	int first = STDERR_FILENO + 1, count = (int)passed.count;
 	int fds[PASSED_MAX];
 
 	/* Move them above the final numbers first: dup2 must not overwrite one. */
 	for (int i = 0; i < count; i++)
 		fds[i] = fcntl(passed.fds[i], F_DUPFD_CLOEXEC, first + count);
-	for (int i = 0; i < count; i++) {
+	for (int i = 0; i < count; i++)
 		dup2(fds[i], first + i);
-		strcat(names, i > 0 ? ":" : "");
-		strcat(names, passed.names[i]);
-	}
-	snprintf(number, sizeof(number), "%d", count);
-	setenv("LISTEN_FDS", number, 1);
-	setenv("LISTEN_FDNAMES", names, 1);
-	snprintf(number, sizeof(number), "%d", getpid());
-	setenv("LISTEN_PID", number, 1);
+	snprintf(variables.pid, sizeof(variables.pid), "LISTEN_PID=%d",
+	    getpid());
 }
 
 /* Executes the wrapper's words, the binary and the arguments. */
@@ -74,8 +96,10 @@ run_program(const char *const *arguments)
 {
 	char *command[ARGUMENTS_MAX];
 	const char *wrapper = getenv("TIMESTAMPD_WRAPPER");
-	char *words = strdup(wrapper != NULL ? wrapper : "");
+	char words[4096];
 	int count = 0;
+
+	snprintf(words, sizeof(words), "%s", wrapper != NULL ? wrapper : "");
 
 	for (char *word = strtok(words, " "); word; word = strtok(NULL, " "))
 		command[count++] = word;
@@ -157,6 +181,10 @@ daemon_spawn(struct daemon *daemon, const char *const *arguments)
 	fcntl(ends[0], F_SETPIPE_SZ, 1 << 20);
 	daemon->log = calloc(1, 1);
 	daemon->log_fd = ends[0];
+	if (passed.count > 0)
+		set_variables();
+	/* The child allocates nothing: the watcher of another server might have
+	 * been doing so, and gcc's AddressSanitizer would wait for it for ever. */
 	daemon->pid = fork();
 	ck_assert_int_ne(daemon->pid, -1);
 	if (daemon->pid == 0) {
