@@ -126,8 +126,11 @@ static bool
 serve(struct worker *worker, struct conn *conn)
 {
 	uint64_t before = conn->bytes_in + conn->bytes_out;
+	bool kept = conn->kept != NULL;
 	enum conn_want want = conn_ready(conn, &worker->io);
 
+	if (kept && conn->kept == NULL)
+		worker->shared->has_freed = true;
 	if (want == conn->want && conn->bytes_in + conn->bytes_out == before)
 		return false;
 	follow(worker, conn, want);
@@ -170,6 +173,9 @@ admit_dispatched(struct worker *worker)
 	}
 	for (conn = oldest; conn != NULL; conn = next) {
 		next = conn->link.tqe_next;
+		/* The lists are in this order; the acceptor may be slow. */
+		if (!conn->restored)
+			conn->active_ms = worker->roster.now_ms;
 		roster_add(&worker->roster, conn);
 		if (!serve(worker, conn) &&
 		    watch(worker, conn, conn->want) == -1)

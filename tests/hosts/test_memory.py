@@ -194,6 +194,25 @@ def test_clients_that_leave_return_memory(lab):
               " of", kept)
 
 
+def test_clients_that_take_all_return_memory(lab):
+    """As those that leave, though they stay: each worker gives it back."""
+    _, server, host = start(lab)
+    clients = [connect(server, host) for _ in range(LEAVING)]
+    fill(server, clients)
+    kept = private_bytes(server)
+    readers = [client for number, client in enumerate(clients)
+               if number % 20 != 0]
+    end = time.monotonic() + LONG_S
+    while (now := private_bytes(server)) > kept // 2:
+        check(time.monotonic() < end, "the process has", now, "bytes, not half"
+              " of", kept)
+        for client in readers:
+            try:
+                client.recv(MIB)
+            except BlockingIOError:
+                pass
+
+
 def test_a_cut_cable_leaves_little_to_send(lab):
     """A client that read quickly, and then acknowledges nothing."""
     _, server, host = start(lab, "send_timeout = 0;")

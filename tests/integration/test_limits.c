@@ -58,13 +58,14 @@ START_TEST(many_idle_connections_cost_little)
 	long memory = daemon_private_memory(&server) - before;
 	ck_assert_msg(memory < 2 << 10, "%ld KiB", memory);
 
-	/* All of them are served; then no thread uses CPU time. */
+	/* All of them are served; then hardly a thread uses CPU time.  Every
+	 * ten seconds each is measured, all together for a tick or two. */
 	for (int i = 0; i < MANY; i += 100)
 		client_talk(fds[i], "hello");
 	long ticks = daemon_cpu_ticks(&server);
 	struct pollfd silence = { .fd = first, .events = POLLIN };
 	ck_assert_int_eq(poll(&silence, 1, 3000), 0);
-	ck_assert_int_le(daemon_cpu_ticks(&server) - ticks, 1);
+	ck_assert_int_le(daemon_cpu_ticks(&server) - ticks, 3);
 	for (int i = 0; i < MANY; i++)
 		close(fds[i]);
 	close(first);
@@ -466,7 +467,7 @@ START_TEST(no_cpu_time_when_no_client_talks)
 	client_talk(quiet, "hello");
 	long ticks = daemon_cpu_ticks(&server);
 	client_expect_silence(quiet, 2000);
-	ck_assert_int_le(daemon_cpu_ticks(&server) - ticks, 1);
+	ck_assert_int_le(daemon_cpu_ticks(&server) - ticks, 3);
 	close(quiet);
 	daemon_stop(&server);
 }
