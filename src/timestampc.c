@@ -55,8 +55,9 @@ main(int argc, char **argv)
 		perror("timestampc: /dev/null");
 		return EX_OSERR;
 	}
-	/* A closed output is an error as any other. */
+	/* A closed output or a file at its limit is an error as any other. */
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	if (client_options_parse(&options, argc, argv) == -1) {
 		fputs("timestampc: -h shows the options\n", stderr);
 		return EX_USAGE;

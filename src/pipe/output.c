@@ -110,8 +110,10 @@ output_write(struct output *output)
 		return errno == EAGAIN ? 0 : -1;
 	output->at += n;
 	output->len -= (size_t)n;
+	output->written += (size_t)n;
 	if (output->len > 0)
 		return 0;
+	output->written = 0;
 	output->text_len = 0;
 	if (output->text_size > TEXT_KEPT) {
 		free(output->text);

@@ -15,6 +15,7 @@ struct output {
 	enum { OUTPUT_FREE, OUTPUT_SOCKET, OUTPUT_BLOCKING } kind;
 	const char *at; /* what has to be written */
 	size_t len;
+	size_t written; /* in front of at, if something is left */
 	char *text;
 	size_t text_len, text_size;
 };

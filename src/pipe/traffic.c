@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "pipe/intake.h"
+#include "pipe/leftover.h"
 
 /* More at once leaves the caches of the processor. */
 #define PIECE_BYTES 262144UL
@@ -534,22 +535,24 @@ traffic_awaits_datagram(const struct traffic *traffic)
 }
 
 void
-traffic_say_left(const struct traffic *traffic)
+traffic_say_left(struct traffic *traffic)
 {
-	const char *path = traffic->window.path;
-	int unread = 0;
-
-	if (traffic->nobody_reads || traffic->window.bytes == NULL)
+	/* What nobody has read was not written. */
+	if (traffic->nobody_reads)
 		return;
-	ioctl(STDIN_FILENO, FIONREAD, &unread);
-	/* What was not written counts, though it may be answered. */
-	size_t lines = window_lines(&traffic->window);
-	if (lines > 0 || unread > 0)
-		fprintf(stderr, "timestampc: gave up with %zu %s left%s%s%s\n",
-		    lines, lines == 1 ? "line" : "lines",
-		    path == NULL || lines == 0 ? "" : ", which are kept in ",
-		    path == NULL || lines == 0 ? "" : path,
-		    unread > 0 ? "; the input has more" : "");
+	leftover_settle(&traffic->window, traffic->account.answered,
+	    &traffic->output);
+	leftover_say(&traffic->window);
+}
+
+/* The reply that an earlier process could not write to its end stays so. */
+static void
+end_cut_line(struct traffic *traffic)
+{
+	if (!window_is_cut(&traffic->window, traffic->output.fd))
+		return;
+	output_borrow(&traffic->output, (struct framing_text){ "\n", 1 });
+	write_output(traffic);
 }
 
 int
@@ -568,8 +571,11 @@ traffic_init(struct traffic *traffic, const struct client_options *options)
 		perror("timestampc");
 		return EX_OSERR;
 	}
-	return intake_open(&traffic->window, &traffic->account, options,
+	int status = intake_open(&traffic->window, &traffic->account, options,
 	    traffic->now_ms);
+	if (status == 0)
+		end_cut_line(traffic);
+	return status;
 }
 
 void

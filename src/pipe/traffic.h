@@ -96,7 +96,7 @@ void traffic_receive(struct traffic *traffic);
 /* Writes, and reads replies as far as their output is taken. */
 void traffic_write(struct traffic *traffic);
 
-/* Says how many lines are left, if any, and where. */
-void traffic_say_left(const struct traffic *traffic);
+/* At the end: releases what was written, and says what is left and where. */
+void traffic_say_left(struct traffic *traffic);
 
 #endif

@@ -29,6 +29,7 @@ struct window_head {
 	uint64_t clock_ms; /* and the same moment by the clock of times */
 	uint64_t input_device, input_inode; /* 0, 0: not a pipe or socket */
 	struct account_times times;
+	uint64_t cut_device, cut_inode; /* 0, 0: the output ends in a line */
 };
 
 /* A kill finds the stores before it done, and none behind it. */
@@ -419,14 +420,9 @@ resize(struct window *window, size_t size)
 		return drop(&other, path);
 	memcpy(window_at(&other, other.begin), window_at(window, window->begin),
 	    (size_t)(window->end - window->begin));
+	if (window->head != NULL && other.head != NULL)
+		*other.head = *window->head;
 	write_head(&other);
-	if (window->head != NULL && other.head != NULL) {
-		other.head->saved_ms = window->head->saved_ms;
-		other.head->clock_ms = window->head->clock_ms;
-		other.head->times = window->head->times;
-		other.head->input_device = window->head->input_device;
-		other.head->input_inode = window->head->input_inode;
-	}
 	if (path[0] != '\0' && rename(path, window->path) == -1)
 		return drop(&other, path);
 	unmap(window);
@@ -446,6 +442,7 @@ window_release(struct window *window, uint64_t position)
 	window->begin = position;
 	if (window->head != NULL) {
 		window->head->begin = position;
+		window->head->cut_device = window->head->cut_inode = 0;
 		IN_ORDER();
 		clear(window);
 	}
@@ -453,4 +450,27 @@ window_release(struct window *window, uint64_t position)
 	    window->end - position <= window->wanted &&
 	    resize(window, window->wanted) == -1)
 		window->wanted = window->size; /* not again and again */
+}
+
+void
+window_note_cut(struct window *window, int output)
+{
+	struct stat status;
+
+	if (window->head == NULL || fstat(output, &status) == -1)
+		return;
+	window->head->cut_device = status.st_dev;
+	window->head->cut_inode = status.st_ino;
+}
+
+bool
+window_is_cut(const struct window *window, int output)
+{
+	const struct window_head *head = window->head;
+	struct stat status;
+
+	return head != NULL && head->cut_inode != 0 &&
+	       fstat(output, &status) == 0 &&
+	       status.st_dev == head->cut_device &&
+	       status.st_ino == head->cut_inode;
 }

@@ -69,6 +69,14 @@ void window_add(struct window *window, size_t bytes);
 /* What lies in front of position is free; the window may move. */
 void window_release(struct window *window, uint64_t position);
 
+/*
+ * The reply to the first line was written to output in part.  A spool remembers
+ * it until window_release, and window_is_cut tells whether this output is the
+ * same file.
+ */
+void window_note_cut(struct window *window, int output);
+bool window_is_cut(const struct window *window, int output);
+
 /* Doubles the window.  -1 with errno. */
 int window_grow(struct window *window);
 

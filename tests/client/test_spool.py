@@ -2,11 +2,13 @@
 
 import os
 import random
+import select
 import signal
 import socket
 import threading
+import time
 
-from daemon import check
+from daemon import LIMIT_S, check
 from scene import CHUNK, FEWER, check_lines, may_trace, port_of, target, texts
 
 
@@ -143,3 +145,93 @@ def test_spool_belongs_to_one_client(scene):
     scene.pipe(b"x\n", "-S", f"{scene.folder}/text", where, status=74)
     with open(f"{scene.folder}/text") as file:
         check(file.read() == "text " * 100000, "the file was changed")
+
+
+def joined(lines):
+    return b"".join(line + b"\n" for line in lines)
+
+
+def await_full(sink):
+    """Waits until a pipe is full."""
+    since = time.monotonic()
+    while select.select([], [sink], [], 0)[1]:
+        check(time.monotonic() - since < LIMIT_S, "it is not full")
+        os.sched_yield()
+
+
+def check_cut_once(output, lines):
+    """Each line comes once and in order; one reply may be cut, which stands in
+    a line of its own.  Returns whether there is one."""
+    found = output.split(b"\n")[:-1]
+    for number, line in enumerate(lines):
+        if not found[number].endswith(b" " + line):
+            cut = found.pop(number)
+            check(len(cut) < 60 + len(line), "lost:", line[:60])
+            break
+    check_lines(joined(found), lines)
+    return b"\n".join(found) + b"\n" != output
+
+
+def feed(scene, data):
+    """A pipe that brings data, for several clients."""
+    source, sink = os.pipe()
+
+    def run():
+        with os.fdopen(sink, "wb") as stream:
+            stream.write(data)
+    threading.Thread(target=run, daemon=True).start()
+    return scene.add(os.fdopen(source, "rb", 0))
+
+
+def test_spool_after_a_slow_reader(scene):
+    """SIGTERM while the output is full: the next client begins with the line
+    whose reply was not written to its end.  With the same output it ends that
+    first."""
+    where = target(port_of(scene.server()))
+    for width in 10, 777:
+        lines = [b"%d" % n + b"x" * width for n in range(20000 // FEWER)]
+        spool = f"{scene.folder}/spool"
+        stdin = feed(scene, joined(lines))
+        source, sink = os.pipe()
+        client = scene.client("-S", spool, where, stdin=stdin, stdout=sink)
+        await_full(sink)
+        client.child.send_signal(signal.SIGTERM)
+        client.child.send_signal(signal.SIGINT)
+        check(b"lines left, which are kept" in client.end(75), "no count")
+        client = scene.client("-S", spool, where, stdin=stdin, stdout=sink)
+        os.close(sink)
+        with os.fdopen(source, "rb") as stream:
+            output = stream.read()
+        client.end()
+        check(check_cut_once(output, lines), "no reply was cut")
+        check(not os.path.exists(spool), "an empty spool is left")
+
+
+def test_spool_after_a_full_disk(scene):
+    """74; the next client goes on in the same file behind the cut reply, and in
+    another one with the whole reply."""
+    where = target(port_of(scene.server()))
+    lines = [b"%d" % n + b"x" * 99 for n in range(5000)]
+    spool = f"{scene.folder}/spool"
+    before = b"x" * 1150001  # 78799 bytes below the limit of a file
+    for names in "aa", "bc":
+        paths = [f"{scene.folder}/{name}" for name in names]
+        stdin = feed(scene, joined(lines))
+        with open(paths[0], "wb") as sink:
+            sink.write(before)
+            sink.flush()
+            client = scene.client(
+                "-S", spool, where, stdin=stdin, stdout=sink,
+                tracer=["sh", "-c", 'ulimit -f 2400; exec "$@"', "sh"])
+            errors = client.end(74)
+        check(b"output: File too large" in errors, errors)
+        with open(paths[0], "rb") as file:
+            done = file.read().count(b"\n")
+        with open(paths[1], "ab") as sink:
+            scene.client("-S", spool, where, stdin=stdin, stdout=sink).end()
+        with open(paths[1], "rb") as file:
+            output = file.read()
+        if names == "aa":
+            check(check_cut_once(output[len(before):], lines), "not cut")
+        else:
+            check_lines(output, lines[done:])
