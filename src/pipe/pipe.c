@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "pipe/traffic.h"
+#include "pipe/silence.h"
 
 enum { SIGNALS, INPUT, OUTPUT, SERVER, DIALED, FD_COUNT };
 
@@ -87,9 +87,9 @@ static int
 timeout(const struct pipe *pipe)
 {
 	const struct traffic *traffic = &pipe->traffic;
-	uint64_t until = carrier_end_ms(&traffic->carrier);
+	uint64_t until = silence_end_ms(traffic);
 
-	until = min(until, traffic_silent_ms(traffic));
+	until = min(until, silence_begin_ms(traffic));
 	if (pipe->stopping)
 		until = min(until, pipe->stop_ms);
 	if (needs_connection(pipe))
@@ -137,8 +137,8 @@ go_on(struct pipe *pipe)
 		traffic->status = traffic->end_status;
 	else if (pipe->stopping && traffic->now_ms >= pipe->stop_ms)
 		traffic->status = EX_TEMPFAIL;
-	else if (traffic->now_ms >= carrier_end_ms(&traffic->carrier))
-		traffic_give_up(traffic);
+	else if (traffic->now_ms >= silence_end_ms(traffic))
+		silence_give_up(traffic);
 	else if (traffic_awaits_datagram(traffic) &&
 		 traffic->now_ms >= traffic->resend_ms)
 		traffic_send_again(traffic);
@@ -146,8 +146,8 @@ go_on(struct pipe *pipe)
 		traffic_connect(traffic);
 	if (traffic->status != TRAFFIC_GOES_ON)
 		return;
-	if (traffic->now_ms >= traffic_silent_ms(traffic))
-		traffic_note_silence(traffic);
+	if (traffic->now_ms >= silence_begin_ms(traffic))
+		silence_note(traffic);
 	traffic_send(traffic);
 }
 

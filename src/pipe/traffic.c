@@ -2,11 +2,9 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <linux/sockios.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -16,8 +14,6 @@
 
 /* More at once leaves the caches of the processor. */
 #define PIECE_BYTES 262144UL
-/* A line of so many bytes may take long on a slow link. */
-#define LONG_LINE 65536
 #define RESEND_MIN_MS 500
 #define RESEND_MAX_MS 5000
 /* Any server takes a datagram of so many bytes. */
@@ -104,6 +100,16 @@ lose(struct traffic *traffic, const char *reason)
 		carrier_recover(&traffic->carrier);
 }
 
+/* While there was something to write no reply was received. */
+static void
+note_written(struct traffic *traffic)
+{
+	traffic->asked_ms = traffic->now_ms;
+	traffic->resend_ms = traffic->now_ms + traffic->resend_after_ms;
+	if (traffic->carrier.fd != -1 && traffic->carrier.trouble_ms != 0)
+		traffic->carrier.trouble_ms = traffic->now_ms;
+}
+
 static void
 write_output(struct traffic *traffic)
 {
@@ -114,8 +120,7 @@ write_output(struct traffic *traffic)
 		traffic->status = EX_IOERR;
 	} else if (!output_pending(&traffic->output)) {
 		window_release(&traffic->window, traffic->account.answered);
-		/* Meanwhile no reply was received. */
-		traffic->asked_ms = traffic->now_ms;
+		note_written(traffic);
 	}
 }
 
@@ -404,47 +409,6 @@ traffic_send_again(struct traffic *traffic)
 	}
 }
 
-uint64_t
-traffic_silent_ms(const struct traffic *traffic)
-{
-	if (has_datagrams(traffic) || traffic->carrier.fd == -1 ||
-	    traffic->carrier.reported || output_pending(&traffic->output) ||
-	    traffic->account.answered == traffic->account.sent)
-		return UINT64_MAX;
-	return traffic->asked_ms + traffic->options->wait_ns / 1000000;
-}
-
-/*
- * Whether more of a long line was taken by the server's side since the last
- * call, or more of its reply has come: it needs its time.
- */
-static bool
-goes_on(struct traffic *traffic)
-{
-	const struct account *account = &traffic->account;
-	uint64_t line = next_line(traffic), before = traffic->progress;
-	int unsent = 0;
-
-	if (traffic->carrier.fd == -1 || line < LONG_LINE)
-		return false;
-	ioctl(traffic->carrier.fd, SIOCOUTQ, &unsent);
-	uint64_t taken = account->sent - account->answered;
-	/* A Unix socket counts more bytes than the line has. */
-	taken -= (uint64_t)unsent < taken ? (uint64_t)unsent : taken;
-	traffic->progress = (taken < line ? taken : line) +
-	                    traffic->reply.matched;
-	return traffic->progress > before;
-}
-
-void
-traffic_note_silence(struct traffic *traffic)
-{
-	if (goes_on(traffic))
-		traffic->asked_ms = traffic->now_ms;
-	else
-		carrier_trouble(&traffic->carrier, "no reply", traffic->now_ms);
-}
-
 static void
 end_input(struct traffic *traffic)
 {
@@ -512,25 +476,11 @@ traffic_connected(struct traffic *traffic)
 		carrier_recover(&traffic->carrier);
 }
 
-void
-traffic_give_up(struct traffic *traffic)
-{
-	const struct carrier *carrier = &traffic->carrier;
-
-	if (goes_on(traffic)) {
-		traffic->carrier.trouble_ms = traffic->now_ms;
-		return;
-	}
-	if (!carrier->reported)
-		fprintf(stderr, "timestampc: %s\n",
-		    carrier->fd == -1 ? "no connection" : "no reply");
-	traffic->status = carrier->ever ? EX_TEMPFAIL : carrier->status;
-}
-
 bool
 traffic_awaits_datagram(const struct traffic *traffic)
 {
 	return has_datagrams(traffic) && traffic->carrier.fd != -1 &&
+	       !output_pending(&traffic->output) &&
 	       traffic->account.answered < traffic->account.sent;
 }
 

@@ -78,17 +78,8 @@ void traffic_send(struct traffic *traffic);
 /* Sends the datagram again whose reply has not come. */
 void traffic_send_again(struct traffic *traffic);
 
-/* Whether a datagram was sent and its reply has not come. */
+/* Whether the reply to a datagram that was sent could have come. */
 bool traffic_awaits_datagram(const struct traffic *traffic);
-
-/* When the reply of a stream is overdue by -W; UINT64_MAX: never, or said. */
-uint64_t traffic_silent_ms(const struct traffic *traffic);
-
-/* That time has come: trouble, unless a long line goes on. */
-void traffic_note_silence(struct traffic *traffic);
-
-/* The time of carrier_end_ms has come: ends, unless a long line goes on. */
-void traffic_give_up(struct traffic *traffic);
 
 /* The socket is readable, and nothing is left to write. */
 void traffic_receive(struct traffic *traffic);

@@ -1,11 +1,13 @@
 """Datagrams and records: lines that are too long for one, names with several
 addresses, calls that find no buffer."""
 
+import fcntl
+import os
 import re
 import socket
 
 from daemon import check
-from scene import FEWER, may_trace, naming, texts
+from scene import FEWER, check_lines, may_trace, naming, texts
 from test_foreign import ClassicUdp, udp
 
 LISTENERS = """control = ""; listeners = (
@@ -114,6 +116,37 @@ def test_datagram_tries_each_address(scene):
     client.hear(b"] one\n")
     client.end()
     while silent.recv(100) != b"one\n":
+        pass
+
+
+def test_datagram_while_the_output_is_full(scene):
+    """-G and the repetition of a datagram do not count while the reply before
+    is not written, as the next one cannot be received."""
+    peer, silent = bind_udp(scene), bind_udp(scene)
+    source, sink = os.pipe()
+    size = fcntl.fcntl(sink, fcntl.F_SETPIPE_SZ, 4096)
+    client = scene.client("-G", "0.3",
+                          "udp:127.0.0.1:%d" % peer.getsockname()[1],
+                          stdout=sink)
+    os.close(sink)
+    lines = [b"x" * 2 * size + b"\n", b"short\n"]
+    for line in lines:
+        client.say(line)
+        data, where = peer.recvfrom(10000)
+        check(data == line, "not sent")
+        peer.sendto(b"[now] " + line, where)
+    other = scene.client("-G", "0.3",
+                         "udp:127.0.0.1:%d" % silent.getsockname()[1])
+    other.say(b"no reply\n")
+    other.end(75)
+    client.child.stdin.close()
+    with os.fdopen(source, "rb") as stream:
+        check_lines(stream.read(), [line[:-1] for line in lines])
+    check(client.end() == b"", "a message")
+    peer.settimeout(0)
+    try:
+        check(False, "sent again:", peer.recv(100))
+    except BlockingIOError:
         pass
 
 

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "harness/scratch.h"
-#include "pipe/traffic.h"
+#include "pipe/silence.h"
 #include "unit/suites.h"
 
 #define LINE_LEN (16UL << 20)
@@ -127,18 +127,18 @@ START_TEST(a_long_line_has_its_time)
 	read_long_line();
 	int peer = accept(server, NULL, NULL);
 	pass(peer);
-	traffic_note_silence(&traffic);
+	silence_note(&traffic);
 	ck_assert(!traffic.carrier.reported);
 	/* Nothing has moved since. */
-	traffic_note_silence(&traffic);
+	silence_note(&traffic);
 	ck_assert(traffic.carrier.reported);
 	pass(peer);
 	traffic.now_ms = carrier_end_ms(&traffic.carrier);
-	traffic_give_up(&traffic);
+	silence_give_up(&traffic);
 	ck_assert_int_eq(traffic.status, TRAFFIC_GOES_ON);
 	ck_assert_uint_eq(carrier_end_ms(&traffic.carrier),
 	    traffic.now_ms + 1000);
-	traffic_give_up(&traffic);
+	silence_give_up(&traffic);
 	ck_assert_int_eq(traffic.status, EX_TEMPFAIL);
 	traffic_free(&traffic);
 	close(peer);
