@@ -16,6 +16,8 @@
 #define PIECE_BYTES 262144UL
 #define RESEND_MIN_MS 500
 #define RESEND_MAX_MS 5000
+/* Before it a datagram goes again, and an empty one with it. */
+#define SILENT_MIN_MS (2 * RESEND_MIN_MS)
 /* Any server takes a datagram of so many bytes. */
 #define DATAGRAM_SAFE 512
 /* timestampd takes a record of so many bytes. */
@@ -266,6 +268,7 @@ read_datagram(struct traffic *traffic)
 	if (traffic->probed && reply_is_bare(data)) {
 		if (next_line(traffic) > DATAGRAM_SAFE) {
 			note_refusal(traffic);
+			traffic->asked_ms = traffic->now_ms;
 			traffic->resend_ms = traffic->now_ms + RESEND_MIN_MS;
 		}
 		return;
@@ -375,19 +378,21 @@ back_off(struct traffic *traffic)
 }
 
 /*
- * A datagram or its reply may be lost, or there is no server at this address.
- * An empty datagram goes with a long one: if only that is answered, the long
- * one is too long.
+ * A datagram or its reply may be lost, or there is no server at this address:
+ * then the next one is tried, and the name is looked up again.  An empty
+ * datagram goes with a long one: if only that is answered, the long one is too
+ * long.
  */
 void
 traffic_send_again(struct traffic *traffic)
 {
 	struct account *account = &traffic->account;
-	uint64_t silent_ms = traffic->asked_ms +
-	                     traffic->options->wait_ns / 1000000;
-	bool has_others = traffic->carrier.dial.connection.addresses > 1;
+	uint64_t wait_ms = traffic->options->wait_ns / 1000000;
+	uint64_t silent_ms = traffic->asked_ms + (wait_ms < SILENT_MIN_MS
+							 ? SILENT_MIN_MS
+							 : wait_ms);
 
-	if (has_others && traffic->now_ms >= silent_ms) {
+	if (traffic->now_ms >= silent_ms) {
 		lose(traffic, "no reply");
 		return;
 	}
@@ -396,7 +401,7 @@ traffic_send_again(struct traffic *traffic)
 	account_connected(account, traffic->now_ms);
 	size_t len = account_sendable(account, unanswered(traffic));
 	back_off(traffic);
-	if (has_others && traffic->resend_ms > silent_ms)
+	if (traffic->resend_ms > silent_ms)
 		traffic->resend_ms = silent_ms;
 	if (send_bytes(traffic,
 		(struct framing_text){ unanswered(traffic), len }) == -1)

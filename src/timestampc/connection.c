@@ -271,25 +271,41 @@ probe(int fd)
 	return recv(fd, &reply, sizeof(reply), 0) > 0;
 }
 
+/* A socket with a name in a folder of our own, or with an abstract name. */
+static int
+connect_named(struct connection *connection, bool is_path)
+{
+	sa_family_t unnamed = AF_UNIX; /* bind(2) finds a free abstract name */
+
+	connection_close(connection);
+	if (connect_unix(connection, SOCK_DGRAM) == -1)
+		return -1;
+	if (is_path)
+		return bind_path(connection);
+	return bind(connection->fd, (struct sockaddr *)&unnamed,
+	    sizeof(unnamed));
+}
+
 /*
  * Most servers answer a path of the sender's own.  Where the server does not
  * see the path or the user, in a file system or a user namespace of its own, it
- * may answer an abstract name; any server that checks nothing does.
+ * may answer an abstract name; any server that checks nothing does.  If neither
+ * is answered in time, the server may be slow: the caller's next attempt has
+ * the other one.  It is a new socket, to which no late reply to a probe comes.
  */
 static int
 connect_unix_dgram(struct connection *connection)
 {
-	sa_family_t unnamed = AF_UNIX; /* bind(2) finds a free abstract name */
+	bool path_first = connection->skip % 2 == 0;
 
-	if (connect_unix(connection, SOCK_DGRAM) == -1)
-		return -1;
-	if (bind_path(connection) == 0 && probe(connection->fd))
+	connection->addresses = 2;
+	for (int abstract = 0; abstract < 2; abstract++)
+		if (connect_named(connection, !abstract) == 0 &&
+		    probe(connection->fd))
+			return 0;
+	if (path_first && connect_named(connection, true) == 0)
 		return 0;
-	connection_close(connection);
-	if (connect_unix(connection, SOCK_DGRAM) == -1)
-		return -1;
-	return bind(connection->fd, (struct sockaddr *)&unnamed,
-	    sizeof(unnamed));
+	return connect_named(connection, false);
 }
 
 static int

@@ -12,19 +12,19 @@ struct connection {
 	struct sockaddr_any peer;
 	/* The folder of a Unix datagram client's socket file; "": none. */
 	char folder[sizeof("/tmp/timestampc.XXXXXX")];
-	/* UDP: addresses to pass over, because nothing is there; for the caller
-	 * to count up, and kept by connection_open. */
+	/* Datagrams: addresses, or kinds of our own name, to pass over because
+	 * nothing came; for the caller to count up, kept by connection_open. */
 	size_t skip;
-	size_t addresses;  /* UDP: how many there are */
+	size_t addresses;  /* datagrams: how many there are */
 	char problem[512]; /* why there is no connection */
 };
 
 /*
  * Connects to the first address of target that answers: each has 250 ms ahead
  * of the next, as RFC 8305 says.  A Unix datagram socket gets a name of its own
- * that the server answers.  Returns 0, or an exit status with the reason in
- * connection->problem: EX_NOHOST, EX_UNAVAILABLE, EX_OSERR.  deadline_ms is of
- * clock_ms().  Any thread.
+ * that the server answers, if it answers in time.  Returns 0, or an exit status
+ * with the reason in connection->problem: EX_NOHOST, EX_UNAVAILABLE, EX_OSERR.
+ * deadline_ms is of clock_ms().  Any thread.
  */
 int connection_open(struct connection *connection, const struct target *target,
     uint64_t deadline_ms);

@@ -4,6 +4,7 @@ addresses, calls that find no buffer."""
 import fcntl
 import os
 import re
+import signal
 import socket
 
 from daemon import check
@@ -117,6 +118,41 @@ def test_datagram_tries_each_address(scene):
     client.end()
     while silent.recv(100) != b"one\n":
         pass
+
+
+def test_datagram_finds_a_name_that_moved(scene):
+    """A name with one address that is silent: it is looked up again."""
+    tracer = naming(scene, "moves", "127.0.0.2")
+    if tracer is None:
+        return
+    where = udp(scene, ClassicUdp)
+    port = int(where.rpartition(":")[2])
+    silent = bind_udp(scene, host="127.0.0.2", port=port)
+    client = scene.client("-W", "0.2", f"udp:moves:{port}", tracer=tracer)
+    client.say(b"hello\n")
+    check(silent.recv(100) == b"hello\n", "the first address")
+    naming(scene, "moves", "127.0.0.1")
+    client.hear(b"hello\n")
+    client.child.stdin.close()
+    client.end()
+
+
+def test_datagram_server_that_is_slow_once(scene):
+    """A Unix server that does not answer in time which name of the client it
+    takes: the client has its reply when the server goes on."""
+    server = scene.server(LISTENERS.format(scene.folder))
+    where = f"unix-dgram:{scene.folder}/d"
+    server.signal(signal.SIGSTOP)
+    client = scene.client("-v", "-W", "0.5", where)
+    one = scene.client("-W", "5", "-1", "one", where)
+    client.say(b"hello\n")
+    client.complain(b"no reply; trying again\n")
+    server.signal(signal.SIGCONT)
+    client.hear(b"hello\n")
+    client.child.stdin.close()
+    client.end()
+    one.hear(b"one\n")
+    one.end()
 
 
 def test_datagram_while_the_output_is_full(scene):
