@@ -41,20 +41,34 @@ leftover_settle(struct window *window, uint64_t answered,
 		window_note_cut(window, output->fd);
 }
 
+/* Of a file too.  The number itself may be too large for an int. */
+static bool
+has_input(void)
+{
+	int unread = 0;
+
+	return ioctl(STDIN_FILENO, FIONREAD, &unread) == 0 && unread != 0;
+}
+
+bool
+leftover_any(const struct window *window)
+{
+	return window->begin != window->end || has_input();
+}
+
 void
 leftover_say(const struct window *window)
 {
 	const char *path = window->path;
-	int unread = 0;
+	bool more = has_input();
 
 	if (window->bytes == NULL)
 		return;
-	ioctl(STDIN_FILENO, FIONREAD, &unread);
 	size_t lines = window_lines(window);
-	if (lines > 0 || unread > 0)
+	if (lines > 0 || more)
 		fprintf(stderr, "timestampc: gave up with %zu %s left%s%s%s\n",
 		    lines, lines == 1 ? "line" : "lines",
 		    path == NULL || lines == 0 ? "" : ", which are kept in ",
 		    path == NULL || lines == 0 ? "" : path,
-		    unread > 0 ? "; the input has more" : "");
+		    more ? "; the input has more" : "");
 }

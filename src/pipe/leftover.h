@@ -16,6 +16,9 @@
 void leftover_settle(struct window *window, uint64_t answered,
     const struct output *output);
 
+/* Whether there are lines in the window, or is more input to read now. */
+bool leftover_any(const struct window *window);
+
 /* Says how many lines are left, if any, and where. */
 void leftover_say(const struct window *window);
 

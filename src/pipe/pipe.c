@@ -134,7 +134,7 @@ go_on(struct pipe *pipe)
 	if (traffic->input_ended &&
 	    traffic->account.answered == traffic->account.whole &&
 	    !output_pending(&traffic->output))
-		traffic->status = traffic->end_status;
+		traffic_end(traffic);
 	else if (pipe->stopping && traffic->now_ms >= pipe->stop_ms)
 		traffic->status = EX_TEMPFAIL;
 	else if (traffic->now_ms >= silence_end_ms(traffic))

@@ -424,6 +424,7 @@ end_input(struct traffic *traffic)
 void
 traffic_stop_input(struct traffic *traffic)
 {
+	traffic->stopped = traffic->stopped || !traffic->input_ended;
 	/* The next process with this spool reads the rest of the last line. */
 	if (traffic->window.path != NULL)
 		traffic->input_ended = true;
@@ -487,6 +488,15 @@ traffic_awaits_datagram(const struct traffic *traffic)
 	return has_datagrams(traffic) && traffic->carrier.fd != -1 &&
 	       !output_pending(&traffic->output) &&
 	       traffic->account.answered < traffic->account.sent;
+}
+
+void
+traffic_end(struct traffic *traffic)
+{
+	traffic->status = traffic->end_status;
+	if (traffic->stopped && traffic->status == EXIT_SUCCESS &&
+	    leftover_any(&traffic->window))
+		traffic->status = EX_TEMPFAIL;
 }
 
 void

@@ -31,6 +31,7 @@ struct traffic {
 	char *data; /* what was received: data_at to data_len is not read yet */
 	size_t data_at, data_len;
 	bool input_ended;
+	bool stopped;      /* the input, which may have more */
 	bool is_full;      /* the socket: wait until it is writable */
 	bool cannot_send;  /* what the server sent before may still come */
 	uint64_t asked_ms; /* when the wait for the next reply began */
@@ -86,6 +87,9 @@ void traffic_receive(struct traffic *traffic);
 
 /* Writes, and reads replies as far as their output is taken. */
 void traffic_write(struct traffic *traffic);
+
+/* All lines that were sent are answered, and there will be no others: ends. */
+void traffic_end(struct traffic *traffic);
 
 /* At the end: releases what was written, and says what is left and where. */
 void traffic_say_left(struct traffic *traffic);

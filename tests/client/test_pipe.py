@@ -8,6 +8,7 @@ import re
 import select
 import signal
 import socket
+import subprocess
 
 from daemon import check
 from scene import (CHUNK, FEWER, LINE, check_lines, kill, marks, port_of, target,
@@ -276,6 +277,25 @@ def test_pipe_awaits_replies_at_sigterm(scene):
     check(peer.recv(10) == b"a\nb\n", "not sent together")
     client.child.send_signal(signal.SIGTERM)
     check(b"2 lines left" in client.end(75), "no count of lines")
+
+
+def test_pipe_says_that_the_input_has_more(scene):
+    """SIGTERM while the output is full: what was read is answered, and the rest
+    of the input is not, of a pipe or a file: 75."""
+    where = target(port_of(scene.server()))
+    lines = numbered(200000)
+    with open(f"{scene.folder}/in", "wb") as file:
+        file.write(joined(lines))
+    with open(f"{scene.folder}/in", "rb") as file:
+        for stdin in file, subprocess.PIPE:
+            client = scene.client("-w", "65536", where, stdin=stdin)
+            if stdin != file:
+                client.feed(joined(lines))
+            client.hear(b"\n")
+            client.child.send_signal(signal.SIGTERM)
+            found = texts(client.rest()[:client.heard.rfind(b"\n") + 1])
+            check(found == lines[:len(found)], "not these lines")
+            check(b"the input has more" in client.end(75), "no message")
 
 
 def test_pipe_says_that_nothing_gets_through(scene):
