@@ -77,6 +77,12 @@ output_add(struct output *output, struct framing_text piece)
 }
 
 void
+output_shorten(struct output *output, size_t text_len)
+{
+	output->text_len = output->len = text_len;
+}
+
+void
 output_borrow(struct output *output, struct framing_text bytes)
 {
 	output->at = bytes.bytes;

@@ -27,6 +27,9 @@ void output_free(struct output *output);
 /* Adds to the text, all of which has to fit into memory.  -1 with errno. */
 int output_add(struct output *output, struct framing_text piece);
 
+/* Drops all but the first bytes of the text. */
+void output_shorten(struct output *output, size_t text_len);
+
 /* Bytes to write; valid until they were written.  Only if nothing is left. */
 void output_borrow(struct output *output, struct framing_text bytes);
 

@@ -122,6 +122,7 @@ printer_add(struct printer *printer, struct framing_text stamp,
 	const struct client_options *options = printer->options;
 	bool since = options->since_before || options->since_start;
 	struct stamp_reading elapsed = { 0 };
+	size_t before = printer->output->text_len;
 	char numbers[96] = "", text[64];
 	int result;
 
@@ -146,7 +147,9 @@ printer_add(struct printer *printer, struct framing_text stamp,
 				elapsed_text(&elapsed, text, sizeof(text)) };
 		result = add_line(printer, stamp, line, late_ms);
 	}
-	if (result == -1)
-		perror("timestampc");
-	return result == -1 ? EX_OSERR : 0;
+	if (result == 0)
+		return 0;
+	perror("timestampc");
+	output_shorten(printer->output, before);
+	return EX_OSERR;
 }

@@ -137,7 +137,7 @@ answer(struct traffic *traffic, size_t lines_len)
 	carrier_recover(&traffic->carrier);
 }
 
-/* Prints a reply that was read by itself. */
+/* Prints a reply that was read by itself; if it cannot, the line stays. */
 static void
 print(struct traffic *traffic, struct framing_text stamp,
     struct framing_text line)
@@ -145,8 +145,10 @@ print(struct traffic *traffic, struct framing_text stamp,
 	int status = printer_add(&traffic->printer, stamp, line,
 	    late_ms(traffic));
 
-	if (status != 0)
+	if (status != 0) {
 		traffic->status = status;
+		return;
+	}
 	if (traffic->reply.pieces && traffic->account.pace != ACCOUNT_ONE) {
 		account_slow_down(&traffic->account);
 		if (!traffic->options->quiet && !traffic->warned)

@@ -235,3 +235,18 @@ def test_spool_after_a_full_disk(scene):
             check(check_cut_once(output[len(before):], lines), "not cut")
         else:
             check_lines(output, lines[done:])
+
+
+def test_spool_keeps_a_line_that_cannot_be_printed(scene):
+    """-i, and a stamp that cannot be read: 76, and the line stays."""
+    spool = f"{scene.folder}/spool"
+    listener = scene.add(socket.create_server(("127.0.0.1", 0)))
+    client = scene.client("-S", spool, "-i", target(listener.getsockname()[1]))
+    client.feed(b"one\ntwo\n")
+    peer = scene.add(listener.accept()[0])
+    check(peer.recv(8, socket.MSG_WAITALL) == b"one\ntwo\n", "not sent")
+    peer.sendall(b"[1700000000] one\n[Monday] two\n")
+    check(client.rest() == b"00:00:00 one\n", client.heard)
+    check(b"1 line left, which are kept" in client.end(76), "no message")
+    output, _ = scene.pipe(b"", "-S", spool, target(port_of(scene.server())))
+    check(texts(output) == [b"two"], output)
