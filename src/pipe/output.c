@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,10 +102,16 @@ write_some(struct output *output)
 	if (output->kind == OUTPUT_SOCKET)
 		return send(output->fd, output->at, output->len,
 		    MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (output->kind == OUTPUT_FREE)
+		return write(output->fd, output->at, output->len);
+	struct pollfd writable = { output->fd, POLLOUT, 0 };
+	if (poll(&writable, 1, 0) <= 0) {
+		errno = EAGAIN;
+		return -1;
+	}
 	/* So much never blocks where poll(2) found the pipe writable. */
-	size_t most = output->kind == OUTPUT_BLOCKING ? PIPE_BUF : SSIZE_MAX;
 	return write(output->fd, output->at,
-	    output->len < most ? output->len : most);
+	    output->len < PIPE_BUF ? output->len : PIPE_BUF);
 }
 
 int

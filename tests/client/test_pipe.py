@@ -11,8 +11,8 @@ import socket
 import subprocess
 
 from daemon import check
-from scene import (CHUNK, FEWER, LINE, check_lines, kill, marks, port_of, target,
-                   texts)
+from scene import (CHUNK, FEWER, LINE, check_lines, kill, marks, may_trace,
+                   port_of, target, texts)
 
 
 def numbered(count, seed=0):
@@ -484,6 +484,30 @@ def test_pipe_into_each_kind_of_output(scene):
     ours.close()
     check_lines(output, lines)
     client.end()
+
+
+def test_pipe_into_a_pipe_of_another_user(scene):
+    """It cannot be opened once more: signals are taken while it is full."""
+    if not may_trace() or FEWER > 1:
+        return  # LeakSanitizer does not run under a tracer
+    listener = scene.add(socket.create_server(("127.0.0.1", 0)))
+    source, sink = os.pipe()
+    size = fcntl.fcntl(sink, fcntl.F_SETPIPE_SZ, 4096)
+    client = scene.client(
+        "-W", "0.1", target(listener.getsockname()[1]), stdout=sink,
+        tracer=["strace", "-D", "-f", "-qq", "-o", "/dev/null", "-P",
+                "/proc/self/fd/1", "-e", "inject=openat:error=EACCES"])
+    os.close(sink)
+    for line in b"short\n", b"x" * size + b"\n":
+        client.say(line)
+        if line == b"short\n":
+            peer = scene.add(listener.accept()[0])
+        check(peer.recv(len(line), socket.MSG_WAITALL) == line, "not sent")
+        peer.sendall(b"[now] " + line)
+        check(select.select([source], [], [], 20)[0], "nothing is written")
+    client.child.send_signal(signal.SIGTERM)
+    check(b"gave up with 1 line left\n" in client.end(75), "no count")
+    os.close(source)
 
 
 def test_pipe_leaves_its_output_as_it_was(scene):
