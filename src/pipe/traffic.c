@@ -455,7 +455,9 @@ traffic_read_input(struct traffic *traffic)
 	if (n <= 0)
 		end_input(traffic);
 	else if (intake_make_room(&traffic->window, &traffic->account) == -1)
-		fail_errno(traffic, EX_OSERR, "no room for a line");
+		fail_errno(traffic,
+		    traffic->window.path == NULL ? EX_OSERR : EX_IOERR,
+		    "no room for a line");
 }
 
 void

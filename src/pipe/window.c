@@ -68,6 +68,20 @@ unmap(struct window *window)
 	window->fd = -1;
 }
 
+/* Frees a window and the file at path, if any.  -1; errno stays. */
+static int
+drop(struct window *window, const char *path)
+{
+	int problem = errno;
+
+	/* While it is locked. */
+	if (path[0] != '\0')
+		unlink(path);
+	unmap(window);
+	errno = problem;
+	return -1;
+}
+
 /* Gives fd its size and maps it.  fd is the window's from now on. */
 static int
 set_up(struct window *window, int fd, size_t size)
@@ -96,11 +110,8 @@ set_up(struct window *window, int fd, size_t size)
 		else
 			window->head = head;
 	}
-	if (problem == 0)
-		return 0;
-	unmap(window);
 	errno = problem;
-	return -1;
+	return problem == 0 ? 0 : -1;
 }
 
 /* Whether head is of a spool, in a file of so many bytes. */
@@ -228,16 +239,14 @@ open_spool(struct window *window, size_t size)
 	}
 	window->wanted = size;
 	if (set_up(window, fd, found == 0 ? size : found) == -1)
-		return -1;
+		return drop(window, found == 0 ? window->path : "");
 	if (found == 0)
 		write_head(window);
 	else
 		take_over(window);
 	while (window->size < size)
-		if (window_grow(window) == -1) {
-			unmap(window);
-			return -1;
-		}
+		if (window_grow(window) == -1)
+			return drop(window, "");
 	return 0;
 }
 
@@ -254,7 +263,9 @@ window_open(struct window *window, size_t size, const char *path)
 		return -1;
 	}
 	int fd = memfd_create("timestampc", MFD_CLOEXEC);
-	return fd == -1 ? -1 : set_up(window, fd, size);
+	if (fd == -1)
+		return -1;
+	return set_up(window, fd, size) == 0 ? 0 : drop(window, "");
 }
 
 void
@@ -371,34 +382,21 @@ window_add(struct window *window, size_t bytes)
 		window->head->end = window->end;
 }
 
-/* A new file beside the spool; *path is its path, to be freed. */
+/* A new file beside the spool; path gets its path. */
 static int
 open_successor(const struct window *window, char path[PATH_MAX])
 {
-	if (snprintf(path, PATH_MAX, "%s.new", window->path) >= PATH_MAX) {
+	int len = snprintf(path, PATH_MAX, "%s.XXXXXX", window->path);
+
+	if (len >= PATH_MAX) {
+		path[0] = '\0';
 		errno = ENAMETOOLONG;
 		return -1;
 	}
-	/* A killed process may have left one. */
-	unlink(path);
-	int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-	    0600);
+	int fd = mkostemp(path, O_CLOEXEC);
 	if (fd != -1)
 		flock(fd, LOCK_EX | LOCK_NB);
 	return fd;
-}
-
-/* Frees another window and the file at path, if any.  -1; errno stays. */
-static int
-drop(struct window *other, const char *path)
-{
-	int problem = errno;
-
-	unmap(other);
-	if (path[0] != '\0')
-		unlink(path);
-	errno = problem;
-	return -1;
 }
 
 /* Moves the window into memory of another size.  -1 with errno. */

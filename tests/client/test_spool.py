@@ -95,12 +95,15 @@ def test_spool_keeps_a_part_of_a_line_at_sigterm(scene):
 def test_spool_grows_with_a_long_line(scene):
     """A line that is longer than the window."""
     lines = [b"a", b"0123456789" * 100000, b"b"]
+    with open(f"{scene.folder}/spool.new", "w") as file:
+        file.write("not ours")
     server = scene.server(CHUNK % 0)
     output, _ = scene.pipe(b"".join(line + b"\n" for line in lines), "-S",
                            f"{scene.folder}/spool", "-w", "65536",
                            target(port_of(server)))
     check_lines(output, lines)
-    check(os.listdir(scene.folder).count("spool.new") == 0, "a file is left")
+    check([name for name in os.listdir(scene.folder) if "spool" in name] ==
+          ["spool.new"], os.listdir(scene.folder))
 
 
 def test_spool_that_is_removed_while_it_is_opened(scene):
@@ -250,3 +253,22 @@ def test_spool_keeps_a_line_that_cannot_be_printed(scene):
     check(b"1 line left, which are kept" in client.end(76), "no message")
     output, _ = scene.pipe(b"", "-S", spool, target(port_of(scene.server())))
     check(texts(output) == [b"two"], output)
+
+
+def test_spool_that_cannot_be_made(scene):
+    """Files may not have its size, at the start or when it grows: 74; an empty
+    file is not left.  Without -S it is memory that lacks: 71."""
+    spool = f"{scene.folder}/spool"
+    where = target(port_of(scene.server()))
+    for blocks, options, status, said in (
+            (16, ("-S", spool), 74, b"spool: File too large"),
+            (16, (), 71, b"memory: File too large"),
+            (256, ("-S", spool), 74, b"no room for a line: File too large"),
+            (128, (), 71, b"no room for a line: File too large")):
+        client = scene.client("-w", "65536", *options, where, tracer=[
+            "sh", "-c", f'ulimit -f {blocks}; exec "$@"', "sh"])
+        client.feed(b"x" * 100000 + b"\n")
+        errors = client.end(status)
+        check(said in errors, errors)
+        if blocks == 16:
+            check(not os.path.exists(spool), "an empty file is left")
