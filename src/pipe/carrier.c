@@ -21,12 +21,18 @@ carrier_init(struct carrier *carrier, const struct client_options *options)
 void
 carrier_free(struct carrier *carrier)
 {
-	if (carrier->dial.busy)
-		pthread_detach(carrier->dial.thread);
-	else
-		connection_close(&carrier->dial.connection);
-	if (carrier->dial.event != -1 && !carrier->dial.busy)
-		close(carrier->dial.event);
+	struct dial *dial = &carrier->dial;
+
+	/* It ends soon, and may have made a folder. */
+	if (dial->busy && protocol_is_unix(dial->target->protocol))
+		dial_end(dial);
+	if (dial->busy) {
+		pthread_detach(dial->thread);
+		return;
+	}
+	connection_close(&dial->connection);
+	if (dial->event != -1)
+		close(dial->event);
 }
 
 static void

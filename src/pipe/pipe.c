@@ -123,6 +123,26 @@ handle_events(struct pipe *pipe)
 		traffic_read_input(traffic);
 }
 
+/* An input without a line tells too that there is no server. */
+static bool
+awaits_first_attempt(const struct pipe *pipe)
+{
+	const struct carrier *carrier = &pipe->traffic.carrier;
+
+	return carrier->dial.busy && !carrier->ever &&
+	       carrier->backoff_ms == 0 && !pipe->stopping;
+}
+
+static bool
+is_done(const struct pipe *pipe)
+{
+	const struct traffic *traffic = &pipe->traffic;
+
+	return traffic->input_ended &&
+	       traffic->account.answered == traffic->account.whole &&
+	       !output_pending(&traffic->output) && !awaits_first_attempt(pipe);
+}
+
 /* What the time and the state of things demand. */
 static void
 go_on(struct pipe *pipe)
@@ -131,9 +151,7 @@ go_on(struct pipe *pipe)
 
 	if (traffic->status != TRAFFIC_GOES_ON)
 		return;
-	if (traffic->input_ended &&
-	    traffic->account.answered == traffic->account.whole &&
-	    !output_pending(&traffic->output))
+	if (is_done(pipe))
 		traffic_end(traffic);
 	else if (pipe->stopping && traffic->now_ms >= pipe->stop_ms)
 		traffic->status = EX_TEMPFAIL;

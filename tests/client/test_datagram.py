@@ -6,8 +6,9 @@ import os
 import re
 import signal
 import socket
+import time
 
-from daemon import check
+from daemon import LIMIT_S, check
 from scene import FEWER, check_lines, may_trace, naming, texts
 from test_foreign import ClassicUdp, udp
 
@@ -153,6 +154,38 @@ def test_datagram_server_that_is_slow_once(scene):
     client.end()
     one.hear(b"one\n")
     one.end()
+
+
+def folder_of(client):
+    """Waits for the folder of a client's Unix socket."""
+    fds, since = f"/proc/{client.child.pid}/fd", time.monotonic()
+    while time.monotonic() - since < LIMIT_S:
+        names = []
+        for fd in os.listdir(fds):
+            try:
+                names.append(os.readlink(f"{fds}/{fd}"))
+            except FileNotFoundError:
+                pass
+        with open("/proc/net/unix") as sockets:
+            for line in map(str.split, sockets):
+                if f"socket:[{line[6]}]" in names and \
+                        line[-1].startswith("/tmp/timestampc."):
+                    return os.path.dirname(line[-1])
+    check(False, "it has no folder")
+
+
+def test_datagram_client_leaves_no_folder(scene):
+    """A Unix client that signals end while it asks which name is answered."""
+    server = scene.server(LISTENERS.format(scene.folder))
+    server.signal(signal.SIGSTOP)
+    client = scene.client(f"unix-dgram:{scene.folder}/d")
+    client.say(b"hello\n")
+    folder = folder_of(client)
+    for number in signal.SIGTERM, signal.SIGINT:
+        client.child.send_signal(number)
+    client.end(75)
+    check(not os.path.exists(folder), "the folder is left")
+    server.signal(signal.SIGCONT)
 
 
 def test_datagram_while_the_output_is_full(scene):

@@ -425,6 +425,17 @@ def test_pipe_gives_up_while_it_connects(scene):
           b"timestampc: gave up with 1 line left\n", errors)
 
 
+def test_pipe_of_nothing_awaits_an_attempt(scene):
+    """An empty input, and no server: the same status as with lines."""
+    closed = socket.create_server(("127.0.0.1", 0))
+    port = closed.getsockname()[1]
+    closed.close()
+    check(b"refused" in scene.pipe(b"", target(port), status=69)[1], "69")
+    check(b"no connection" in scene.pipe(
+        b"", "-G", "0.1", target(silent_port(scene)), status=69)[1], "silent")
+    scene.pipe(b"", "-S", f"{scene.folder}/spool", target(port))
+
+
 def test_pipe_with_a_spool_waits_for_its_server(scene):
     """-S: a forwarder that is started before its server, or where threads run
     out for a moment, is not ended by that."""
