@@ -59,11 +59,23 @@ account_read_end(struct account *account)
 	account->whole = account->end;
 }
 
+/* The end of what was read LATE_MS ago. */
+static uint64_t
+find_late(const struct account *account, uint64_t now_ms)
+{
+	const struct account_times *times = &account->times;
+
+	for (size_t i = 0; i < times->count; i++)
+		if (times->reads[i].ms + LATE_MS > now_ms)
+			return times->reads[i].from;
+	return account->end;
+}
+
 void
 account_connected(struct account *account, uint64_t now_ms)
 {
 	account->pace = account->first_pace;
-	account->waited = account->end;
+	account->waited = find_late(account, now_ms);
 	account->sent_ms = now_ms;
 }
 

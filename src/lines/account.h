@@ -39,7 +39,7 @@ struct account {
 	uint64_t limit; /* what may be sent, at a pace of one or two */
 	size_t limit_lines;
 	uint64_t twice;   /* what went over an earlier connection */
-	uint64_t waited;  /* what was read before there was this connection */
+	uint64_t waited;  /* what was read long before this connection */
 	uint64_t sent_ms; /* when the line that is answered next was sent */
 	struct account_times times;
 };

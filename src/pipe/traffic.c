@@ -17,7 +17,9 @@
 #define RESEND_MIN_MS 500
 #define RESEND_MAX_MS 5000
 /* Before it a datagram goes again, and an empty one with it. */
-#define SILENT_MIN_MS (2 * RESEND_MIN_MS)
+#define SILENT_MIN_MS 1000
+/* So many datagrams may reach a limit of the server. */
+#define LIMITED_MIN 100
 /* Any server takes a datagram of so many bytes. */
 #define DATAGRAM_SAFE 512
 /* timestampd takes a record of so many bytes. */
@@ -380,6 +382,33 @@ back_off(struct traffic *traffic)
 }
 
 /*
+ * A first datagram without a reply delays only its own line, and a limit of the
+ * server may be the reason; a second one is trouble, which makes others late.
+ */
+static void
+note_unanswered(struct traffic *traffic)
+{
+	struct carrier *carrier = &traffic->carrier;
+	bool is_udp = traffic->options->target.protocol == PROTOCOL_UDP;
+
+	if (traffic->resend_after_ms > RESEND_MIN_MS) {
+		carrier_trouble(carrier, "no reply", traffic->now_ms);
+		account_connected(&traffic->account, traffic->now_ms);
+		return;
+	}
+	if (carrier->trouble_ms == 0)
+		carrier->trouble_ms = traffic->now_ms;
+	if (is_udp && traffic->replies >= LIMITED_MIN && !traffic->hinted &&
+	    !traffic->options->quiet &&
+	    !sockaddr_is_loopback(&carrier->dial.connection.peer)) {
+		traffic->hinted = true;
+		fputs("timestampc: no reply; trying again; the server may "
+		      "limit how many it answers: udp.rate_limit\n",
+		    stderr);
+	}
+}
+
+/*
  * A datagram or its reply may be lost, or there is no server at this address:
  * then the next one is tried, and the name is looked up again.  An empty
  * datagram goes with a long one: if only that is answered, the long one is too
@@ -396,11 +425,12 @@ traffic_send_again(struct traffic *traffic)
 
 	if (traffic->now_ms >= silent_ms) {
 		lose(traffic, "no reply");
+		carrier_trouble(&traffic->carrier, "no reply", traffic->now_ms);
 		return;
 	}
-	carrier_trouble(&traffic->carrier, "no reply", traffic->now_ms);
+	note_unanswered(traffic);
 	account_lost(account);
-	account_connected(account, traffic->now_ms);
+	account->sent_ms = traffic->now_ms;
 	size_t len = account_sendable(account, unanswered(traffic));
 	back_off(traffic);
 	if (traffic->resend_ms > silent_ms)

@@ -40,6 +40,7 @@ struct traffic {
 	uint64_t replies; /* where each line goes by itself: how many */
 	unsigned foreign; /* replies in a row */
 	bool warned;      /* that the server stamps pieces */
+	bool hinted;      /* that it may limit datagrams */
 	/* Empty datagrams that ask whether only a long one is not answered. */
 	bool probed;
 	unsigned refusals; /* signs that the line is too long for the server */

@@ -9,7 +9,7 @@ import socket
 import time
 
 from daemon import LIMIT_S, check
-from scene import FEWER, check_lines, may_trace, naming, texts
+from scene import FEWER, check_lines, marks, may_trace, naming, texts
 from test_foreign import ClassicUdp, udp
 
 LISTENERS = """control = ""; listeners = (
@@ -217,6 +217,35 @@ def test_datagram_while_the_output_is_full(scene):
         check(False, "sent again:", peer.recv(100))
     except BlockingIOError:
         pass
+
+
+def test_datagram_that_a_limit_drops(scene):
+    """A server on another host that drops one now and then: a hint names the
+    limit, once, and only the lines that were dropped are marked as late."""
+    own = scene.add(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    try:
+        own.connect(("198.51.100.1", 9))  # sends nothing
+    except OSError:
+        return
+    host = own.getsockname()[0]
+    peer = bind_udp(scene, host=host)
+    lines = [b"%d" % n for n in range(300)]
+    client = scene.client(f"udp:{host}:{peer.getsockname()[1]}")
+    client.feed(b"".join(line + b"\n" for line in lines))
+    drops = {b"120\n", b"180\n", b"240\n"}
+    data = b""
+    while data != lines[-1] + b"\n":
+        data, where = peer.recvfrom(100)
+        if data in drops:
+            drops.remove(data)
+        else:
+            peer.sendto(b"[now] " + data, where)
+    check_lines(client.rest(), lines)
+    errors = client.end()
+    if not host.startswith("127."):
+        check(errors.count(b"\n") == errors.count(b"udp.rate_limit") == 1,
+              errors)
+    check(marks(client.heard) == 3, marks(client.heard), "marks")
 
 
 def test_datagram_that_finds_no_buffer(scene):

@@ -402,6 +402,24 @@ START_TEST(a_line_is_late_by_when_it_is_sent)
 }
 END_TEST
 
+START_TEST(a_short_wait_for_a_connection_is_in_time)
+{
+	struct account account;
+	const char *input = "a\nb\n";
+
+	account_init(&account, ACCOUNT_ONE, 0);
+	account_read(&account, (struct framing_text){ input, 2 }, 1000);
+	account_read(&account, (struct framing_text){ input + 2, 2 }, 2500);
+	account_connected(&account, 3000);
+	/* Other lines were the reason that b was sent late. */
+	account.sent_ms = 8000;
+	ck_assert_int_eq(account_late_ms(&account, input), 7000);
+	account_sent(&account, 2);
+	account_answered(&account, 2);
+	ck_assert_int_eq(account_late_ms(&account, input + 2), -1);
+}
+END_TEST
+
 START_TEST(a_new_connection_is_tested_again)
 {
 	struct account account;
@@ -481,6 +499,7 @@ account_suite(void)
 	tcase_add_test(tests, lateness_counts_from_the_read);
 	tcase_add_test(tests, a_line_is_read_when_its_end_is);
 	tcase_add_test(tests, a_line_is_late_by_when_it_is_sent);
+	tcase_add_test(tests, a_short_wait_for_a_connection_is_in_time);
 	tcase_add_test(tests, a_new_connection_is_tested_again);
 	tcase_add_test(tests, a_line_that_went_twice_is_late_at_once);
 	tcase_add_test(tests, times_are_thinned_out);
