@@ -165,10 +165,8 @@ exchange_run(struct exchange *exchange, struct framing_text line,
 			return result;
 		result = EXCHANGE_DONE;
 	}
-	/* A Unix socket may have chosen its name while the server was slow; the
-	 * only UDP address needs no other socket. */
 	if (result == EXCHANGE_NONE &&
-	    (!has_datagrams(exchange) || exchange->connection.addresses != 1))
+	    (!has_datagrams(exchange) || exchange->connection.addresses > 1))
 		lose(exchange, 0);
 	return result;
 }

@@ -45,18 +45,9 @@ print(struct talk *talk, struct framing_text stamp, struct framing_text line)
 	return status;
 }
 
-/* How often a datagram that has no reply is sent, over another socket each. */
-static size_t
-datagram_tries(const struct talk *talk)
-{
-	if (talk->options->target.protocol == PROTOCOL_UNIX_DGRAM)
-		return 2;
-	return talk->exchange.connection.addresses;
-}
-
 /*
- * Whether line goes once more: if its connection was lost, and as a datagram
- * without a reply.  Says that it connects again.
+ * Whether line goes once more: if its connection was lost, and to each address
+ * of a name with datagrams.  Says that it connects again.
  */
 static bool
 is_tried_again(const struct talk *talk, enum exchange_result result,
@@ -66,8 +57,7 @@ is_tried_again(const struct talk *talk, enum exchange_result result,
 	size_t addresses = talk->exchange.connection.addresses;
 
 	if (result == EXCHANGE_NONE)
-		return protocol_is_datagram(protocol) &&
-		       tries < datagram_tries(talk);
+		return protocol_is_datagram(protocol) && tries < addresses;
 	if (result != EXCHANGE_LOST || (tries > 1 && tries >= addresses))
 		return false;
 	/* A refused datagram only tells that nobody is at this address. */
