@@ -83,7 +83,7 @@ random_world(void)
 START_TEST(the_truth_is_always_inside)
 {
 	srandom((unsigned)_i);
-	for (int run = 0; run < 500; run++) {
+	for (int run = 0; run < 100; run++) {
 		struct world world = random_world();
 		struct offset offset = { 0 };
 		int64_t pace_ns = below(power_of_ten((int)below(12))), gap_ns;
