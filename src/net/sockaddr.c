@@ -118,14 +118,30 @@ sockaddr_is_multicast(const struct sockaddr_any *address)
 	       IN6_IS_ADDR_MULTICAST(&address->in6.sin6_addr);
 }
 
-/* Whether a NAT64 gateway made it of an IPv4 address: 64:ff9b::/96. */
-static bool
-is_translated(const struct sockaddr_any *address)
+bool
+sockaddr_is_translated(const struct in6_addr *ip)
 {
 	static const uint8_t prefix[12] = { 0, 0x64, 0xff, 0x9b };
 
-	return address->any.sa_family == AF_INET6 &&
-	       memcmp(&address->in6.sin6_addr, prefix, sizeof(prefix)) == 0;
+	return memcmp(ip, prefix, sizeof(prefix)) == 0;
+}
+
+bool
+sockaddr_ip(const struct sockaddr *address, struct in6_addr *ip)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, 0xff };
+	const struct sockaddr_in *in = (const void *)address;
+	const struct sockaddr_in6 *in6 = (const void *)address;
+
+	if (address->sa_family == AF_INET6)
+		*ip = in6->sin6_addr;
+	else if (address->sa_family == AF_INET)
+		memcpy(&ip->s6_addr[12], &in->sin_addr, sizeof(in->sin_addr));
+	else
+		return false;
+	if (address->sa_family == AF_INET || sockaddr_is_translated(ip))
+		memcpy(ip, mapped, sizeof(mapped));
+	return true;
 }
 
 uint64_t
@@ -135,10 +151,12 @@ sockaddr_network(const struct sockaddr_any *address)
 	uint64_t halves[2] = { 0 };
 
 	/* No IPv6 unicast network is below 2^32: the numbers don't collide. */
-	if (is_ipv4(address) || is_translated(address))
+	if (is_ipv4(address))
 		return ipv4_of(address);
 	if (address->any.sa_family != AF_INET6)
 		return 0;
+	if (sockaddr_is_translated(ip))
+		return ipv4_of(address);
 	memcpy(halves, ip, sizeof(halves));
 	if (!IN6_IS_ADDR_LINKLOCAL(ip))
 		return be64toh(halves[0]);

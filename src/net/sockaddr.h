@@ -42,6 +42,15 @@ bool sockaddr_is_any(const struct sockaddr_any *address);
 /* Whether this is a multicast address or IPv4's limited broadcast. */
 bool sockaddr_is_multicast(const struct sockaddr_any *address);
 
+/* Whether a NAT64 gateway made it of an IPv4 address: 64:ff9b::/96. */
+bool sockaddr_is_translated(const struct in6_addr *ip);
+
+/*
+ * Its IP address, where an IPv4 one is mapped to IPv6, and so is that of a
+ * client behind NAT64.  False: it has none.
+ */
+bool sockaddr_ip(const struct sockaddr *address, struct in6_addr *ip);
+
 /*
  * A number for the network that counts as one source: the /32 of an IPv4
  * address, the /64 of an IPv6 address.  No two of these have the same number.
