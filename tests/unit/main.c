@@ -19,6 +19,7 @@ main(void)
 	srunner_add_suite(runner, protocol_suite());
 	srunner_add_suite(runner, sockaddr_suite());
 	srunner_add_suite(runner, prefix_suite());
+	srunner_add_suite(runner, prefix_table_suite());
 	srunner_add_suite(runner, resolver_suite());
 	srunner_add_suite(runner, json_suite());
 	srunner_add_suite(runner, message_suite());

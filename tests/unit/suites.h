@@ -13,6 +13,7 @@ Suite *window_suite(void);
 Suite *sockaddr_suite(void);
 Suite *roster_suite(void);
 Suite *prefix_suite(void);
+Suite *prefix_table_suite(void);
 Suite *sources_suite(void);
 Suite *config_suite(void);
 Suite *bulk_suite(void);
