@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/message.h"
+#include "config/access_reader.h"
 #include "config/config_file.h"
 #include "config/setting.h"
 
@@ -103,9 +104,21 @@ static const struct setting_rule root_rules[] = {
 	{ "limits", .members = limits_rules },
 	{ "stamp", .members = stamp_rules },
 	{ "udp", .members = udp_rules },
+	{ "allow", .read_list = access_leave },
+	{ "deny", .read_list = access_leave },
+	{ "allow_file", .read_list = access_leave },
+	{ "deny_file", .read_list = access_leave },
 	{ .name = "listeners" }, /* see read_listeners */
 	{ .name = NULL },
 };
+
+static void
+free_listeners(struct config *config)
+{
+	for (size_t i = 0; i < config->listener_count; i++)
+		access_release(config->listeners[i].access);
+	free(config->listeners);
+}
 
 /* Room for count listeners in place of those before.  -1: out of memory. */
 static int
@@ -115,7 +128,7 @@ replace_listeners(struct config *config, size_t count)
 
 	if (listeners == NULL)
 		return -1;
-	free(config->listeners);
+	free_listeners(config);
 	config->listeners = listeners;
 	config->listener_count = count;
 	config->built_in_listeners = false;
@@ -159,6 +172,22 @@ read_root(const struct setting *setting, struct config *config)
 		setting_read(setting, rule, config);
 }
 
+/* After the listeners, because theirs need those for all. */
+static void
+read_access(const struct setting *root, struct config *config)
+{
+	struct setting list = { root->file,
+		config_setting_get_member(root->node, "listeners") };
+
+	config->access = access_read(root, NULL);
+	for (size_t i = 0;
+	     !config->built_in_listeners && i < config->listener_count; i++) {
+		struct setting group = setting_member(&list, (int)i);
+		config->listeners[i].access = access_read(&group,
+		    config->access);
+	}
+}
+
 static void
 read_text(struct setting_file *file, const char *text, struct config *config)
 {
@@ -175,6 +204,7 @@ read_text(struct setting_file *file, const char *text, struct config *config)
 			struct setting setting = setting_member(&root, i);
 			read_root(&setting, config);
 		}
+		read_access(&root, config);
 	}
 	config_destroy(&parsed);
 }
@@ -234,8 +264,10 @@ config_load(const char *path, FILE *errors)
 void
 config_free(struct config *config)
 {
-	if (config != NULL)
-		free(config->listeners);
+	if (config == NULL)
+		return;
+	free_listeners(config);
+	access_release(config->access);
 	free(config);
 }
 

@@ -35,7 +35,8 @@ struct config {
 	char timezone[64];
 	int arrival; /* bool: stamps tell when the kernel received the data */
 	int rate_limit, rate_burst; /* replies; limit 0: none */
-	struct listener_config *listeners;
+	struct access *access;      /* for all listeners; NULL: no lists */
+	struct listener_config *listeners; /* each holds its access */
 	size_t listener_count;
 	bool built_in_listeners; /* none are configured */
 };

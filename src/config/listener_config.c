@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/message.h"
+#include "config/access_reader.h"
 #include "config/setting.h"
 
 #define DEFAULT_PORT 21567
@@ -91,6 +92,10 @@ static const struct setting_rule rules[] = {
 	    .max = 64 },
 	{ "abstract_clients", IN(abstract_clients),
 	    .protocols = 1U << PROTOCOL_UNIX_DGRAM, .is_flag = true },
+	{ "allow", .protocols = INET, .read_list = access_leave },
+	{ "deny", .protocols = INET, .read_list = access_leave },
+	{ "allow_file", .protocols = INET, .read_list = access_leave },
+	{ "deny_file", .protocols = INET, .read_list = access_leave },
 	{ .name = NULL },
 };
 

@@ -8,6 +8,7 @@
 #include <sys/un.h>
 
 #include "base/protocol.h"
+#include "config/access.h"
 #include "stamp/framing.h"
 
 /* With a ctime stamp UDP carries no more. */
@@ -26,6 +27,7 @@ struct listener_config {
 	int max_datagram;      /* bytes */
 	int threads;           /* UDP; 1 for all others */
 	bool abstract_clients; /* Unix datagrams: answered at such names */
+	struct access *access; /* TCP and UDP; NULL: it has no lists */
 	char where[320];       /* "file:line" for messages; "-l SPEC" */
 };
 

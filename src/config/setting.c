@@ -116,7 +116,9 @@ setting_read(const struct setting *setting, const struct setting_rule *rule,
 	const char *text = config_setting_get_string(setting->node);
 	char *value = (char *)base + rule->offset;
 
-	if (text != NULL && rule->read_text != NULL)
+	if (rule->read_list != NULL)
+		rule->read_list(setting, base);
+	else if (text != NULL && rule->read_text != NULL)
 		rule->read_text(setting, text, base);
 	else if (rule->is_flag)
 		read_flag(setting, (bool *)(void *)value);

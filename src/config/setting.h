@@ -25,6 +25,7 @@ struct setting {
  * A setting that is allowed in a group, and where its value goes: an int, a
  * bool or char[size].  A rule with is_flag takes true or false; one with max
  * takes a whole number, with read_text text too; any other takes text.
+ * One with read_list takes a list or an array.
  */
 struct setting_rule {
 	const char *name;   /* NULL ends a table */
@@ -36,7 +37,8 @@ struct setting_rule {
 	bool (*is_valid)(const char *text);
 	const char *choices, *needs; /* one of them, for the message */
 	void (*read_text)(const struct setting *setting, const char *text,
-	    void *base);                    /* for all other text */
+	    void *base); /* for all other text */
+	void (*read_list)(const struct setting *list, void *base);
 	const struct setting_rule *members; /* of a group */
 };
 

@@ -92,6 +92,7 @@ struct drop {
 
 static const struct drop
     drop_port = { COUNTER_DROPPED_PORT, "address never answered" },
+    drop_denied = { COUNTER_DROPPED_DENIED, "denied by the lists" },
     drop_send = { COUNTER_DROPPED_SEND, "can't be answered" },
     drop_abstract = { COUNTER_DROPPED_ABSTRACT,
 	    "abstract name; see abstract_clients" },
@@ -99,6 +100,14 @@ static const struct drop
     drop_rate = { COUNTER_DROPPED_RATE, "over the rate limit" },
     drop_loop = { COUNTER_DROPPED_LOOP, "may be in a loop" },
     drop_oversize = { COUNTER_DROPPED_OVERSIZE, "over max_datagram" };
+
+static void
+settings_free(struct datagram_settings *settings)
+{
+	if (settings != NULL)
+		access_release(settings->access);
+	free(settings);
+}
 
 static void
 take_settings(struct datagram_thread *thread)
@@ -116,7 +125,7 @@ take_settings(struct datagram_thread *thread)
 	    sockopt_set(thread->fd, SOL_SOCKET, SO_TIMESTAMPNS,
 		next->arrival) == 0)
 		thread->arrival = next->arrival;
-	free(old);
+	settings_free(old);
 }
 
 static void
@@ -177,6 +186,8 @@ find_refusal(const struct datagram_thread *thread,
 {
 	const struct sockaddr_any *source = &request->source;
 
+	if (!access_allows(thread->settings->access, &source->any))
+		return &drop_denied;
 	if (sockaddr_port(source) < PRIVILEGED_PORT_END ||
 	    is_own_port(thread, sockaddr_port(source)) ||
 	    sockaddr_is_multicast(source) || request->info.is_to_many)
@@ -406,8 +417,8 @@ thread_free(struct datagram_thread *thread)
 		unix_peer_end(&thread->peers);
 	close(thread->wake_fd);
 	free(thread->loops);
-	free(thread->settings);
-	free(thread->next_settings);
+	settings_free(thread->settings);
+	settings_free(thread->next_settings);
 	free(thread);
 }
 
@@ -472,12 +483,13 @@ datagram_configure(struct datagram_thread *thread,
 
 	if (copy == NULL)
 		return -1;
-	/* One allocation, so that a single free(3) releases it. */
 	*copy = *settings;
+	access_hold(copy->access);
+	/* One allocation, so that a single free(3) releases it. */
 	copy->ports = (uint16_t *)(copy + 1);
 	if (size > 0)
 		memcpy(copy + 1, settings->ports, size);
-	free(atomic_exchange(&thread->next_settings, copy));
+	settings_free(atomic_exchange(&thread->next_settings, copy));
 	eventfd_write(thread->wake_fd, 1);
 	return 0;
 }

@@ -7,6 +7,7 @@
 
 #include "base/counters.h"
 #include "base/protocol.h"
+#include "config/access.h"
 #include "stamp/stamp.h"
 
 /* Answers the datagrams of one socket.  All functions: the main thread. */
@@ -18,6 +19,7 @@ struct datagram_settings {
 	int rate_limit, rate_burst; /* of a source; 0: no limit */
 	int max_datagram;           /* bytes */
 	bool abstract_clients;      /* Unix: answered at abstract names too */
+	struct access *access;      /* UDP: who is answered; a copy holds it */
 	const uint16_t *ports; /* UDP ports of this server: never answered */
 	size_t port_count;
 };

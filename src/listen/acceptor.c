@@ -1,6 +1,7 @@
 #include "listen/acceptor.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -152,38 +153,68 @@ acceptor_count(struct acceptor *acceptor, struct conn *conn)
 /* Nothing of the connection stays, in the kernel neither. */
 static void
 refuse(struct acceptor *acceptor, const struct listener *listener, int fd,
-    const struct sockaddr_any *peer)
+    const struct sockaddr_any *peer, enum counter reason)
 {
 	struct linger none = { .l_onoff = 1 };
-	char text[SOCKADDR_TEXT_MAX];
+	char text[SOCKADDR_TEXT_MAX], why[64] = "denied by the lists";
 	struct log_about about = { .listener = listener->name, .peer = text };
 
 	setsockopt(fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
 	close(fd);
 	counters_add(acceptor->counters, COUNTER_ACCEPTED, 1);
-	counters_add(acceptor->counters, COUNTER_CLOSED_ADDRESS, 1);
+	counters_add(acceptor->counters, reason, 1);
+	if (!log_enabled(LOG_DEBUG))
+		return;
+	sockaddr_text(peer, false, text, sizeof(text));
+	if (reason == COUNTER_CLOSED_ADDRESS)
+		snprintf(why, sizeof(why),
+		    "max_connections_per_address (%d) are open",
+		    acceptor->source_max);
+	log_about(LOG_DEBUG, &about, "%s from %s: closed: %s", listener->name,
+	    text, why);
+}
+
+void
+acceptor_use_access(struct acceptor *acceptor, struct access *access)
+{
+	access_release(acceptor->access);
+	acceptor->access = access_hold(access);
+}
+
+static bool
+is_denied(const struct acceptor *acceptor, const struct listener *listener,
+    const struct sockaddr_any *peer)
+{
+	const struct access *own = listener->config.access;
+
+	return !access_allows(own != NULL ? own : acceptor->access, &peer->any);
+}
+
+static bool
+is_crowded(struct acceptor *acceptor, const _Atomic int *count)
+{
+	if (count == NULL || acceptor->source_max == 0 ||
+	    *count < acceptor->source_max)
+		return false;
 	if (may_log(acceptor, CROWDED, clock_ms()))
 		log_warning("max_connections_per_address (%d) are open from an "
 			    "address: its further ones are closed; "
 			    "log_level = \"debug\" shows which",
 		    acceptor->source_max);
-	if (!log_enabled(LOG_DEBUG))
-		return;
-	sockaddr_text(peer, false, text, sizeof(text));
-	log_about(LOG_DEBUG, &about,
-	    "%s from %s: closed: max_connections_per_address (%d) are open",
-	    listener->name, text, acceptor->source_max);
+	return true;
 }
 
 static void
 dispatch(struct acceptor *acceptor, const struct listener *listener, int fd,
     const struct sockaddr_any *peer)
 {
+	if (is_denied(acceptor, listener, peer)) {
+		refuse(acceptor, listener, fd, peer, COUNTER_CLOSED_DENIED);
+		return;
+	}
 	_Atomic int *count = find_source(acceptor, peer);
-
-	if (count != NULL && acceptor->source_max != 0 &&
-	    *count >= acceptor->source_max) {
-		refuse(acceptor, listener, fd, peer);
+	if (is_crowded(acceptor, count)) {
+		refuse(acceptor, listener, fd, peer, COUNTER_CLOSED_ADDRESS);
 		return;
 	}
 	/* A client is served even where the kernel refuses an option. */

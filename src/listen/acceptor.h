@@ -21,6 +21,7 @@ struct acceptor {
 	struct worker_pool *pool;
 	struct counters *counters;
 	struct sources sources;
+	struct access *access; /* where a listener has no lists; held */
 	int source_max;        /* open connections of each; 0: any number */
 	int batch;             /* clients to accept at once; 0: one */
 	unsigned singles;      /* batches of one */
@@ -46,6 +47,9 @@ bool acceptor_accept(struct acceptor *acceptor, struct listener *listener);
  * does not apply.  Loopback and Unix connections have no source.
  */
 void acceptor_count(struct acceptor *acceptor, struct conn *conn);
+
+/* The lists for all, which new clients of listeners without lists need. */
+void acceptor_use_access(struct acceptor *acceptor, struct access *access);
 
 /* To be called when the pool's room_fd is readable. */
 void acceptor_note_room(struct acceptor *acceptor);

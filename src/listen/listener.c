@@ -50,6 +50,7 @@ listener_new(const struct listener_config *config,
 	if (listener == NULL)
 		return NULL;
 	listener->config = *config;
+	access_hold(listener->config.access);
 	listener->dual_stack = !protocol_is_unix(config->protocol) &&
 	                       strcmp(config->address, "*") == 0;
 	listener->fd = -1;
@@ -243,6 +244,8 @@ listener_update(struct listener *listener, const struct listener *wanted)
 	config->framing = from->framing;
 	config->max_datagram = from->max_datagram;
 	config->abstract_clients = from->abstract_clients;
+	access_release(config->access);
+	config->access = access_hold(from->access);
 	int rc = update_buffers(listener, from->receive_buffer);
 	if (wanted == NULL || listener->origin == ORIGIN_PASSED)
 		return rc;
@@ -307,6 +310,7 @@ listener_free(struct listener *listener)
 		remove_path(listener);
 	if (listener->fd != -1)
 		close(listener->fd);
+	access_release(listener->config.access);
 	free(listener);
 }
 

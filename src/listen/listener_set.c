@@ -111,7 +111,7 @@ list_ports(const struct listener_set *set, size_t *count)
 /* Gives settings to the listener; starts serving it if it is not served yet. */
 static int
 serve_or_configure(struct listener_set *set, struct listener *listener,
-    struct datagram_settings *settings)
+    const struct config *config, struct datagram_settings *settings)
 {
 	if (!protocol_is_datagram(listener->config.protocol)) {
 		int rc = acceptor_add(&set->acceptor, listener);
@@ -121,6 +121,9 @@ serve_or_configure(struct listener_set *set, struct listener *listener,
 	}
 	settings->max_datagram = listener->config.max_datagram;
 	settings->abstract_clients = listener->config.abstract_clients;
+	settings->access = listener->config.access != NULL
+	                     ? listener->config.access
+	                     : config->access;
 	if (listener->datagram != NULL)
 		return datagram_configure(listener->datagram, settings);
 	listener->datagram = datagram_start(set->datagram_number++,
@@ -148,7 +151,8 @@ configure_all(struct listener_set *set, const struct config *config,
 	settings.ports = ports;
 	TAILQ_FOREACH (listener, &set->listeners, link)
 		if (with_serving || listener->state != LISTENER_SERVING)
-			rc |= serve_or_configure(set, listener, &settings);
+			rc |= serve_or_configure(set, listener, config,
+			    &settings);
 	free(ports);
 	return rc;
 }
@@ -354,6 +358,7 @@ carry_out(struct listener_set *set, const struct plan_step *plan,
 		fprintf(errors, "serving a new listener: %m\n");
 		return -1;
 	}
+	acceptor_use_access(&set->acceptor, config->access);
 	keep_and_drain(plan, LISTENER_SERVING);
 	TAILQ_FOREACH (listener, &set->listeners, link)
 		if (listener->state == LISTENER_READY) {
@@ -497,6 +502,7 @@ void
 listener_set_free(struct listener_set *set)
 {
 	sources_free(&set->acceptor.sources);
+	acceptor_use_access(&set->acceptor, NULL);
 }
 
 bool

@@ -1,6 +1,7 @@
 #include "net/prefix.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -101,4 +102,26 @@ prefix_holds(const struct prefix *prefix, const struct sockaddr *address)
 		    mask(prefix, i))
 			return false;
 	return true;
+}
+
+bool
+prefix_equal(const struct prefix *a, const struct prefix *b)
+{
+	return a->length == b->length &&
+	       memcmp(&a->address, &b->address, sizeof(a->address)) == 0;
+}
+
+const char *
+prefix_text(const struct prefix *prefix, char text[PREFIX_TEXT_MAX])
+{
+	bool is_ipv4 = prefix->length >= PREFIX_IPV4 &&
+	               IN6_IS_ADDR_V4MAPPED(&prefix->address);
+	const uint8_t *bytes = prefix->address.s6_addr;
+
+	inet_ntop(is_ipv4 ? AF_INET : AF_INET6, is_ipv4 ? bytes + 12 : bytes,
+	    text, PREFIX_TEXT_MAX);
+	size_t len = strlen(text);
+	snprintf(text + len, PREFIX_TEXT_MAX - len, "/%d",
+	    prefix->length - (is_ipv4 ? PREFIX_IPV4 : 0));
+	return text;
 }

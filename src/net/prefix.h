@@ -30,4 +30,11 @@ int prefix_parse(const char *text, struct prefix *prefix, const char **why);
  */
 bool prefix_holds(const struct prefix *prefix, const struct sockaddr *address);
 
+bool prefix_equal(const struct prefix *a, const struct prefix *b);
+
+/* As prefix_parse reads it, with the length.  Returns text. */
+#define PREFIX_TEXT_MAX (INET6_ADDRSTRLEN + 4)
+const char *prefix_text(const struct prefix *prefix,
+    char text[PREFIX_TEXT_MAX]);
+
 #endif

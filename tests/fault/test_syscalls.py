@@ -21,10 +21,11 @@ ACCEPT_BATCH = 128  # calls until a pause, when each of them fails
 LINES_MAX = 4  # of the log, for the faults of one case
 RELOAD_LINES_MAX = 30
 COUNTERS = ("closed_idle", "closed_send_timeout", "closed_memory",
-            "closed_error", "closed_stop", "closed_address",
+            "closed_error", "closed_stop", "closed_address", "closed_denied",
             "accept_pauses", "accept_errors",
-            "dropped_port", "dropped_unnamed", "dropped_rate", "dropped_loop",
-            "dropped_oversize", "dropped_send", "receive_errors")
+            "dropped_port", "dropped_denied", "dropped_unnamed",
+            "dropped_rate", "dropped_loop", "dropped_oversize", "dropped_send",
+            "receive_errors")
 # The allocator makes these calls, and may work around a failure.
 ALLOCATOR = {"brk", "madvise", "mmap", "mprotect", "munmap"}
 # Calls that happen to be made in some runs only.
@@ -75,6 +76,8 @@ def selection(key, server):
              "read of a file": os.path.join(server.folder, "conf"),
              "write of the log": server.log_path}
     path = ["-P", paths[key]] if key in paths else []
+    if key == "read of a file":
+        path += ["-P", os.path.join(server.folder, "denied")]
     return ["-e", f"trace={call}", *path]
 
 

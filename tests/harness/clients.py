@@ -12,6 +12,7 @@ CONFIGURATION = """
 workers = 2;
 control = "FOLDER/ask";
 limits: { drain_timeout = 10; };
+deny_file = "FOLDER/denied";
 listeners = (
 	{ protocol = "tcp"; address = "127.0.0.1"; port = 0; },
 	{ protocol = "tcp"; port = 0; framing = "line"; },
@@ -25,6 +26,8 @@ listeners = (
 
 def configure(folder, extra=""):
     """Writes the configuration that Clients needs; extra: more listeners."""
+    with open(os.path.join(folder, "denied"), "w", encoding="ascii") as file:
+        file.write("192.0.2.0/24\n")
     with open(os.path.join(folder, "conf"), "w", encoding="ascii") as file:
         file.write(CONFIGURATION.replace("EXTRA", extra)
                    .replace("FOLDER", folder))

@@ -5,6 +5,7 @@
 
 /* The tests run the real program and talk to it over real sockets. */
 Suite *abuse_suite(void);
+Suite *access_suite(void);
 Suite *arrival_suite(void);
 Suite *unix_peer_suite(void);
 Suite *hang_suite(void);

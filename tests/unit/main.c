@@ -31,6 +31,7 @@ main(void)
 	srunner_add_suite(runner, config_file_suite());
 	srunner_add_suite(runner, listener_config_suite());
 	srunner_add_suite(runner, config_suite());
+	srunner_add_suite(runner, access_suite());
 	srunner_add_suite(runner, options_suite());
 	srunner_add_suite(runner, sockopt_suite());
 	srunner_add_suite(runner, listener_suite());

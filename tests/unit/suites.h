@@ -16,6 +16,7 @@ Suite *prefix_suite(void);
 Suite *prefix_table_suite(void);
 Suite *sources_suite(void);
 Suite *config_suite(void);
+Suite *access_suite(void);
 Suite *bulk_suite(void);
 Suite *conn_suite(void);
 Suite *counters_suite(void);

@@ -67,7 +67,8 @@ START_TEST(shipped_file_is_the_default)
 		"idle_timeout", "send_timeout", "drain_timeout", "kept_memory",
 		"format", "timezone", "source", "rate_limit", "rate_burst",
 		"protocol", "address", "port", "backlog", "receive_buffer",
-		"framing", "max_datagram", "threads", "abstract_clients" };
+		"framing", "max_datagram", "threads", "abstract_clients",
+		"allow", "deny", "allow_file", "deny_file" };
 	char text[8192] = "";
 
 	ck_assert_msg(shipped != NULL, "%s", complaints);
@@ -160,7 +161,8 @@ static const struct {
 	{ "workers = 1;\nworkers = 2;\n", "main:2: duplicate setting name\n" },
 	{ "wrokers = 1;\n",
 	    "main:1: wrokers: no such setting; there are: log_level workers "
-	    "user control limits stamp udp listeners\n" },
+	    "user control limits stamp udp allow deny allow_file deny_file "
+	    "listeners\n" },
 	{ "\nworkers = \"many\";\n",
 	    "main:2: workers: needs a whole number from 0 to 1024\n" },
 	{ "workers = 1.5;\n",
