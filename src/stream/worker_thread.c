@@ -1,0 +1,437 @@
+#include "stream/worker_thread.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/param.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#define EVENTS_MAX 256
+
+/*
+ * In a stop a connection is finished after this time without data, and closed
+ * after this time without the client's end.
+ */
+#define QUIET_MS 200
+
+#define FRESH_MS 100  /* how old a look may be that decides who is closed */
+#define RELIEF_MAX 64 /* connections that are closed for memory at once */
+#define WARN_EVERY_MS 60000
+#define TRIM_EVERY_MS 1000
+
+/* A client that takes nothing for so long, when all are closed, is deaf. */
+#define DEAF_MS 1000
+
+/* Tells the acceptor, if it waits for it, that there is room. */
+static void
+release_connection(struct worker *worker)
+{
+	struct worker_shared *shared = worker->shared;
+
+	worker->load--;
+	if (shared->room_wanted && atomic_exchange(&shared->room_wanted, false))
+		eventfd_write(shared->room_fd, 1);
+}
+
+static void
+close_one(struct worker *worker, struct conn *conn, enum close_reason reason)
+{
+	if (conn->kept != NULL)
+		worker->shared->has_freed = true;
+	roster_remove(&worker->roster, conn);
+	conn_close(conn, &worker->counters, reason, worker->roster.now_ms);
+	release_connection(worker);
+}
+
+/* For a client that takes nothing: nothing is left for it in the kernel. */
+static void
+close_deaf(struct worker *worker, struct conn *conn, enum close_reason reason)
+{
+	conn_discard(conn);
+	close_one(worker, conn, reason);
+}
+
+/*
+ * Has epoll report when conn is ready for want; -1 with errno.  One that has
+ * ended on both sides is always ready, but is reported once for each change.
+ */
+static int
+watch(struct worker *worker, struct conn *conn, enum conn_want want)
+{
+	uint8_t events = want == CONN_WANT_WRITE ? EPOLLOUT
+	               : want == CONN_WANT_TAKEN ? EPOLLERR
+	                                         : EPOLLIN;
+	struct epoll_event event = { .events = events, .data.ptr = conn };
+	int op = conn->events == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+
+	if (events == conn->events)
+		return 0;
+	if (want == CONN_WANT_TAKEN)
+		event.events |= EPOLLET;
+	conn->events = events;
+	return epoll_ctl(worker->epoll_fd, op, conn->fd, &event);
+}
+
+/* Waits for what a connection needs next, or closes it. */
+static void
+follow(struct worker *worker, struct conn *conn, enum conn_want want)
+{
+	if (want == CONN_WANT_CLOSE) {
+		close_one(worker, conn, conn->close_reason);
+	} else if (watch(worker, conn, want) == -1) {
+		close_one(worker, conn, CLOSE_ERROR);
+	} else if (!conn->untaken || want != CONN_WANT_READ ||
+		   worker->turn_order >= WORKER_DRAIN) {
+		roster_move(&worker->roster, conn, want, false);
+	}
+}
+
+/* False: conn was not ready, and its timeout continues to run. */
+static bool
+serve(struct worker *worker, struct conn *conn)
+{
+	uint64_t before = conn->bytes_in + conn->bytes_out;
+	bool kept = conn->kept != NULL;
+	enum conn_want want = conn_ready(conn, &worker->io);
+
+	if (kept && conn->kept == NULL)
+		worker->shared->has_freed = true;
+	if (want == conn->want && conn->bytes_in + conn->bytes_out == before)
+		return false;
+	follow(worker, conn, want);
+	return true;
+}
+
+static void
+use_next_settings(struct worker *worker)
+{
+	struct worker_settings *next = NULL;
+
+	if (worker->next_settings != NULL)
+		next = atomic_exchange(&worker->next_settings, NULL);
+	if (next == NULL)
+		return;
+	worker->settings = *next;
+	worker->io.arrival = next->arrival;
+	stamp_init(&worker->io.stamp, &next->stamp);
+	free(next);
+}
+
+/*
+ * Takes the stack of dispatched connections, and serves each at once, the
+ * oldest first: the first data has often arrived, so epoll needn't report it.
+ */
+static void
+admit_dispatched(struct worker *worker)
+{
+	struct conn *conn = NULL, *next, *oldest = NULL;
+
+	if (worker->dispatched != NULL)
+		conn = atomic_exchange(&worker->dispatched, NULL);
+	/* After taking the connections: neither may be older than they are. */
+	use_next_settings(worker);
+	worker->roster.now_ms = clock_ms();
+	for (; conn != NULL; conn = next) {
+		next = conn->link.tqe_next;
+		conn->link.tqe_next = oldest;
+		oldest = conn;
+	}
+	for (conn = oldest; conn != NULL; conn = next) {
+		next = conn->link.tqe_next;
+		/* The lists are in this order; the acceptor may be slow. */
+		if (!conn->restored)
+			conn->active_ms = worker->roster.now_ms;
+		roster_add(&worker->roster, conn);
+		if (!serve(worker, conn) &&
+		    watch(worker, conn, conn->want) == -1)
+			close_one(worker, conn, CLOSE_ERROR);
+	}
+}
+
+/* Keeps the connections for worker_join to return. */
+static void
+hand_over_all(struct worker *worker)
+{
+	struct conn *conn;
+
+	for (int list = 0; list < ROSTER_LISTS; list++) {
+		if (list == CONN_WANT_LINGER)
+			continue;
+		while ((conn = TAILQ_FIRST(&worker->roster.lists[list]))) {
+			epoll_ctl(worker->epoll_fd, EPOLL_CTL_DEL, conn->fd,
+			    NULL);
+			conn->events = 0;
+			roster_remove(&worker->roster, conn);
+			TAILQ_INSERT_TAIL(&worker->handed_over, conn, link);
+			release_connection(worker);
+		}
+	}
+}
+
+/* How long a connection may be quiet; 0: for ever. */
+static uint64_t
+timeout_ms(const struct worker *worker, int list)
+{
+	if (list == CONN_WANT_WRITE)
+		return worker->settings.send_ms;
+	if (list == CONN_WANT_LINGER || worker->turn_order >= WORKER_DRAIN)
+		return QUIET_MS;
+	return list == CONN_WANT_TAKEN ? worker->settings.send_ms
+	                               : worker->settings.idle_ms;
+}
+
+/* An end that is not the client's fault. */
+static void
+expire_quiet(struct worker *worker, struct conn *conn)
+{
+	if (conn->want == CONN_WANT_LINGER)
+		close_one(worker, conn, CLOSE_STOP);
+	else if (conn->want == CONN_WANT_TAKEN)
+		close_one(worker, conn, conn->close_reason);
+	else if (worker->turn_order >= WORKER_DRAIN)
+		follow(worker, conn, conn_finish(conn));
+	else if (!roster_note_untaken(&worker->roster, conn))
+		close_one(worker, conn, CLOSE_IDLE);
+}
+
+/* Tries once more to serve it: epoll may not have reported it yet. */
+static void
+expire(struct worker *worker, struct conn *conn)
+{
+	bool drains = worker->turn_order >= WORKER_DRAIN;
+
+	if ((!conn->untaken || drains) && serve(worker, conn))
+		return;
+	if (conn->want != CONN_WANT_WRITE &&
+	    (drains || (conn->want != CONN_WANT_TAKEN && !conn->untaken)))
+		expire_quiet(worker, conn);
+	else if (!roster_note_progress(&worker->roster, conn))
+		close_deaf(worker, conn,
+		    conn->untaken ? CLOSE_IDLE : CLOSE_SEND_TIMEOUT);
+}
+
+static void
+expire_all(struct worker *worker)
+{
+	for (int list = 0; list < ROSTER_LISTS; list++) {
+		uint64_t limit = timeout_ms(worker, list);
+		struct conn *conn;
+
+		while (
+		    limit != 0 &&
+		    (conn = TAILQ_FIRST(&worker->roster.lists[list])) != NULL &&
+		    worker->roster.now_ms - conn->active_ms >= limit)
+			expire(worker, conn);
+	}
+}
+
+/* A stop has a limit in time, and needs none of memory. */
+static bool
+is_over_budget(const struct worker *worker)
+{
+	size_t max = worker->settings.kept_max;
+
+	return max != 0 && worker->shared->kept > max &&
+	       worker->turn_order < WORKER_DRAIN;
+}
+
+static void
+warn_of_memory(struct worker *worker)
+{
+	uint64_t now_ms = worker->roster.now_ms;
+	uint64_t last_ms = worker->shared->warned_ms;
+
+	if ((last_ms != 0 && now_ms - last_ms < WARN_EVERY_MS) ||
+	    !atomic_compare_exchange_strong(&worker->shared->warned_ms,
+		&last_ms, now_ms))
+		return;
+	log_warning("kept_memory (%zu MiB) is used up: clients that do not "
+		    "take their replies are closed",
+	    worker->settings.kept_max >> 20);
+}
+
+/* The worker that has the connection to close first. */
+static struct worker *
+find_first(struct worker *worker)
+{
+	const struct worker_shared *shared = worker->shared;
+	uint64_t now_ms = worker->roster.now_ms;
+	struct worker *first = worker;
+
+	for (int i = 0; i < shared->count; i++)
+		if (roster_weigh(shared->workers[i]->burden, now_ms) >
+		    roster_weigh(first->burden, now_ms))
+			first = shared->workers[i];
+	return first;
+}
+
+/* The allocator would keep what was freed between other pieces. */
+static void
+trim(struct worker *worker)
+{
+	struct worker_shared *shared = worker->shared;
+	uint64_t now_ms = worker->roster.now_ms, last_ms = shared->trimmed_ms;
+
+	if (!shared->has_freed || now_ms < last_ms + TRIM_EVERY_MS ||
+	    !atomic_compare_exchange_strong(&shared->trimmed_ms, &last_ms,
+		now_ms))
+		return;
+	shared->has_freed = false;
+	malloc_trim(0);
+}
+
+/* False: it goes on at the next turn. */
+static bool
+look(struct worker *worker)
+{
+	struct roster_burden first = { 0 };
+
+	if (!roster_look(&worker->roster))
+		return false;
+	roster_find_heaviest(&worker->roster, &first, 1);
+	worker->burden = first.burden;
+	trim(worker);
+	return true;
+}
+
+/*
+ * Closes those that are to be closed first, until the budget is kept or another
+ * worker has the first one.
+ */
+static void
+close_heaviest(struct worker *worker)
+{
+	struct roster_burden found[RELIEF_MAX];
+	size_t i = 0, count;
+
+	count = roster_find_heaviest(&worker->roster, found, RELIEF_MAX);
+	for (; i < count && is_over_budget(worker); i++) {
+		worker->burden = found[i].burden;
+		if (find_first(worker) != worker)
+			return;
+		warn_of_memory(worker);
+		close_deaf(worker, found[i].conn, CLOSE_MEMORY);
+	}
+	if (i < count || count < RELIEF_MAX)
+		worker->burden = i < count ? found[i].burden : 0;
+}
+
+/* The worker that has the first one goes on; so others are served meanwhile. */
+static void
+relieve(struct worker *worker)
+{
+	if (!is_over_budget(worker))
+		return;
+	/* What clients took meanwhile decides who is closed. */
+	if (worker->roster.now_ms - worker->roster.looked_ms >= FRESH_MS &&
+	    !look(worker))
+		return;
+	close_heaviest(worker);
+	trim(worker);
+	struct worker *first = find_first(worker);
+	if (is_over_budget(worker) && first->burden != 0)
+		eventfd_write(first->wake_fd, 1);
+}
+
+static uint64_t
+look_ms(const struct worker *worker)
+{
+	return worker->turn_order < WORKER_DRAIN
+	         ? roster_look_ms(&worker->roster)
+	         : UINT64_MAX;
+}
+
+/* How long to wait: until the first connection expires; -1: without limit. */
+static int
+wait_ms(const struct worker *worker)
+{
+	uint64_t end_ms = look_ms(worker);
+
+	for (int list = 0; list < ROSTER_LISTS; list++) {
+		uint64_t limit = timeout_ms(worker, list);
+		const struct conn *conn = TAILQ_FIRST(
+		    &worker->roster.lists[list]);
+
+		if (limit != 0 && conn != NULL)
+			end_ms = MIN(end_ms, conn->active_ms + limit);
+	}
+	if (end_ms == UINT64_MAX)
+		return -1;
+	if (end_ms <= worker->roster.now_ms)
+		return 0;
+	return (int)MIN(end_ms - worker->roster.now_ms, (uint64_t)INT_MAX);
+}
+
+static void
+wait_and_serve(struct worker *worker)
+{
+	/* Clearing it would cost 0.5 % of the time of a message. */
+	struct epoll_event events[EVENTS_MAX] __attribute__((uninitialized));
+	int n = epoll_wait(worker->epoll_fd, events, EVENTS_MAX,
+	    wait_ms(worker));
+
+	if (worker->pinged)
+		worker->pinged = false;
+	worker->turn_order = worker->order;
+	admit_dispatched(worker);
+	for (int i = 0; i < n; i++)
+		if (events[i].data.ptr != NULL) {
+			serve(worker, events[i].data.ptr);
+			bulk_note_round(&worker->io.loan,
+			    n == 1 ? events[i].data.ptr : NULL);
+		}
+	if (worker->turn_order == WORKER_HAND_OVER)
+		hand_over_all(worker);
+	expire_all(worker);
+	if (look_ms(worker) <= worker->roster.now_ms)
+		look(worker);
+	relieve(worker);
+}
+
+/* Whether its client has stopped taking its replies. */
+static bool
+is_deaf(const struct worker *worker, struct conn *conn, int list)
+{
+	return list != CONN_WANT_READ && list != CONN_WANT_LINGER &&
+	       worker->roster.now_ms - conn->active_ms >= DEAF_MS &&
+	       conn_progress(conn) == 0;
+}
+
+static void
+close_all(struct worker *worker)
+{
+	struct conn *conn;
+
+	for (int list = 0; list < ROSTER_LISTS; list++)
+		while (
+		    (conn = TAILQ_FIRST(&worker->roster.lists[list])) != NULL) {
+			if (is_deaf(worker, conn, list))
+				conn_discard(conn);
+			close_one(worker, conn, CLOSE_STOP);
+		}
+}
+
+void *
+worker_run(void *arg)
+{
+	struct worker *worker = arg;
+	char name[16];
+
+	snprintf(name, sizeof(name), "worker-%d", worker->number);
+	pthread_setname_np(pthread_self(), name);
+	while (worker->order < WORKER_ABORT &&
+	       !(worker->order >= WORKER_FINISH && worker->load == 0))
+		wait_and_serve(worker);
+	admit_dispatched(worker);
+	close_all(worker);
+	worker->ended = true;
+	eventfd_write(worker->shared->done_fd, 1);
+	return NULL;
+}
