@@ -97,6 +97,7 @@ static const struct setting_rule udp_rules[] = {
 static const struct setting_rule root_rules[] = {
 	{ "log_level", IN(log_level), .parse = log_level_parse,
 	    .choices = "\"error\", \"warning\", \"info\" and \"debug\"" },
+	{ "log_connections", IN(log_connections), .is_flag = true },
 	{ "workers", IN(workers), .max = 1024 },
 	{ "user", .read_text = read_user },
 	{ "control", IN(control), .is_valid = is_path_or_empty,

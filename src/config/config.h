@@ -20,7 +20,8 @@
  */
 struct config {
 	int log_level;
-	int workers;   /* 0: one per CPU */
+	bool log_connections; /* at level info */
+	int workers;          /* 0: one per CPU */
 	char user[64]; /* to become once all is open; "": stay the one it is */
 	uid_t uid;     /* of user */
 	gid_t gid;

@@ -234,8 +234,6 @@ dispatch(struct acceptor *acceptor, const struct listener *listener, int fd,
 	conn->source_count = count;
 	if (count != NULL)
 		++*count;
-	if (log_enabled(LOG_DEBUG))
-		conn_announce(conn);
 	worker_pool_dispatch(acceptor->pool, conn);
 }
 

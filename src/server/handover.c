@@ -298,8 +298,6 @@ receive_conns(int carrier, struct conn_list *list, struct counters *counters)
 				close(fds[i]);
 				continue;
 			}
-			if (log_enabled(LOG_DEBUG))
-				conn_announce(conn);
 			TAILQ_INSERT_TAIL(list, conn, link);
 		}
 	}

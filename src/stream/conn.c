@@ -6,10 +6,8 @@
 #include "stream/conn.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <linux/sock_diag.h>
 #include <linux/sockios.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -17,10 +15,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/log.h"
 #include "net/cmsg.h"
-#include "net/sockaddr.h"
 #include "net/sockopt.h"
+#include "stream/client_log.h"
 
 /*
  * The most that one receive takes.  Stamped output and unstamped input share
@@ -78,58 +75,18 @@ conn_free(struct conn *conn)
 	free(conn);
 }
 
-/* A Unix client has an identity, not an address.  Unknown: text stays. */
-static void
-peer_text(const struct conn *conn, char *text, size_t size)
+const char *
+conn_reason_text(enum close_reason reason)
 {
-	struct sockaddr_any peer = { .len = sizeof(peer.storage) };
-	struct ucred identity;
-	socklen_t len = sizeof(identity);
-
-	if (protocol_is_unix(conn->protocol) &&
-	    getsockopt(conn->fd, SOL_SOCKET, SO_PEERCRED, &identity, &len) == 0)
-		snprintf(text, size, "pid %d uid %u", identity.pid,
-		    identity.uid);
-	else if (getpeername(conn->fd, &peer.any, &peer.len) == 0)
-		sockaddr_text(&peer, false, text, size);
-}
-
-void
-conn_announce(struct conn *conn)
-{
-	struct sockaddr_any local = { .len = sizeof(local.storage) };
-	char peer[SOCKADDR_TEXT_MAX] = "unknown",
-	     address[SOCKADDR_TEXT_MAX] = "?";
-
-	peer_text(conn, peer, sizeof(peer));
-	if (getsockname(conn->fd, &local.any, &local.len) == 0)
-		sockaddr_text(&local, false, address, sizeof(address));
-	if (asprintf(&conn->name, "%s %s%c%s", protocol_name(conn->protocol),
-		address, '\0', peer) == -1) {
-		conn->name = NULL;
-		return;
-	}
-	struct log_about about = { .listener = conn->name, .peer = peer };
-	log_about(LOG_DEBUG, &about, "%s from %s: open", conn->name, peer);
+	return reasons[reason].text;
 }
 
 void
 conn_close(struct conn *conn, struct counters *counters,
     enum close_reason reason, uint64_t now_ms)
 {
-	uint64_t ms = now_ms - conn->opened_ms;
-
 	counters_add(counters, reasons[reason].counter, 1);
-	if (conn->name != NULL) {
-		const char *peer = conn->name + strlen(conn->name) + 1;
-		struct log_about about = { conn->name, peer, NULL };
-		log_about(LOG_DEBUG, &about,
-		    "%s from %s: closed, %s: %" PRIu64 " messages, %" PRIu64
-		    " bytes in, %" PRIu64 " bytes out, %" PRIu64 ".%03" PRIu64
-		    " s",
-		    conn->name, peer, reasons[reason].text, conn->messages,
-		    conn->bytes_in, conn->bytes_out, ms / 1000, ms % 1000);
-	}
+	client_log_close(NULL, conn, reason, now_ms);
 	conn_free(conn);
 }
 

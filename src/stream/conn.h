@@ -60,7 +60,7 @@ struct conn {
 	uint64_t bytes_in, bytes_out, messages;
 	_Atomic int *source_count; /* open ones from its address, or NULL */
 	struct conn_kept *kept;    /* what the client has not taken yet */
-	char *name; /* for the debug log: ours, NUL, the peer's; or NULL */
+	char *name; /* for the log: ours, NUL, the peer's; or NULL */
 };
 TAILQ_HEAD(conn_list, conn);
 
@@ -109,12 +109,11 @@ struct conn *conn_restore(int fd, const struct conn_state *state,
 /* Closes the fd, counts it no longer for its address, and frees. */
 void conn_free(struct conn *conn);
 
-/* Counts and logs the reason, then as conn_free. */
+/* Counts the reason, logs it if nobody has, then as conn_free. */
 void conn_close(struct conn *conn, struct counters *counters,
     enum close_reason reason, uint64_t now_ms);
 
-/* Logs its addresses at level debug; conn_close then logs its end. */
-void conn_announce(struct conn *conn);
+const char *conn_reason_text(enum close_reason reason);
 
 /*
  * Receives once, so that a busy client starves no other, and sends the stamped

@@ -18,6 +18,7 @@ struct worker;
 struct worker_settings {
 	struct stamp_format stamp;
 	bool arrival;              /* stamps tell when data arrived */
+	bool log_connections;      /* at level info */
 	uint64_t idle_ms, send_ms; /* 0: never */
 	size_t kept_max; /* bytes for clients that don't read; 0: any */
 };

@@ -109,6 +109,7 @@ worker_pool_configure(struct worker_pool *pool, const struct config *config)
 	struct worker_settings settings = {
 		.stamp = config->stamp,
 		.arrival = config->arrival,
+		.log_connections = config->log_connections,
 		.idle_ms = (uint64_t)config->idle_timeout * 1000,
 		.send_ms = (uint64_t)config->send_timeout * 1000,
 		.kept_max = (size_t)config->kept_memory << 20,

@@ -46,6 +46,7 @@ close_one(struct worker *worker, struct conn *conn, enum close_reason reason)
 	if (conn->kept != NULL)
 		worker->shared->has_freed = true;
 	roster_remove(&worker->roster, conn);
+	client_log_close(&worker->log, conn, reason, worker->roster.now_ms);
 	conn_close(conn, &worker->counters, reason, worker->roster.now_ms);
 	release_connection(worker);
 }
@@ -120,6 +121,7 @@ use_next_settings(struct worker *worker)
 		return;
 	worker->settings = *next;
 	worker->io.arrival = next->arrival;
+	worker->log.is_on = next->log_connections;
 	stamp_init(&worker->io.stamp, &next->stamp);
 	free(next);
 }
@@ -149,6 +151,7 @@ admit_dispatched(struct worker *worker)
 		if (!conn->restored)
 			conn->active_ms = worker->roster.now_ms;
 		roster_add(&worker->roster, conn);
+		client_log_open(&worker->log, conn, worker->roster.now_ms);
 		if (!serve(worker, conn) &&
 		    watch(worker, conn, conn->want) == -1)
 			close_one(worker, conn, CLOSE_ERROR);
@@ -169,6 +172,8 @@ hand_over_all(struct worker *worker)
 			    NULL);
 			conn->events = 0;
 			roster_remove(&worker->roster, conn);
+			client_log_hand_over(&worker->log, conn,
+			    worker->roster.now_ms);
 			TAILQ_INSERT_TAIL(&worker->handed_over, conn, link);
 			release_connection(worker);
 		}
@@ -352,7 +357,7 @@ look_ms(const struct worker *worker)
 static int
 wait_ms(const struct worker *worker)
 {
-	uint64_t end_ms = look_ms(worker);
+	uint64_t end_ms = MIN(look_ms(worker), client_log_due_ms(&worker->log));
 
 	for (int list = 0; list < ROSTER_LISTS; list++) {
 		uint64_t limit = timeout_ms(worker, list);
@@ -392,6 +397,8 @@ wait_and_serve(struct worker *worker)
 	expire_all(worker);
 	if (look_ms(worker) <= worker->roster.now_ms)
 		look(worker);
+	if (client_log_due_ms(&worker->log) <= worker->roster.now_ms)
+		client_log_flush(&worker->log, worker->roster.now_ms);
 	relieve(worker);
 }
 
@@ -431,6 +438,7 @@ worker_run(void *arg)
 		wait_and_serve(worker);
 	admit_dispatched(worker);
 	close_all(worker);
+	client_log_flush(&worker->log, UINT64_MAX);
 	worker->ended = true;
 	eventfd_write(worker->shared->done_fd, 1);
 	return NULL;

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "base/counters.h"
+#include "stream/client_log.h"
 #include "stream/conn.h"
 #include "stream/roster.h"
 #include "stream/worker.h"
@@ -33,6 +34,7 @@ struct worker {
 	int turn_order; /* the order at the start of this turn of the loop */
 	struct worker_settings settings;
 	struct roster roster;
+	struct client_log log;
 	struct conn_list handed_over;
 	struct conn_io io;
 };

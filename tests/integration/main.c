@@ -23,6 +23,7 @@ main(void)
 	srunner_add_suite(runner, stop_suite());
 	srunner_add_suite(runner, reload_suite());
 	srunner_add_suite(runner, access_suite());
+	srunner_add_suite(runner, client_log_suite());
 	srunner_add_suite(runner, limits_suite());
 	srunner_add_suite(runner, user_suite());
 	srunner_add_suite(runner, notify_suite());

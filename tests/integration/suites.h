@@ -10,6 +10,7 @@ Suite *arrival_suite(void);
 Suite *unix_peer_suite(void);
 Suite *hang_suite(void);
 Suite *segments_suite(void);
+Suite *client_log_suite(void);
 Suite *clients_suite(void);
 Suite *command_suite(void);
 Suite *control_suite(void);

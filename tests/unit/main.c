@@ -42,6 +42,7 @@ main(void)
 	srunner_add_suite(runner, sources_suite());
 	srunner_add_suite(runner, bulk_suite());
 	srunner_add_suite(runner, conn_suite());
+	srunner_add_suite(runner, client_log_suite());
 	srunner_add_suite(runner, handover_suite());
 	srunner_add_suite(runner, shutdown_suite());
 	srunner_add_suite(runner, worker_suite());

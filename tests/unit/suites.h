@@ -18,6 +18,7 @@ Suite *sources_suite(void);
 Suite *config_suite(void);
 Suite *access_suite(void);
 Suite *bulk_suite(void);
+Suite *client_log_suite(void);
 Suite *conn_suite(void);
 Suite *counters_suite(void);
 Suite *sockopt_suite(void);

@@ -33,6 +33,7 @@ static void
 assert_same(const struct config *a, const struct config *b)
 {
 	ck_assert_int_eq(a->log_level, b->log_level);
+	ck_assert(a->log_connections == b->log_connections);
 	ck_assert_int_eq(a->workers, b->workers);
 	ck_assert_str_eq(a->user, b->user);
 	ck_assert_str_eq(a->control, b->control);
@@ -62,13 +63,14 @@ START_TEST(shipped_file_is_the_default)
 {
 	struct config *built_in = load(NULL);
 	struct config *shipped = load("conf/timestampd.conf");
-	static const char *const settings[] = { "log_level", "workers", "user",
-		"control", "max_connections", "max_connections_per_address",
-		"idle_timeout", "send_timeout", "drain_timeout", "kept_memory",
-		"format", "timezone", "source", "rate_limit", "rate_burst",
-		"protocol", "address", "port", "backlog", "receive_buffer",
-		"framing", "max_datagram", "threads", "abstract_clients",
-		"allow", "deny", "allow_file", "deny_file" };
+	static const char *const settings[] = { "log_level", "log_connections",
+		"workers", "user", "control", "max_connections",
+		"max_connections_per_address", "idle_timeout", "send_timeout",
+		"drain_timeout", "kept_memory", "format", "timezone", "source",
+		"rate_limit", "rate_burst", "protocol", "address", "port",
+		"backlog", "receive_buffer", "framing", "max_datagram",
+		"threads", "abstract_clients", "allow", "deny", "allow_file",
+		"deny_file" };
 	char text[8192] = "";
 
 	ck_assert_msg(shipped != NULL, "%s", complaints);
@@ -91,6 +93,7 @@ START_TEST(reads_every_setting)
 {
 	struct config *config = load_text(
 	    "log_level = \"debug\"; workers = 3; control = \"/a\";\n"
+	    "log_connections = true;\n"
 	    "user = \"daemon\";\n"
 	    "limits: { max_connections_per_address = 6;\n"
 	    "max_connections = 7; idle_timeout = 8;\n"
@@ -111,6 +114,7 @@ START_TEST(reads_every_setting)
 	ck_assert_msg(config != NULL, "%s", complaints);
 	ck_assert_int_eq(config->log_level, LOG_DEBUG);
 	ck_assert_int_eq(config->workers, 3);
+	ck_assert(config->log_connections);
 	ck_assert_str_eq(config->control, "/a");
 	ck_assert_str_eq(config->user, "daemon");
 	ck_assert_uint_eq(config->uid, getpwnam("daemon")->pw_uid);
@@ -133,7 +137,7 @@ START_TEST(reads_every_setting)
 	ck_assert_int_eq(tcp->backlog, 13);
 	ck_assert_int_eq(tcp->receive_buffer, 4096);
 	ck_assert_int_eq(tcp->framing, FRAMING_LINE);
-	ck_assert_str_eq(tcp->where, "main:9");
+	ck_assert_str_eq(tcp->where, "main:10");
 	ck_assert_int_eq(config->listeners[1].port, 0);
 	ck_assert_int_eq(config->listeners[1].max_datagram, 65480);
 	ck_assert_int_eq(config->listeners[1].threads, 2);
@@ -160,7 +164,8 @@ static const struct {
 	{ "workers = ;\n", "main:1: syntax error\n" },
 	{ "workers = 1;\nworkers = 2;\n", "main:2: duplicate setting name\n" },
 	{ "wrokers = 1;\n",
-	    "main:1: wrokers: no such setting; there are: log_level workers "
+	    "main:1: wrokers: no such setting; there are: log_level "
+	    "log_connections workers "
 	    "user control limits stamp udp allow deny allow_file deny_file "
 	    "listeners\n" },
 	{ "\nworkers = \"many\";\n",
@@ -181,6 +186,8 @@ static const struct {
 	    "main:1: control: needs an absolute path of at most 107 bytes, or "
 	    "\"\"\n" },
 	{ "control = 1;\n", "main:1: control: needs text in \"quotes\"\n" },
+	{ "log_connections = \"yes\";\n",
+	    "main:1: log_connections: needs true or false\n" },
 	{ "log_level = 3;\n", "main:1: log_level: needs text in \"quotes\"\n" },
 	{ "limits = 3;\n", "main:1: limits: needs a group: { ... }\n" },
 	{ "limits: {\nidle = 3;\n};\n",
