@@ -107,7 +107,7 @@ HOST_PROGRAMS = \
 	$(patsubst tests/%.c,$(BUILD)/%,$(sort $(wildcard tests/hosts/*.c)))
 # Each is tests/fuzz/fuzz_NAME.c with its inputs in tests/fuzz/corpus/NAME.
 FUZZ_TARGETS = config spec stamp conn handover datagram unix_peer control \
-	stamp_reader reply payload
+	stamp_reader reply payload proxy_header
 FUZZ_SECONDS ?= 60
 FUZZ_CC ?= clang
 REPLAYS = $(FUZZ_TARGETS:%=$(BUILD)/fuzz/replay-%)

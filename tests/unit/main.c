@@ -22,6 +22,7 @@ main(void)
 	srunner_add_suite(runner, prefix_table_suite());
 	srunner_add_suite(runner, resolver_suite());
 	srunner_add_suite(runner, json_suite());
+	srunner_add_suite(runner, proxy_header_suite());
 	srunner_add_suite(runner, message_suite());
 	srunner_add_suite(runner, log_suite());
 	srunner_add_suite(runner, counters_suite());
