@@ -57,6 +57,56 @@ read_service(const struct setting *setting, const char *text, void *base)
 		    text, protocol_name(listener->protocol));
 }
 
+static const char *const proxy_names[] = {
+	[PROXY_OFF] = "off",
+	[PROXY_ACCEPT] = "accept",
+	[PROXY_REQUIRE] = "require",
+};
+
+const char *
+listener_config_proxy_name(enum proxy_mode mode)
+{
+	return proxy_names[mode];
+}
+
+static int
+parse_proxy(const char *text)
+{
+	for (int mode = PROXY_OFF; mode <= PROXY_REQUIRE; mode++)
+		if (strcmp(text, proxy_names[mode]) == 0)
+			return mode;
+	return -1;
+}
+
+/* Each element of the list that is not a prefix has a complaint of its own. */
+static void
+read_proxies(const struct setting *list, void *base)
+{
+	struct listener_config *listener = base;
+	int count = config_setting_length(list->node);
+	const char *text, *why;
+
+	if (!config_setting_is_aggregate(list->node) ||
+	    config_setting_is_group(list->node) ||
+	    count > LISTENER_CONFIG_PROXIES_MAX) {
+		setting_complain(list,
+		    "needs a list of at most %d addresses: [ \"192.0.2.1\", "
+		    "\"10.0.0.0/8\" ]",
+		    LISTENER_CONFIG_PROXIES_MAX);
+		return;
+	}
+	for (int i = 0; i < count; i++) {
+		struct setting member = setting_member(list, i);
+		text = config_setting_get_string(member.node);
+		if (text == NULL)
+			setting_complain(&member, "needs text in \"quotes\"");
+		else if (prefix_parse(text, &listener->proxy_from[i], &why) ==
+			 -1)
+			setting_complain(&member, "\"%s\" %s", text, why);
+	}
+	listener->proxy_from_count = count;
+}
+
 #define INET (1U << PROTOCOL_TCP | 1U << PROTOCOL_UDP)
 #define UNIX (~INET)
 #define STREAM (1U << PROTOCOL_TCP | 1U << PROTOCOL_UNIX)
@@ -86,6 +136,11 @@ static const struct setting_rule rules[] = {
 	    .min = 4096, .max = 64 << 20 },
 	{ "framing", IN(framing), .protocols = STREAM, .parse = framing_parse,
 	    .choices = "\"chunk\" and \"line\"" },
+	{ "proxy_protocol", IN(proxy), .protocols = STREAM,
+	    .parse = parse_proxy,
+	    .choices = "\"off\", \"accept\" and \"require\"" },
+	{ "proxy_from", .protocols = 1U << PROTOCOL_TCP,
+	    .read_list = read_proxies },
 	{ "max_datagram", IN(max_datagram), .protocols = DATAGRAM, .min = 1,
 	    .max = LISTENER_CONFIG_DATAGRAM_MAX },
 	{ "threads", IN(threads), .protocols = 1U << PROTOCOL_UDP, .min = 1,
@@ -156,6 +211,12 @@ listener_config_read(const struct setting *group,
 	const struct listener_config *twin = find_duplicate(listeners, i);
 	if (protocol_is_unix(listener->protocol) && listener->path[0] == '\0')
 		setting_complain(group, "needs a path");
+	else if (listener->protocol == PROTOCOL_TCP &&
+		 listener->proxy != PROXY_OFF &&
+		 listener->proxy_from_count == 0)
+		setting_complain(group,
+		    "proxy_protocol needs proxy_from, the addresses of those "
+		    "that may say who the client is");
 	else if (twin != NULL)
 		setting_complain(group, "is the same as the one at %s",
 		    twin->where);

@@ -9,10 +9,16 @@
 
 #include "base/protocol.h"
 #include "config/access.h"
+#include "net/prefix.h"
 #include "stamp/framing.h"
 
 /* With a ctime stamp UDP carries no more. */
 #define LISTENER_CONFIG_DATAGRAM_MAX 65480
+
+#define LISTENER_CONFIG_PROXIES_MAX 32
+
+/* Whether connections begin with a header of the PROXY protocol. */
+enum proxy_mode { PROXY_OFF, PROXY_ACCEPT, PROXY_REQUIRE };
 
 /* One listener as configured; its name or "*" may stand for many addresses. */
 struct listener_config {
@@ -24,6 +30,9 @@ struct listener_config {
 	int backlog;
 	int receive_buffer; /* bytes; TCP */
 	enum framing framing;
+	enum proxy_mode proxy;
+	struct prefix proxy_from[LISTENER_CONFIG_PROXIES_MAX]; /* TCP */
+	int proxy_from_count;
 	int max_datagram;      /* bytes */
 	int threads;           /* UDP; 1 for all others */
 	bool abstract_clients; /* Unix datagrams: answered at such names */
@@ -34,6 +43,9 @@ struct listener_config {
 /* Sets all of listener to what applies where nothing else is configured. */
 void listener_config_default(struct listener_config *listener,
     enum protocol protocol);
+
+/* "off", "accept" or "require" */
+const char *listener_config_proxy_name(enum proxy_mode mode);
 
 struct setting;
 

@@ -68,9 +68,9 @@ START_TEST(shipped_file_is_the_default)
 		"max_connections_per_address", "idle_timeout", "send_timeout",
 		"drain_timeout", "kept_memory", "format", "timezone", "source",
 		"rate_limit", "rate_burst", "protocol", "address", "port",
-		"backlog", "receive_buffer", "framing", "max_datagram",
-		"threads", "abstract_clients", "allow", "deny", "allow_file",
-		"deny_file" };
+		"backlog", "receive_buffer", "framing", "proxy_protocol",
+		"proxy_from", "max_datagram", "threads", "abstract_clients",
+		"allow", "deny", "allow_file", "deny_file" };
 	char text[8192] = "";
 
 	ck_assert_msg(shipped != NULL, "%s", complaints);
@@ -103,10 +103,13 @@ START_TEST(reads_every_setting)
 	    "udp: { rate_limit = 11; rate_burst = 12; };\n"
 	    "listeners = (\n"
 	    "{ protocol = \"tcp\"; address = \"::1\"; port = \"daytime\";\n"
-	    "  backlog = 13; receive_buffer = 4096; framing = \"line\"; },\n"
+	    "  backlog = 13; receive_buffer = 4096; framing = \"line\";\n"
+	    "  proxy_protocol = \"require\"; proxy_from = [ "
+	    "\"192.0.2.1\", \"2001:db8::/32\" ]; },\n"
 	    "{ protocol = \"udp\"; port = 0; max_datagram = 65480; threads = "
 	    "2; },\n"
-	    "{ protocol = \"unix\"; path = \"/run/a\"; mode = \"0640\"; },\n"
+	    "{ protocol = \"unix\"; path = \"/run/a\"; mode = \"0640\";\n"
+	    "  proxy_protocol = \"accept\"; },\n"
 	    "{ protocol = \"unix-dgram\"; path = \"/run/b\";\n"
 	    "  abstract_clients = true; },\n"
 	    "{ protocol = \"unix-seqpacket\"; path = \"/run/c\"; });\n");
@@ -137,6 +140,11 @@ START_TEST(reads_every_setting)
 	ck_assert_int_eq(tcp->backlog, 13);
 	ck_assert_int_eq(tcp->receive_buffer, 4096);
 	ck_assert_int_eq(tcp->framing, FRAMING_LINE);
+	ck_assert_int_eq(tcp->proxy, PROXY_REQUIRE);
+	ck_assert_int_eq(tcp->proxy_from_count, 2);
+	ck_assert_int_eq(tcp->proxy_from[0].length, 128);
+	ck_assert_int_eq(tcp->proxy_from[1].length, 32);
+	ck_assert_int_eq(config->listeners[2].proxy, PROXY_ACCEPT);
 	ck_assert_str_eq(tcp->where, "main:10");
 	ck_assert_int_eq(config->listeners[1].port, 0);
 	ck_assert_int_eq(config->listeners[1].max_datagram, 65480);
@@ -156,6 +164,15 @@ END_TEST
 	"/2345678901234567890123456789012345678901234567890123456789012345678" \
 	"9"                                                                    \
 	"012345678901234567890123456789012345678"
+
+#define EIGHT "\"::\",\"::\",\"::\",\"::\",\"::\",\"::\",\"::\",\"::\","
+#define PROXY_FROM_MISSING                                                     \
+	"main:1: listeners[0]: proxy_protocol needs proxy_from, the "          \
+	"addresses "                                                           \
+	"of those that may say who the client is\n"
+#define PROXY_FROM_FORM                                                        \
+	"main:1: listeners[0].proxy_from: needs a list of at most 32 "         \
+	"addresses: [ \"192.0.2.1\", \"10.0.0.0/8\" ]\n"
 
 /* What is wrong, and the very line that says so. */
 static const struct {
@@ -258,6 +275,43 @@ static const struct {
 	{ LISTENER("protocol = \"tcp\"; framing = \"word\";"),
 	    "main:1: listeners[0].framing: \"word\" is none of \"chunk\" and "
 	    "\"line\"\n" },
+	{ LISTENER("protocol = \"tcp\"; proxy_protocol = \"on\";"),
+	    "main:1: listeners[0].proxy_protocol: \"on\" is none of \"off\", "
+	    "\"accept\" and \"require\"\n" },
+	{ LISTENER("protocol = \"tcp\"; proxy_protocol = \"accept\";"),
+	    PROXY_FROM_MISSING },
+	{ LISTENER("protocol = \"tcp\"; proxy_protocol = \"require\"; "
+		   "proxy_from = [];"),
+	    PROXY_FROM_MISSING },
+	{ LISTENER("protocol = \"tcp\"; proxy_from = \"192.0.2.1\";"),
+	    PROXY_FROM_FORM },
+	{ LISTENER("protocol = \"tcp\"; proxy_from = { };"), PROXY_FROM_FORM },
+	{ LISTENER("protocol = \"tcp\"; proxy_from = [ \"a\", \"b\" ];"),
+	    "main:1: listeners[0].proxy_from[0]: \"a\" is not an IPv4 or IPv6 "
+	    "address\n"
+	    "main:1: listeners[0].proxy_from[1]: \"b\" is not an IPv4 or IPv6 "
+	    "address\n" },
+	{ LISTENER("protocol = \"tcp\"; proxy_from = ( \"::/129\", 1 );"),
+	    "main:1: listeners[0].proxy_from[0]: \"::/129\" needs a length "
+	    "from 0 to 128\n"
+	    "main:1: listeners[0].proxy_from[1]: needs text in \"quotes\"\n" },
+	{ LISTENER("protocol = \"tcp\"; proxy_from = [ \"10.0.0.1/8\" ];"),
+	    "main:1: listeners[0].proxy_from[0]: \"10.0.0.1/8\" has bits "
+	    "set behind its length\n" },
+	{ LISTENER("protocol = \"tcp\"; proxy_from = [ " EIGHT EIGHT EIGHT EIGHT
+		   "\"::\" ];"),
+	    PROXY_FROM_FORM },
+	{ LISTENER("protocol = \"unix\"; path = \"/a\"; proxy_from = "
+		   "[ \"::\" ];"),
+	    "main:1: listeners[0].proxy_from: does not apply to a unix "
+	    "listener\n" },
+	{ LISTENER("protocol = \"unix-seqpacket\"; path = \"/a\"; "
+		   "proxy_protocol = \"require\";"),
+	    "main:1: listeners[0].proxy_protocol: does not apply to a "
+	    "unix-seqpacket listener\n" },
+	{ LISTENER("protocol = \"udp\"; proxy_protocol = \"off\";"),
+	    "main:1: listeners[0].proxy_protocol: does not apply to a udp "
+	    "listener\n" },
 	{ LISTENER("protocol = \"tcp\"; max_datagram = 5;"),
 	    "main:1: listeners[0].max_datagram: does not apply to a tcp "
 	    "listener\n" },
