@@ -17,10 +17,12 @@ enum counter {
 	COUNTER_CLOSED_MEMORY,
 	COUNTER_CLOSED_ERROR,
 	COUNTER_CLOSED_STOP,
-	COUNTER_CLOSED_ADDRESS, /* too many from there are open */
-	COUNTER_CLOSED_DENIED,  /* by the lists */
-	COUNTER_CLOSED_UNKNOWN, /* taken over without a state */
-	COUNTER_HANDED_OVER,    /* to the process after this one */
+	COUNTER_CLOSED_ADDRESS,    /* too many from there are open */
+	COUNTER_CLOSED_DENIED,     /* by the lists */
+	COUNTER_CLOSED_PROXY,      /* no valid PROXY header */
+	COUNTER_CLOSED_PROXY_FROM, /* a PROXY header not from proxy_from */
+	COUNTER_CLOSED_UNKNOWN,    /* taken over without a state */
+	COUNTER_HANDED_OVER,       /* to the process after this one */
 	COUNTER_ACCEPT_PAUSES,
 	COUNTER_ACCEPT_ERRORS,
 	COUNTER_DROPPED_PORT,

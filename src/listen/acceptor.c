@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -12,13 +13,14 @@
 #include "net/sockaddr.h"
 #include "net/sockopt.h"
 #include "stream/conn.h"
+#include "stream/proxy.h"
 
 #define BATCH_MAX 128 /* then signals and other listeners are served */
 #define PROBE_EVERY 16
 #define PAUSE_MS 100
 #define LOG_EVERY_MS 60000 /* clients cause these lines: they must not flood */
 
-enum { SHORTAGE, FULL, CROWDED }; /* what logged_ms is of */
+enum { SHORTAGE, FULL, STRANGER }; /* what logged_ms is of */
 
 static const struct log_about paused = { .message_id = LOG_ID_ACCEPT_PAUSED };
 
@@ -130,24 +132,82 @@ handle_error(struct acceptor *acceptor, struct listener *listener, int problem)
 	return true;
 }
 
-/* NULL: it has none, or no memory is left for one. */
-static _Atomic int *
-find_source(struct acceptor *acceptor, const struct sockaddr_any *peer)
+void
+acceptor_use_access(struct acceptor *acceptor, struct access *access)
 {
-	if (peer->any.sa_family == AF_UNIX || sockaddr_is_loopback(peer))
+	access_release(acceptor->access);
+	acceptor->access = access_hold(access);
+}
+
+/* Of a listener, or of none. */
+static struct access *
+find_access(const struct acceptor *acceptor, const struct listener *listener)
+{
+	bool has_own = listener != NULL && listener->config.access != NULL;
+
+	return has_own ? listener->config.access : acceptor->access;
+}
+
+/* The one that accepted conn, as far as its address tells; NULL: it is gone. */
+static const struct listener *
+find_listener(const struct acceptor *acceptor, const struct conn *conn)
+{
+	struct sockaddr_any local = { .len = sizeof(local.storage) };
+	const struct listener *listener, *found = NULL;
+
+	if (getsockname(conn->fd, &local.any, &local.len) == -1)
 		return NULL;
-	return sources_find(&acceptor->sources, peer);
+	TAILQ_FOREACH (listener, acceptor->listeners, link) {
+		const struct sockaddr_any *bound = &listener->bound;
+		if (listener->config.protocol != conn->protocol)
+			continue;
+		if (sockaddr_equal(bound, &local))
+			return listener;
+		if (sockaddr_is_any(bound) &&
+		    sockaddr_port(bound) == sockaddr_port(&local))
+			found = listener;
+	}
+	return found;
+}
+
+/* What makes another process's header one of ours. */
+static void
+adopt_proxy(struct acceptor *acceptor, const struct conn *conn)
+{
+	const struct listener *listener = find_listener(acceptor, conn);
+	struct proxy *proxy = conn->proxy;
+
+	proxy->access = access_hold(find_access(acceptor, listener));
+	proxy->sources = &acceptor->sources;
+	proxy->source_max = acceptor->source_max;
 }
 
 void
 acceptor_count(struct acceptor *acceptor, struct conn *conn)
 {
-	struct sockaddr_any peer = { .len = sizeof(peer.storage) };
+	const struct proxy *proxy = conn->proxy;
+	struct sockaddr_any client;
 
-	if (getpeername(conn->fd, &peer.any, &peer.len) == 0)
-		conn->source_count = find_source(acceptor, &peer);
-	if (conn->source_count != NULL)
-		++*conn->source_count;
+	/* Who is believed counts for none until the header has come. */
+	if (proxy_is_awaited(conn))
+		adopt_proxy(acceptor, conn);
+	if ((proxy == NULL || proxy->due == PROXY_KNOWN ||
+		proxy->due == PROXY_NOT) &&
+	    proxy_find_client(conn, &client))
+		sources_take(&acceptor->sources, &client, 0,
+		    &conn->source_count);
+}
+
+static void
+warn_of_refusal(struct acceptor *acceptor, enum counter reason)
+{
+	if (reason == COUNTER_CLOSED_ADDRESS)
+		sources_warn(&acceptor->sources, acceptor->source_max);
+	if (reason == COUNTER_CLOSED_PROXY_FROM &&
+	    may_log(acceptor, STRANGER, clock_ms()))
+		log_warning("connections from addresses that are not in "
+			    "proxy_from are closed where proxy_protocol = "
+			    "\"require\"; log_level = \"debug\" shows which");
 }
 
 /* Nothing of the connection stays, in the kernel neither. */
@@ -163,6 +223,7 @@ refuse(struct acceptor *acceptor, const struct listener *listener, int fd,
 	close(fd);
 	counters_add(acceptor->counters, COUNTER_ACCEPTED, 1);
 	counters_add(acceptor->counters, reason, 1);
+	warn_of_refusal(acceptor, reason);
 	if (!log_enabled(LOG_DEBUG))
 		return;
 	sockaddr_text(peer, false, text, sizeof(text));
@@ -170,51 +231,64 @@ refuse(struct acceptor *acceptor, const struct listener *listener, int fd,
 		snprintf(why, sizeof(why),
 		    "max_connections_per_address (%d) are open",
 		    acceptor->source_max);
+	else if (reason == COUNTER_CLOSED_PROXY_FROM)
+		strcpy(why, "it is not in proxy_from");
 	log_about(LOG_DEBUG, &about, "%s from %s: closed: %s", listener->name,
 	    text, why);
 }
 
-void
-acceptor_use_access(struct acceptor *acceptor, struct access *access)
+/*
+ * Why a client is refused at once; COUNTER_EVENTS: it is not, and *count counts
+ * it.  Who is believed is neither listed nor counted before the header came.
+ */
+static enum counter
+find_refusal(struct acceptor *acceptor, const struct listener *listener,
+    const struct sockaddr_any *peer, enum proxy_due due, _Atomic int **count)
 {
-	access_release(acceptor->access);
-	acceptor->access = access_hold(access);
+	if (due == PROXY_NOT && listener->config.proxy == PROXY_REQUIRE)
+		return COUNTER_CLOSED_PROXY_FROM;
+	if (due == PROXY_NEEDED || due == PROXY_MAYBE)
+		return COUNTER_EVENTS;
+	if (!access_allows(find_access(acceptor, listener), &peer->any))
+		return COUNTER_CLOSED_DENIED;
+	if (!sources_take(&acceptor->sources, peer, acceptor->source_max,
+		count))
+		return COUNTER_CLOSED_ADDRESS;
+	return COUNTER_EVENTS;
 }
 
-static bool
-is_denied(const struct acceptor *acceptor, const struct listener *listener,
-    const struct sockaddr_any *peer)
+/* NULL: out of memory, and fd remains the caller's. */
+static struct conn *
+make_conn(struct acceptor *acceptor, const struct listener *listener, int fd,
+    enum proxy_due due)
 {
-	const struct access *own = listener->config.access;
+	struct proxy proxy = {
+		.due = due,
+		.access = find_access(acceptor, listener),
+		.sources = &acceptor->sources,
+		.source_max = acceptor->source_max,
+	};
+	struct conn *conn = conn_new(fd, listener->config.protocol,
+	    listener->config.framing, clock_ms());
 
-	return !access_allows(own != NULL ? own : acceptor->access, &peer->any);
-}
-
-static bool
-is_crowded(struct acceptor *acceptor, const _Atomic int *count)
-{
-	if (count == NULL || acceptor->source_max == 0 ||
-	    *count < acceptor->source_max)
-		return false;
-	if (may_log(acceptor, CROWDED, clock_ms()))
-		log_warning("max_connections_per_address (%d) are open from an "
-			    "address: its further ones are closed; "
-			    "log_level = \"debug\" shows which",
-		    acceptor->source_max);
-	return true;
+	if (conn == NULL || due == PROXY_NONE ||
+	    proxy_attach(conn, &proxy) == 0)
+		return conn;
+	free(conn);
+	return NULL;
 }
 
 static void
 dispatch(struct acceptor *acceptor, const struct listener *listener, int fd,
     const struct sockaddr_any *peer)
 {
-	if (is_denied(acceptor, listener, peer)) {
-		refuse(acceptor, listener, fd, peer, COUNTER_CLOSED_DENIED);
-		return;
-	}
-	_Atomic int *count = find_source(acceptor, peer);
-	if (is_crowded(acceptor, count)) {
-		refuse(acceptor, listener, fd, peer, COUNTER_CLOSED_ADDRESS);
+	enum proxy_due due = proxy_find_due(&listener->config, peer);
+	_Atomic int *count = NULL;
+	enum counter refusal = find_refusal(acceptor, listener, peer, due,
+	    &count);
+
+	if (refusal != COUNTER_EVENTS) {
+		refuse(acceptor, listener, fd, peer, refusal);
 		return;
 	}
 	/* A client is served even where the kernel refuses an option. */
@@ -222,18 +296,17 @@ dispatch(struct acceptor *acceptor, const struct listener *listener, int fd,
 		sockopt_set_up(fd, listener->config.protocol, AF_UNSPEC);
 	if (listener->early && listener->config.protocol == PROTOCOL_TCP)
 		sockopt_set_buffers(fd, listener->config.receive_buffer);
-	struct conn *conn = conn_new(fd, listener->config.protocol,
-	    listener->config.framing, clock_ms());
+	struct conn *conn = make_conn(acceptor, listener, fd, due);
 
 	counters_add(acceptor->counters, COUNTER_ACCEPTED, 1);
 	if (conn == NULL) {
+		if (count != NULL)
+			--*count;
 		counters_add(acceptor->counters, COUNTER_CLOSED_ERROR, 1);
 		close(fd);
 		return;
 	}
 	conn->source_count = count;
-	if (count != NULL)
-		++*count;
 	worker_pool_dispatch(acceptor->pool, conn);
 }
 

@@ -27,7 +27,7 @@ struct acceptor {
 	unsigned singles;      /* batches of one */
 	int failures;          /* of accept, in a row */
 	uint64_t resume_ms;    /* paused until then; 0: not paused */
-	uint64_t logged_ms[3]; /* a shortage, max_connections, source_max */
+	uint64_t logged_ms[3]; /* a shortage, max_connections, proxy_from */
 };
 
 /* Watches listener; while paused, 0 without trying.  -1 with errno. */

@@ -242,6 +242,10 @@ listener_update(struct listener *listener, const struct listener *wanted)
 	if (wanted != NULL)
 		from = &wanted->config;
 	config->framing = from->framing;
+	config->proxy = from->proxy;
+	config->proxy_from_count = from->proxy_from_count;
+	memcpy(config->proxy_from, from->proxy_from,
+	    sizeof(config->proxy_from));
 	config->max_datagram = from->max_datagram;
 	config->abstract_clients = from->abstract_clients;
 	access_release(config->access);

@@ -184,13 +184,17 @@ static void
 announce(const struct listener *listener)
 {
 	struct log_about about = { .listener = listener->name };
-	char detail[32] = "";
+	char detail[64] = "";
+	enum proxy_mode proxy = listener->config.proxy;
+	bool has_proxy = proxy != PROXY_OFF;
 
 	if (listener->number > 0)
 		return;
 	if (!protocol_is_datagram(listener->config.protocol))
-		snprintf(detail, sizeof(detail), ", %s framing",
-		    framing_name(listener->config.framing));
+		snprintf(detail, sizeof(detail), ", %s framing%s%s",
+		    framing_name(listener->config.framing),
+		    has_proxy ? ", proxy_protocol " : "",
+		    has_proxy ? listener_config_proxy_name(proxy) : "");
 	else if (listener->config.threads > 1)
 		snprintf(detail, sizeof(detail), ", %d threads",
 		    listener->config.threads);

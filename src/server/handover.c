@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "net/cmsg.h"
+#include "net/sockaddr.h"
 
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 #define PLACE_MAX 25000 /* 100 records: the buffer of a socket has room */
@@ -38,6 +39,45 @@ write_at(int fd, off_t at, const struct iovec pieces[2])
 	return -1;
 }
 
+/* Of a Unix client the family is enough: nothing counts it. */
+static struct handover_client
+pack_client(const struct sockaddr_any *client)
+{
+	struct handover_client packed = {
+		.family = client->any.sa_family,
+		.port = htons(sockaddr_port(client)),
+	};
+
+	if (packed.family == AF_INET)
+		memcpy(packed.ip, &client->in.sin_addr, 4);
+	else if (packed.family == AF_INET6)
+		memcpy(packed.ip, &client->in6.sin6_addr, 16);
+	return packed;
+}
+
+/* False: it is not as pack_client makes it. */
+static bool
+unpack_client(const char *bytes, struct sockaddr_any *client)
+{
+	struct handover_client packed;
+
+	memcpy(&packed, bytes, sizeof(packed));
+	*client = (struct sockaddr_any){ .any.sa_family = packed.family };
+	if (packed.family == AF_INET) {
+		client->len = sizeof(client->in);
+		client->in.sin_port = packed.port;
+		memcpy(&client->in.sin_addr, packed.ip, 4);
+	} else if (packed.family == AF_INET6) {
+		client->len = sizeof(client->in6);
+		client->in6.sin6_port = packed.port;
+		memcpy(&client->in6.sin6_addr, packed.ip, 16);
+	} else {
+		client->len = offsetof(struct sockaddr_un, sun_path);
+	}
+	return packed.family == AF_INET || packed.family == AF_INET6 ||
+	       packed.family == AF_UNIX;
+}
+
 /* Writes at *end, and moves it; -1 with errno. */
 static int
 append(int fd, off_t *end, const struct conn *conn)
@@ -45,25 +85,35 @@ append(int fd, off_t *end, const struct conn *conn)
 	struct conn_state state;
 
 	conn_save(conn, &state, clock_ms());
-	struct handover_entry entry = {
-		.messages = state.messages,
-		.idle_ms = state.idle_ms,
-		.out_len = state.out_len,
-		.in_len = state.in_len,
-		.arrived_s = (uint64_t)state.arrived.tv_sec,
-		.arrived_ns = (uint32_t)state.arrived.tv_nsec,
-		.protocol = state.protocol,
-		.framing = (uint16_t)state.framing,
-		.line_start = state.line_start,
-		.has_ended = state.has_ended,
-	};
+	struct {
+		struct handover_entry entry;
+		struct handover_client client;
+	} head = { .entry = {
+		       .messages = state.messages,
+		       .idle_ms = state.idle_ms,
+		       .out_len = state.out_len,
+		       .in_len = state.in_len,
+		       .arrived_s = (uint64_t)state.arrived.tv_sec,
+		       .arrived_ns = (uint32_t)state.arrived.tv_nsec,
+		       .protocol = state.protocol,
+		       .framing = (uint16_t)state.framing,
+		       .line_start = state.line_start,
+		       .has_ended = state.has_ended,
+		   } };
+	size_t head_len = sizeof(head.entry);
+	if (state.proxy != NULL)
+		head.entry.proxy = (uint16_t)state.proxy->due;
+	if (head.entry.proxy == PROXY_KNOWN) {
+		head.client = pack_client(&state.proxy->client);
+		head_len += sizeof(head.client);
+	}
 	struct iovec pieces[] = {
-		{ &entry, sizeof(entry) },
+		{ &head, head_len },
 		{ (char *)state.bytes, state.out_len + state.in_len },
 	};
 	if (write_at(fd, *end, pieces) == -1)
 		return -1;
-	*end += (off_t)(sizeof(entry) + state.out_len + state.in_len);
+	*end += (off_t)(head_len + state.out_len + state.in_len);
 	return 0;
 }
 
@@ -186,22 +236,37 @@ handover_store(struct conn_list *list, struct counters *counters)
 				     : strerror(problem));
 }
 
+/* Whether left bytes are enough for what is behind it, too. */
+static bool
+is_possible(const struct handover_entry *entry, size_t left)
+{
+	return entry->protocol < PROTOCOL_COUNT &&
+	       entry->framing <= FRAMING_LINE && entry->line_start <= 1 &&
+	       entry->has_ended <= 1 && entry->proxy < PROXY_COUNT &&
+	       entry->arrived_s <= SECONDS_MAX &&
+	       entry->arrived_ns <= NANOSECONDS_MAX && entry->out_len <= left &&
+	       entry->in_len <= left - entry->out_len;
+}
+
 bool
 handover_next(struct handover_file *file, struct conn_state *state)
 {
 	struct handover_entry entry;
-	size_t left = file->len - file->at;
+	size_t left = file->len - file->at, client_len = 0;
 
 	if (file->count == 0 || left < sizeof(entry))
 		return false;
-	memcpy(&entry, file->bytes + file->at, sizeof(entry));
+	const char *at = file->bytes + file->at;
+	memcpy(&entry, at, sizeof(entry));
+	at += sizeof(entry);
 	left -= sizeof(entry);
-	if (entry.protocol >= PROTOCOL_COUNT || entry.framing > FRAMING_LINE ||
-	    entry.line_start > 1 || entry.has_ended > 1 ||
-	    entry.arrived_s > SECONDS_MAX ||
-	    entry.arrived_ns > NANOSECONDS_MAX || entry.out_len > left ||
-	    entry.in_len > left - entry.out_len)
+	if (entry.proxy == PROXY_KNOWN)
+		client_len = sizeof(struct handover_client);
+	if (left < client_len || !is_possible(&entry, left - client_len) ||
+	    (client_len > 0 && !unpack_client(at, &file->proxy.client)))
 		return false;
+	at += client_len;
+	file->proxy.due = (enum proxy_due)entry.proxy;
 	*state = (struct conn_state){
 		.protocol = (enum protocol)entry.protocol,
 		.framing = (enum framing)entry.framing,
@@ -211,10 +276,11 @@ handover_next(struct handover_file *file, struct conn_state *state)
 		.idle_ms = entry.idle_ms,
 		.out_len = (size_t)entry.out_len,
 		.in_len = (size_t)entry.in_len,
-		.bytes = file->bytes + file->at + sizeof(entry),
+		.bytes = at,
 		.has_ended = entry.has_ended,
+		.proxy = entry.proxy != PROXY_NONE ? &file->proxy : NULL,
 	};
-	file->at += sizeof(entry) + state->out_len + state->in_len;
+	file->at = (size_t)(at - file->bytes) + state->out_len + state->in_len;
 	file->count--;
 	return true;
 }
@@ -225,7 +291,7 @@ handover_begin(struct handover_file *file, const char *bytes, size_t len)
 	struct handover_head head, expected = HANDOVER_HEAD(0);
 	struct conn_state state;
 
-	*file = (struct handover_file){ bytes, len, sizeof(head), 0 };
+	*file = (struct handover_file){ bytes, len, sizeof(head), 0, { 0 } };
 	if (len < sizeof(head))
 		return false;
 	memcpy(&head, bytes, sizeof(head));

@@ -7,13 +7,15 @@
 
 #include "base/counters.h"
 #include "stream/conn.h"
+#include "stream/proxy.h"
 #include "systemd/fdstore.h"
 
 /*
  * Connections that live through a restart.  The next process gets the socket of
  * each and a struct conn_state (stream/conn.h): protocol, framing, whether a
  * line begins, what is not answered or taken yet, how long it has been quiet,
- * and whether the client has ended; but no counts.
+ * whether the client has ended, and whom a PROXY header named or that one is to
+ * come; but no counts.
  *
  * They travel in a socket pair, one end of which the service manager keeps: the
  * first record in it is a sealed file in memory, the next ones are the sockets.
@@ -53,8 +55,14 @@ struct handover_head {
 struct handover_entry {
 	uint64_t messages, idle_ms, out_len, in_len, arrived_s;
 	uint32_t arrived_ns, protocol;
-	uint16_t framing, line_start;
-	uint32_t has_ended;
+	uint16_t framing, line_start, has_ended, proxy; /* enum proxy_due */
+};
+
+/* Behind the entry when a PROXY header named the client. */
+struct handover_client {
+	uint16_t family; /* AF_INET, AF_INET6 or AF_UNIX */
+	uint16_t port;   /* in network byte order */
+	uint8_t ip[16];  /* of IPv4: the first 4; of Unix: none */
 };
 
 /* A file that is read; count entries are left. */
@@ -62,6 +70,7 @@ struct handover_file {
 	const char *bytes;
 	size_t len, at;
 	uint32_t count;
+	struct proxy proxy; /* of the last state */
 };
 
 /*
@@ -70,7 +79,10 @@ struct handover_file {
  */
 bool handover_begin(struct handover_file *file, const char *bytes, size_t len);
 
-/* The state in the next entry; it points into the file.  False: none left. */
+/*
+ * The state in the next entry; it points into the file and to its proxy.
+ * False: none left.
+ */
 bool handover_next(struct handover_file *file, struct conn_state *state);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "net/sockaddr.h"
+#include "stream/proxy.h"
 
 #define SECOND_MS 1000
 #define LINES_MAX 200 /* of all workers; journald takes 333 of a service */
@@ -54,32 +55,15 @@ take_level(struct client_log *log, uint64_t now_ms)
 	return LOG_INFO;
 }
 
-/* A Unix client has an identity, not an address.  Unknown: text stays. */
-static void
-peer_text(const struct conn *conn, char *text, size_t size)
-{
-	struct sockaddr_any peer = { .len = sizeof(peer.storage) };
-	struct ucred identity;
-	socklen_t len = sizeof(identity);
-
-	if (protocol_is_unix(conn->protocol) &&
-	    getsockopt(conn->fd, SOL_SOCKET, SO_PEERCRED, &identity, &len) == 0)
-		snprintf(text, size, "pid %d uid %u", identity.pid,
-		    identity.uid);
-	else if (getpeername(conn->fd, &peer.any, &peer.len) == 0)
-		sockaddr_text(&peer, false, text, size);
-}
-
 void
 client_log_open(struct client_log *log, struct conn *conn, uint64_t now_ms)
 {
 	struct sockaddr_any local = { .len = sizeof(local.storage) };
-	char peer[SOCKADDR_TEXT_MAX] = "unknown",
-	     address[SOCKADDR_TEXT_MAX] = "?";
+	char peer[SOCKADDR_TEXT_MAX], address[SOCKADDR_TEXT_MAX] = "?";
 
 	if ((!log->is_on && !log_enabled(LOG_DEBUG)) || conn->name != NULL)
 		return;
-	peer_text(conn, peer, sizeof(peer));
+	proxy_client_text(conn, peer, sizeof(peer));
 	if (getsockname(conn->fd, &local.any, &local.len) == 0)
 		sockaddr_text(&local, false, address, sizeof(address));
 	if (asprintf(&conn->name, "%s %s%c%s", protocol_name(conn->protocol),

@@ -22,7 +22,10 @@ struct client_log {
 /* Off, for one of so many workers, which share the lines of a second. */
 void client_log_init(struct client_log *log, int workers);
 
-/* Names conn and says that it is open.  Once; the next call does nothing. */
+/*
+ * Names conn and says that it is open, when its client is known.  Once; the
+ * next call does nothing.
+ */
 void client_log_open(struct client_log *log, struct conn *conn,
     uint64_t now_ms);
 

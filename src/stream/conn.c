@@ -18,6 +18,7 @@
 #include "net/cmsg.h"
 #include "net/sockopt.h"
 #include "stream/client_log.h"
+#include "stream/proxy.h"
 
 /*
  * The most that one receive takes.  Stamped output and unstamped input share
@@ -43,6 +44,12 @@ static const struct {
 	    "the client does not read" },
 	[CLOSE_MEMORY] = { COUNTER_CLOSED_MEMORY,
 	    "kept_memory is used up, and the client does not read" },
+	[CLOSE_ADDRESS] = { COUNTER_CLOSED_ADDRESS,
+	    "max_connections_per_address are open" },
+	[CLOSE_DENIED] = { COUNTER_CLOSED_DENIED, "denied by the lists" },
+	[CLOSE_PROXY] = { COUNTER_CLOSED_PROXY, "no valid PROXY header" },
+	[CLOSE_PROXY_FROM] = { COUNTER_CLOSED_PROXY_FROM,
+	    "a PROXY header, and its source is not in proxy_from" },
 	[CLOSE_ERROR] = { COUNTER_CLOSED_ERROR, "error" },
 	[CLOSE_STOP] = { COUNTER_CLOSED_STOP, "the server stops" },
 };
@@ -70,6 +77,7 @@ conn_free(struct conn *conn)
 	if (conn->source_count != NULL)
 		--*conn->source_count;
 	close(conn->fd);
+	proxy_detach(conn);
 	free(conn->kept);
 	free(conn->name);
 	free(conn);
@@ -185,6 +193,7 @@ conn_save(const struct conn *conn, struct conn_state *state, uint64_t now_ms)
 	state->line_start = conn->line_start;
 	state->idle_ms = now_ms - conn->active_ms;
 	state->has_ended = conn->want == CONN_WANT_TAKEN;
+	state->proxy = conn->proxy;
 }
 
 struct conn *
@@ -194,7 +203,9 @@ conn_restore(int fd, const struct conn_state *state, uint64_t now_ms)
 
 	if ((state->in_len > 0 && state->framing != FRAMING_LINE) ||
 	    (state->has_ended && kept > 0) || state->in_len > LINES_MAX ||
-	    state->out_len > CONN_KEPT_MAX || kept > CONN_KEPT_MAX) {
+	    state->out_len > CONN_KEPT_MAX || kept > CONN_KEPT_MAX ||
+	    (state->proxy != NULL && state->proxy->due != PROXY_KNOWN &&
+		(kept > 0 || state->has_ended))) {
 		errno = EINVAL;
 		return NULL;
 	}
@@ -205,7 +216,9 @@ conn_restore(int fd, const struct conn_state *state, uint64_t now_ms)
 	conn->line_start = state->line_start;
 	conn->restored = true;
 	conn->active_ms = now_ms - MIN(state->idle_ms, now_ms);
-	if (state->has_ended) {
+	if (state->proxy != NULL && proxy_attach(conn, state->proxy) == -1) {
+		conn->want = CONN_WANT_CLOSE;
+	} else if (state->has_ended) {
 		conn->want = CONN_WANT_TAKEN;
 		conn->close_reason = CLOSE_CLIENT;
 		conn->taken = count_taken(conn);
@@ -213,6 +226,7 @@ conn_restore(int fd, const struct conn_state *state, uint64_t now_ms)
 		conn->want = keep(conn, state, state->bytes + state->out_len);
 	if (conn->want != CONN_WANT_CLOSE)
 		return conn;
+	proxy_detach(conn);
 	free(conn);
 	return NULL;
 }

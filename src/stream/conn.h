@@ -18,6 +18,8 @@
 /* What a connection waits for next. */
 enum conn_want {
 	CONN_WANT_READ,
+	CONN_WANT_HEADER, /* the first byte; see stream/proxy.h */
+	CONN_WANT_REST,   /* of a header */
 	CONN_WANT_WRITE,
 	CONN_WANT_TAKEN,  /* the client has ended; it must take its replies */
 	CONN_WANT_LINGER, /* our side is shut down; wait for the client's end */
@@ -29,6 +31,10 @@ enum close_reason {
 	CLOSE_IDLE,
 	CLOSE_SEND_TIMEOUT,
 	CLOSE_MEMORY,
+	CLOSE_ADDRESS,
+	CLOSE_DENIED,
+	CLOSE_PROXY,
+	CLOSE_PROXY_FROM,
 	CLOSE_ERROR,
 	CLOSE_STOP,
 };
@@ -46,10 +52,10 @@ struct conn {
 	enum close_reason close_reason : 8; /* with CONN_WANT_TAKEN, _CLOSE */
 	uint8_t events;    /* what epoll watches for; 0: not in epoll */
 	bool line_start;   /* the next byte begins a line */
-	bool arrival;      /* the kernel tells when its data arrived */
-	bool busy;         /* has filled a whole receive */
-	bool restored;     /* another process may have sent more bytes */
-	bool untaken;      /* wants to read, and holds memory nevertheless */
+	bool arrival : 1;  /* the kernel tells when its data arrived */
+	bool busy : 1;     /* has filled a whole receive */
+	bool restored : 1; /* another process may have sent more bytes */
+	bool untaken : 1;  /* wants to read, and holds memory nevertheless */
 	bool holds : 1;    /* the next ones are known; the roster owns them */
 	bool takes : 1;    /* its client took some before the last visit */
 	uint32_t round;    /* of the last visit; 0: there was none */
@@ -59,6 +65,7 @@ struct conn {
 	uint64_t opened_ms, active_ms; /* CLOCK_MONOTONIC */
 	uint64_t bytes_in, bytes_out, messages;
 	_Atomic int *source_count; /* open ones from its address, or NULL */
+	struct proxy *proxy;       /* the header that it begins with, or NULL */
 	struct conn_kept *kept;    /* what the client has not taken yet */
 	char *name; /* for the log: ours, NUL, the peer's; or NULL */
 };
@@ -95,10 +102,11 @@ struct conn_state {
 	uint64_t idle_ms;        /* since a byte was received or sent */
 	size_t out_len, in_len;
 	const char *bytes;
-	bool has_ended; /* the client has, and has not taken all */
+	bool has_ended;            /* the client has, and has not taken all */
+	const struct proxy *proxy; /* or NULL */
 };
 
-/* The bytes of the state belong to conn. */
+/* The bytes and the proxy of the state belong to conn. */
 void conn_save(const struct conn *conn, struct conn_state *state,
     uint64_t now_ms);
 

@@ -6,12 +6,16 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "base/clock.h"
+#include "base/log.h"
+
+#define WARN_EVERY_MS 60000
 #define CHAINS 16384 /* a power of 2; 128 KiB */
 
 struct source {
 	struct source *next;
 	uint64_t network, host;
-	_Atomic int open; /* only the main thread adds */
+	_Atomic int open; /* only added to under the lock */
 };
 
 /* -1 with errno. */
@@ -61,8 +65,9 @@ add(struct source **chain, uint64_t network, uint64_t host)
 	return source;
 }
 
-_Atomic int *
-sources_find(struct sources *sources, const struct sockaddr_any *peer)
+/* The count of the source, 0 for a new one; NULL: out of memory. */
+static _Atomic int *
+find(struct sources *sources, const struct sockaddr_any *peer)
 {
 	uint64_t network = sockaddr_network(peer), host = host_of(peer);
 	struct source *found = NULL, *source;
@@ -84,6 +89,41 @@ sources_find(struct sources *sources, const struct sockaddr_any *peer)
 	if (found == NULL)
 		found = add(chain, network, host);
 	return found != NULL ? &found->open : NULL;
+}
+
+bool
+sources_take(struct sources *sources, const struct sockaddr_any *peer, int max,
+    _Atomic int **count)
+{
+	bool has_room;
+
+	*count = NULL;
+	if (peer->any.sa_family == AF_UNIX || sockaddr_is_loopback(peer))
+		return true;
+	pthread_mutex_lock(&sources->lock);
+	*count = find(sources, peer);
+	has_room = *count == NULL || max == 0 || **count < max;
+	if (!has_room)
+		*count = NULL;
+	else if (*count != NULL)
+		++**count;
+	pthread_mutex_unlock(&sources->lock);
+	return has_room;
+}
+
+void
+sources_warn(struct sources *sources, int max)
+{
+	uint64_t now_ms = clock_ms(), last_ms = sources->warned_ms;
+
+	if ((last_ms != 0 && now_ms - last_ms < WARN_EVERY_MS) ||
+	    !atomic_compare_exchange_strong(&sources->warned_ms, &last_ms,
+		now_ms))
+		return;
+	log_warning("max_connections_per_address (%d) are open from an "
+		    "address: its further ones are closed; "
+		    "log_level = \"debug\" shows which",
+	    max);
 }
 
 void

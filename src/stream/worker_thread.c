@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "stream/proxy.h"
 
 #define EVENTS_MAX 256
 
@@ -61,20 +62,22 @@ close_deaf(struct worker *worker, struct conn *conn, enum close_reason reason)
 
 /*
  * Has epoll report when conn is ready for want; -1 with errno.  One that has
- * ended on both sides is always ready, but is reported once for each change.
+ * ended on both sides is always ready, but is reported once for each change; so
+ * is one whose first bytes stay in the socket.
  */
 static int
 watch(struct worker *worker, struct conn *conn, enum conn_want want)
 {
 	uint8_t events = want == CONN_WANT_WRITE ? EPOLLOUT
 	               : want == CONN_WANT_TAKEN ? EPOLLERR
+	               : want == CONN_WANT_REST  ? EPOLLIN | EPOLLRDNORM
 	                                         : EPOLLIN;
 	struct epoll_event event = { .events = events, .data.ptr = conn };
 	int op = conn->events == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
 
 	if (events == conn->events)
 		return 0;
-	if (want == CONN_WANT_TAKEN)
+	if (want == CONN_WANT_TAKEN || want == CONN_WANT_REST)
 		event.events |= EPOLLET;
 	conn->events = events;
 	return epoll_ctl(worker->epoll_fd, op, conn->fd, &event);
@@ -96,7 +99,7 @@ follow(struct worker *worker, struct conn *conn, enum conn_want want)
 
 /* False: conn was not ready, and its timeout continues to run. */
 static bool
-serve(struct worker *worker, struct conn *conn)
+serve_data(struct worker *worker, struct conn *conn)
 {
 	uint64_t before = conn->bytes_in + conn->bytes_out;
 	bool kept = conn->kept != NULL;
@@ -108,6 +111,34 @@ serve(struct worker *worker, struct conn *conn)
 		return false;
 	follow(worker, conn, want);
 	return true;
+}
+
+/*
+ * After the header it is known who the client is, or that nobody will say it.
+ * Its first data often follow.  False: want is what conn waits for already.
+ */
+static bool
+follow_header(struct worker *worker, struct conn *conn, enum conn_want want)
+{
+	if (want == conn->want)
+		return false;
+	if (want != CONN_WANT_REST)
+		client_log_open(&worker->log, conn, worker->roster.now_ms);
+	if (want == CONN_WANT_READ) {
+		roster_move(&worker->roster, conn, want, false);
+		if (serve_data(worker, conn))
+			return true;
+	}
+	follow(worker, conn, want);
+	return true;
+}
+
+static bool
+serve(struct worker *worker, struct conn *conn)
+{
+	if (!proxy_is_awaited(conn))
+		return serve_data(worker, conn);
+	return follow_header(worker, conn, proxy_ready(conn, &worker->io));
 }
 
 static void
@@ -151,7 +182,9 @@ admit_dispatched(struct worker *worker)
 		if (!conn->restored)
 			conn->active_ms = worker->roster.now_ms;
 		roster_add(&worker->roster, conn);
-		client_log_open(&worker->log, conn, worker->roster.now_ms);
+		if (!proxy_is_awaited(conn))
+			client_log_open(&worker->log, conn,
+			    worker->roster.now_ms);
 		if (!serve(worker, conn) &&
 		    watch(worker, conn, conn->want) == -1)
 			close_one(worker, conn, CLOSE_ERROR);
@@ -188,6 +221,8 @@ timeout_ms(const struct worker *worker, int list)
 		return worker->settings.send_ms;
 	if (list == CONN_WANT_LINGER || worker->turn_order >= WORKER_DRAIN)
 		return QUIET_MS;
+	if (list == CONN_WANT_HEADER || list == CONN_WANT_REST)
+		return PROXY_HEADER_MS;
 	return list == CONN_WANT_TAKEN ? worker->settings.send_ms
 	                               : worker->settings.idle_ms;
 }
@@ -202,6 +237,8 @@ expire_quiet(struct worker *worker, struct conn *conn)
 		close_one(worker, conn, conn->close_reason);
 	else if (worker->turn_order >= WORKER_DRAIN)
 		follow(worker, conn, conn_finish(conn));
+	else if (proxy_is_awaited(conn))
+		follow_header(worker, conn, proxy_expire(conn, &worker->io));
 	else if (!roster_note_untaken(&worker->roster, conn))
 		close_one(worker, conn, CLOSE_IDLE);
 }
@@ -406,7 +443,7 @@ wait_and_serve(struct worker *worker)
 static bool
 is_deaf(const struct worker *worker, struct conn *conn, int list)
 {
-	return list != CONN_WANT_READ && list != CONN_WANT_LINGER &&
+	return list > CONN_WANT_REST && list != CONN_WANT_LINGER &&
 	       worker->roster.now_ms - conn->active_ms >= DEAF_MS &&
 	       conn_progress(conn) == 0;
 }

@@ -167,7 +167,7 @@ class Relay:
         for datagrams in silent:
             datagrams.close()
         clients.places = [at for at in clients.places
-                          if place(*at[1:]) not in missing]
+                          if place(*at[1:3]) not in missing]
         before = clients.broken
         clients.round()
         clients.grow()

@@ -211,9 +211,9 @@ def short_calls(folder):
         clients.settle()
         before = server.counters()
         control.set("meddling", 1)
-        unix, record, chunk, line = clients.streams
+        unix, proxied, record, chunk, line = clients.streams
         for _ in range(SHORT_ROUNDS):
-            for client in unix, chunk:
+            for client in unix, proxied, chunk:
                 client.say()
                 size = len(client.waiting) * (STAMP_LEN + 1)
                 data = b""

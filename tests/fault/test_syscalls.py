@@ -22,6 +22,7 @@ LINES_MAX = 4  # of the log, for the faults of one case
 RELOAD_LINES_MAX = 30
 COUNTERS = ("closed_idle", "closed_send_timeout", "closed_memory",
             "closed_error", "closed_stop", "closed_address", "closed_denied",
+            "closed_proxy", "closed_proxy_from",
             "accept_pauses", "accept_errors",
             "dropped_port", "dropped_denied", "dropped_unnamed",
             "dropped_rate", "dropped_loop", "dropped_oversize", "dropped_send",

@@ -28,12 +28,14 @@ def check_stamp(data):
 class Client:
     """One connection or datagram socket; broken: the server ended it.
 
-    A Unix datagram client binds a path of its own, to receive replies.
+    A Unix datagram client binds a path of its own, to receive replies.  A
+    header goes in front of the first message, and has no reply.
     """
 
     numbers = itertools.count(1)
 
-    def __init__(self, family, kind, address):
+    def __init__(self, family, kind, address, header=b""):
+        self.header = header
         self.socket = socket.socket(family, kind)
         self.socket.settimeout(LIMIT_S)
         self.kind, self.broken, self.path = kind, False, None
@@ -47,9 +49,10 @@ class Client:
         self.sent += 1
         self.waiting = b"client %d message %d\n" % (self.name, self.sent)
         try:
-            self.socket.sendall(self.waiting)
+            self.socket.sendall(self.header + self.waiting)
         except OSError as problem:
             self.lose(problem)
+        self.header = b""
 
     def lose(self, problem=None):
         """Called when the connection breaks; problem: None at its end."""

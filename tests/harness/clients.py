@@ -18,10 +18,14 @@ listeners = (
 	{ protocol = "tcp"; port = 0; framing = "line"; },
 	{ protocol = "udp"; address = "127.0.0.1"; port = 0; },
 	{ protocol = "unix"; path = "FOLDER/stream"; },
+	{ protocol = "unix"; path = "FOLDER/proxied"; proxy_protocol = "require"; },
 	{ protocol = "unix-dgram"; path = "FOLDER/dgram"; },
 	{ protocol = "unix-seqpacket"; path = "FOLDER/seqpacket"; }EXTRA
 );
 """
+
+
+HEADER = b"PROXY TCP4 198.51.100.7 192.0.2.1 8080 7\r\n"
 
 
 def configure(folder, extra=""):
@@ -45,8 +49,8 @@ class Clients:
     """Clients of every protocol."""
 
     def __init__(self, server, places=(), datagram_places=()):
-        """places, datagram_places: further (family, kind, address) and
-        (family, address) to connect to."""
+        """places, datagram_places: further (family, kind, address[, header])
+        and (family, address) to connect to."""
         self.server = server
         self.streams, self.datagrams = [], []
         self.broken = 0
@@ -56,6 +60,7 @@ class Clients:
         udp = server.port("udp 127.0.0.1")
         self.places = [
             (socket.AF_UNIX, stream, f"{folder}/stream"),
+            (socket.AF_UNIX, stream, f"{folder}/proxied", HEADER),
             (socket.AF_UNIX, record, f"{folder}/seqpacket")]
         for port in chunk, line:
             if port is not None:

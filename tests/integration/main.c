@@ -29,6 +29,7 @@ main(void)
 	srunner_add_suite(runner, notify_suite());
 	srunner_add_suite(runner, handover_suite());
 	srunner_add_suite(runner, passed_suite());
+	srunner_add_suite(runner, proxy_suite());
 	srunner_add_suite(runner, clients_suite());
 	srunner_add_suite(runner, network_suite());
 	srunner_add_suite(runner, abuse_suite());

@@ -20,6 +20,7 @@ Suite *limits_suite(void);
 Suite *network_suite(void);
 Suite *notify_suite(void);
 Suite *passed_suite(void);
+Suite *proxy_suite(void);
 Suite *reload_suite(void);
 Suite *stop_suite(void);
 Suite *stream_suite(void);

@@ -44,6 +44,7 @@ main(void)
 	srunner_add_suite(runner, bulk_suite());
 	srunner_add_suite(runner, conn_suite());
 	srunner_add_suite(runner, client_log_suite());
+	srunner_add_suite(runner, proxy_suite());
 	srunner_add_suite(runner, handover_suite());
 	srunner_add_suite(runner, shutdown_suite());
 	srunner_add_suite(runner, worker_suite());

@@ -35,6 +35,7 @@ Suite *message_suite(void);
 Suite *options_suite(void);
 Suite *send_batch_suite(void);
 Suite *protocol_suite(void);
+Suite *proxy_suite(void);
 Suite *proxy_header_suite(void);
 Suite *ratelimit_suite(void);
 Suite *resolver_suite(void);

@@ -117,7 +117,11 @@ static const struct {
 	FIRST(framing, FRAMING_LINE + 1),
 	FIRST(line_start, 2),
 	FIRST(has_ended, 2),
-	FIRST(has_ended, UINT32_MAX),
+	FIRST(has_ended, UINT16_MAX),
+	FIRST(proxy, PROXY_COUNT),
+	FIRST(proxy, UINT16_MAX),
+	/* The client would be in the next entry, and is not there. */
+	FIRST(proxy, PROXY_KNOWN),
 	FIRST(arrived_ns, 1000000000),
 	FIRST(arrived_s, 253402300800),
 	FIRST(arrived_s, UINT64_MAX),
@@ -150,15 +154,79 @@ START_TEST(anything_else_is_refused_whole)
 }
 END_TEST
 
+/* The client is between the entry and its bytes. */
+static const struct {
+	struct handover_client client;
+	const char *text; /* NULL: no client can be so */
+} clients[] = {
+	{ { AF_INET, 0x901f, { 192, 0, 2, 7 } }, "192.0.2.7:8080" },
+	{ { AF_INET6, 0x901f, { 0x20, 1, 0xd, 0xb8, [15] = 7 } },
+	    "[2001:db8::7]:8080" },
+	{ { AF_UNIX, 0, { 0 } }, "unnamed" },
+	{ { AF_UNSPEC, 0, { 0 } }, NULL },
+	{ { AF_PACKET, 0, { 0 } }, NULL },
+};
+
+struct __attribute__((packed)) client_image {
+	struct handover_head head;
+	struct handover_entry first;
+	struct handover_client client;
+	char bytes[4];
+	struct handover_entry second;
+};
+
+START_TEST(the_client_is_read)
+{
+	struct client_image image = {
+		.head = HANDOVER_HEAD(2),
+		.first = { .out_len = 4,
+		    .line_start = 1,
+		    .proxy = PROXY_KNOWN },
+		.client = clients[_i].client,
+		.bytes = "out",
+		.second = { .proxy = PROXY_NEEDED },
+	};
+	struct handover_file file;
+	struct conn_state state;
+	char text[SOCKADDR_TEXT_MAX];
+	bool is_good = handover_begin(&file, (char *)&image, sizeof(image));
+
+	ck_assert(is_good == (clients[_i].text != NULL));
+	if (!is_good)
+		return;
+	ck_assert(handover_next(&file, &state));
+	ck_assert_mem_eq(state.bytes, "out", 4);
+	struct conn *conn = conn_restore(-1, &state, 0);
+	ck_assert_int_eq(conn->want, CONN_WANT_WRITE);
+	proxy_client_text(conn, text, sizeof(text));
+	ck_assert_str_eq(text, clients[_i].text);
+	conn_free(conn);
+	ck_assert(handover_next(&file, &state));
+	conn = conn_restore(-1, &state, 0);
+	ck_assert_int_eq(conn->want, CONN_WANT_HEADER);
+	conn_free(conn);
+	for (size_t len = 0; len < sizeof(image); len++)
+		ck_assert(!handover_begin(&file, (char *)&image, len));
+}
+END_TEST
+
+static const struct proxy awaited = { .due = PROXY_NEEDED };
+
 static const struct conn_state impossible[] = {
-	{ PROTOCOL_TCP, FRAMING_CHUNK, true, { 0, 0 }, 0, 0, 70000, 0, "",
-	    false },
-	{ PROTOCOL_TCP, FRAMING_LINE, true, { 0, 0 }, 0, 0, 0, 50000, "",
-	    false },
-	{ PROTOCOL_TCP, FRAMING_LINE, true, { 0, 0 }, 0, 0, 40000, 30000, "",
-	    false },
-	{ PROTOCOL_TCP, FRAMING_CHUNK, true, { 0, 0 }, 0, 0, 1, 1, "", false },
-	{ PROTOCOL_TCP, FRAMING_LINE, true, { 0, 0 }, 0, 0, 1, 0, "", true },
+	{ .out_len = 70000, .bytes = "" },
+	{ .framing = FRAMING_LINE, .in_len = 50000, .bytes = "" },
+	{ .framing = FRAMING_LINE,
+	    .out_len = 40000,
+	    .in_len = 30000,
+	    .bytes = "" },
+	{ .framing = FRAMING_CHUNK, .out_len = 1, .in_len = 1, .bytes = "" },
+	{ .out_len = 1, .bytes = "", .has_ended = true },
+	{ .out_len = 1, .bytes = "o", .proxy = &awaited },
+	{ .has_ended = true, .proxy = &awaited },
+	{ .framing = FRAMING_LINE,
+	    .in_len = 1,
+	    .bytes = "i",
+	    .proxy = &awaited },
 };
 
 START_TEST(a_state_that_cannot_be_is_refused)
@@ -236,6 +304,7 @@ handover_suite(void)
 	tcase_add_test(tests, a_file_that_is_cut_is_refused_whole);
 	tcase_add_loop_test(tests, anything_else_is_refused_whole, 0,
 	    COUNT(wrong));
+	tcase_add_loop_test(tests, the_client_is_read, 0, COUNT(clients));
 	tcase_add_loop_test(tests, a_state_that_cannot_be_is_refused, 0,
 	    COUNT(impossible));
 	tcase_add_test(tests, the_time_of_silence_goes_on);
