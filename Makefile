@@ -21,7 +21,7 @@ BUILD = build/$(VARIANT)-$(notdir $(CC))
 
 # Names of Debian packages.
 DEPS_BUILD = gcc make pkg-config libc6-dev libconfig-dev libsystemd-dev \
-	libedit-dev
+	libedit-dev libmicrohttpd-dev
 DEPS_CHECK = check netcat-openbsd ncat socat telnet busybox python3 \
 	iproute2 tzdata util-linux systemd strace faketime xinetd haproxy
 DEPS_CI = clang clang-format clang-tidy cppcheck libclang-rt-14-dev mandoc \
@@ -31,7 +31,7 @@ DEPS_BENCH = python3 util-linux iproute2 xinetd socat ncat memcached \
 DEPS_DISTROS = debootstrap git util-linux
 
 PKG_CONFIG ?= pkg-config
-PACKAGES = libconfig libsystemd
+PACKAGES = libconfig libsystemd libmicrohttpd
 
 # A time or a file's size has 64 bits on 32-bit processors too.
 CPPFLAGS_ALL = -D_GNU_SOURCE -D_TIME_BITS=64 -D_FILE_OFFSET_BITS=64 \
@@ -379,7 +379,8 @@ install: all
 	$(INSTALL) -d "$(DESTDIR)$(unitdir)"
 	sed 's|/usr/local/sbin|$(sbindir)|' systemd/timestampd.service \
 		>"$(DESTDIR)$(unitdir)/timestampd.service"
-	$(INSTALL) -m 644 systemd/timestampd.socket "$(DESTDIR)$(unitdir)"
+	$(INSTALL) -m 644 systemd/timestampd.socket \
+		systemd/timestampd-http.socket "$(DESTDIR)$(unitdir)"
 	$(INSTALL) -D -m 644 systemd/sealed.conf \
 		"$(DESTDIR)$(datadir)/timestampd/sealed.conf"
 	test -e "$(DESTDIR)$(sysconfdir)/timestampd.conf" || \
@@ -395,6 +396,7 @@ uninstall:
 		"$(DESTDIR)$(mandir)/man5/timestampd.conf.5" \
 		"$(DESTDIR)$(unitdir)/timestampd.service" \
 		"$(DESTDIR)$(unitdir)/timestampd.socket" \
+		"$(DESTDIR)$(unitdir)/timestampd-http.socket" \
 		"$(DESTDIR)$(datadir)/timestampd/sealed.conf"
 	rmdir "$(DESTDIR)$(datadir)/timestampd" 2>/dev/null || true
 	! cmp -s conf/timestampd.conf "$(DESTDIR)$(sysconfdir)/timestampd.conf" || \

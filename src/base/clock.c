@@ -1,7 +1,5 @@
 #include "base/clock.h"
 
-#include <time.h>
-
 uint64_t
 clock_ms(void)
 {
@@ -9,4 +7,15 @@ clock_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+uint64_t
+clock_ns_since(const struct timespec *then)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	int64_t ns = (int64_t)(now.tv_sec - then->tv_sec) * 1000000000 +
+	             (now.tv_nsec - then->tv_nsec);
+	return ns > 0 ? (uint64_t)ns : 0;
 }

@@ -40,6 +40,11 @@ static const char *const traffic_names[TRAFFIC_FIELDS] = {
 	[TRAFFIC_BYTES_OUT] = "bytes_out",
 };
 
+/* The answers of a server that is not busy are in the first ones. */
+const uint64_t counters_delays_ns[COUNTER_DELAYS] = { 5000, 10000, 25000, 50000,
+	100000, 250000, 500000, 1000000, 2500000, 5000000, 10000000, 25000000,
+	100000000, 500000000, 2500000000, UINT64_MAX };
+
 static uint64_t
 load(const _Atomic uint64_t *counter)
 {
@@ -67,13 +72,35 @@ counters_add_traffic(struct counters *counters, enum protocol protocol,
 }
 
 void
+counters_add_delay(struct counters *counters, enum protocol protocol,
+    uint64_t ns, uint64_t n)
+{
+	int i = 0;
+
+	while (ns > counters_delays_ns[i])
+		i++;
+	add(&counters->delay[protocol][i], n);
+	add(&counters->delay_ns[protocol], ns * n);
+}
+
+const char *
+counters_event_name(enum counter id)
+{
+	return event_names[id];
+}
+
+void
 counters_sum(struct counters *sum, const struct counters *from)
 {
 	for (int i = 0; i < COUNTER_EVENTS; i++)
 		add(&sum->event[i], load(&from->event[i]));
-	for (int i = 0; i < PROTOCOL_COUNT; i++)
+	for (int i = 0; i < PROTOCOL_COUNT; i++) {
 		for (int j = 0; j < TRAFFIC_FIELDS; j++)
 			add(&sum->traffic[i][j], load(&from->traffic[i][j]));
+		for (int j = 0; j < COUNTER_DELAYS; j++)
+			add(&sum->delay[i][j], load(&from->delay[i][j]));
+		add(&sum->delay_ns[i], load(&from->delay_ns[i]));
+	}
 }
 
 uint64_t

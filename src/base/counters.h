@@ -47,23 +47,37 @@ enum traffic {
 };
 
 /*
+ * How long answers took, from the arrival in the kernel to the send: bucket i
+ * has those of at most counters_delays_ns[i], and of more than the one before.
+ */
+#define COUNTER_DELAYS 16
+extern const uint64_t counters_delays_ns[COUNTER_DELAYS];
+
+/*
  * The counters of one thread, which alone adds to them; any thread may read
  * them.  Aligned, so that no two threads write to one cache line.
  */
 struct counters {
 	_Alignas(64) _Atomic uint64_t event[COUNTER_EVENTS];
 	_Atomic uint64_t traffic[PROTOCOL_COUNT][TRAFFIC_FIELDS];
+	_Atomic uint64_t delay[PROTOCOL_COUNT][COUNTER_DELAYS];
+	_Atomic uint64_t delay_ns[PROTOCOL_COUNT]; /* the sum of all */
 };
 
 /* Only the owner may call these. */
 void counters_add(struct counters *counters, enum counter id, uint64_t n);
 void counters_add_traffic(struct counters *counters, enum protocol protocol,
     enum traffic field, uint64_t n);
+void counters_add_delay(struct counters *counters, enum protocol protocol,
+    uint64_t ns, uint64_t n);
 
 /* Adds all of from to sum.  The owner of sum calls. */
 void counters_sum(struct counters *sum, const struct counters *from);
 
 uint64_t counters_get(const struct counters *counters, enum counter id);
+
+/* "closed_idle", as in counters_text. */
+const char *counters_event_name(enum counter id);
 
 /* The connections that are open and the messages answered, in a sum of all. */
 uint64_t counters_open(const struct counters *counters);

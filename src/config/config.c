@@ -1,5 +1,6 @@
 #include "config/config.h"
 
+#include <arpa/inet.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +35,22 @@ static bool
 is_path_or_empty(const char *text)
 {
 	return text[0] == '/' || text[0] == '\0';
+}
+
+static bool
+is_path(const char *text)
+{
+	return text[0] == '/';
+}
+
+static bool
+is_ip_or_any(const char *text)
+{
+	struct in6_addr address;
+
+	return strcmp(text, "*") == 0 ||
+	       inet_pton(AF_INET, text, &address) == 1 ||
+	       inet_pton(AF_INET6, text, &address) == 1;
 }
 
 static void
@@ -75,6 +92,7 @@ static const struct setting_rule limits_rules[] = {
 	{ "idle_timeout", IN(idle_timeout), .max = 365 * DAY },
 	{ "send_timeout", IN(send_timeout), .max = 365 * DAY },
 	{ "drain_timeout", IN(drain_timeout), .max = DAY },
+	{ "lame_duck", IN(lame_duck), .max = DAY },
 	{ "kept_memory", IN(kept_memory), .max = 1 << 20 },
 	{ .name = NULL },
 };
@@ -94,6 +112,15 @@ static const struct setting_rule udp_rules[] = {
 	{ .name = NULL },
 };
 
+static const struct setting_rule http_rules[] = {
+	{ "address", IN(http.address), .is_valid = is_ip_or_any,
+	    .needs = "\"*\" or an IP address" },
+	{ "port", IN(http.port), .max = 65535 },
+	{ "path", IN(http.path), .is_valid = is_path,
+	    .needs = "an absolute path of at most 107 bytes" },
+	{ .name = NULL },
+};
+
 static const struct setting_rule root_rules[] = {
 	{ "log_level", IN(log_level), .parse = log_level_parse,
 	    .choices = "\"error\", \"warning\", \"info\" and \"debug\"" },
@@ -105,6 +132,7 @@ static const struct setting_rule root_rules[] = {
 	{ "limits", .members = limits_rules },
 	{ "stamp", .members = stamp_rules },
 	{ "udp", .members = udp_rules },
+	{ "http", .members = http_rules },
 	{ "allow", .read_list = access_leave },
 	{ "deny", .read_list = access_leave },
 	{ "allow_file", .read_list = access_leave },
@@ -157,6 +185,29 @@ read_listeners(const struct setting *list, struct config *config)
 }
 
 static void
+read_http(const struct setting *group, struct config *config)
+{
+	struct listener_config *http = &config->http;
+	int errors_before = group->file->error_count;
+
+	setting_read_group(group, http_rules, PROTOCOL_TCP, config);
+	if (group->file->error_count > errors_before)
+		return;
+	bool has_path = http->path[0] != '\0';
+	if (has_path ? http->port != -1 || http->address[0] != '\0'
+		     : http->port == -1) {
+		setting_complain(group,
+		    "needs a port, and may have an address; or a path alone");
+		return;
+	}
+	http->protocol = has_path ? PROTOCOL_UNIX : PROTOCOL_TCP;
+	if (http->address[0] == '\0')
+		strcpy(http->address, "127.0.0.1");
+	snprintf(http->where, sizeof(http->where), "%s:%d: http",
+	    group->file->path, (int)config_setting_source_line(group->node));
+}
+
+static void
 read_root(const struct setting *setting, struct config *config)
 {
 	const struct setting_rule *rule = setting_find_rule(setting,
@@ -164,7 +215,9 @@ read_root(const struct setting *setting, struct config *config)
 
 	if (rule == NULL)
 		return;
-	if (rule->members != NULL)
+	if (rule->members == http_rules)
+		read_http(setting, config);
+	else if (rule->members != NULL)
 		setting_read_group(setting, rule->members, PROTOCOL_TCP,
 		    config);
 	else if (strcmp(rule->name, "listeners") == 0)
@@ -232,6 +285,9 @@ config_default(void)
 	config->rate_limit = 1000;
 	config->rate_burst = 1000;
 	config->built_in_listeners = true;
+	listener_config_default(&config->http, PROTOCOL_TCP);
+	config->http.address[0] = '\0';
+	config->http.port = -1;
 	listener_config_default(&config->listeners[0], PROTOCOL_TCP);
 	listener_config_default(&config->listeners[1], PROTOCOL_UDP);
 	for (size_t i = 0; i < config->listener_count; i++)

@@ -31,6 +31,7 @@ struct config {
 	int max_per_address; /* connections; 0: any number; or CONFIG_AUTO */
 	int idle_timeout, send_timeout; /* seconds; 0: never */
 	int drain_timeout;              /* seconds; 0: at once */
+	int lame_duck;                  /* seconds of service after SIGTERM */
 	int kept_memory;                /* MiB; 0: no limit */
 	struct stamp_format stamp;
 	char timezone[64];
@@ -39,7 +40,8 @@ struct config {
 	struct access *access;      /* for all listeners; NULL: no lists */
 	struct listener_config *listeners; /* each holds its access */
 	size_t listener_count;
-	bool built_in_listeners; /* none are configured */
+	bool built_in_listeners;     /* none are configured */
+	struct listener_config http; /* metrics; its where is "": none */
 };
 
 /*

@@ -44,6 +44,7 @@ struct request {
 	struct cmsg_request info;
 	const struct drop *refusal; /* of all of them; NULL: none */
 	bool is_limited;            /* by the rate of its source */
+	uint32_t admitted;          /* datagrams of it that are answered */
 	struct loop_run run;
 	struct iovec piece;
 	_Alignas(struct cmsghdr) char control[CMSG_UDP_MAX];
@@ -248,6 +249,8 @@ admit(struct datagram_thread *thread, struct request *request, const char *data,
 	}
 	if (drop != NULL)
 		counters_add(&thread->counters, drop->counter, 1);
+	else
+		request->admitted++;
 	return drop == NULL;
 }
 
@@ -283,6 +286,7 @@ answer_request(struct datagram_thread *thread, int i)
 	const struct cmsg_request *info = &request->info;
 	size_t len = thread->in[i].msg_len;
 
+	request->admitted = 0;
 	request->source.len = header->msg_namelen;
 	cmsg_read_request(header, &request->info);
 	request->run = (struct loop_run){ .address = &request->source,
@@ -309,6 +313,24 @@ answer_request(struct datagram_thread *thread, int i)
 	return 1;
 }
 
+/* All of the batch have been sent just now. */
+static void
+note_delays(struct datagram_thread *thread, int received)
+{
+	const struct timespec epoch = { 0 };
+	uint64_t now_ns = clock_ns_since(&epoch);
+
+	for (int i = 0; i < received; i++) {
+		const struct request *request = &thread->requests[i];
+		const struct timespec *arrived = &request->info.arrived;
+		uint64_t ns = (uint64_t)arrived->tv_sec * 1000000000 +
+		              (uint64_t)arrived->tv_nsec;
+		if (request->info.has_arrival && request->admitted > 0)
+			counters_add_delay(&thread->counters, thread->protocol,
+			    now_ns > ns ? now_ns - ns : 0, request->admitted);
+	}
+}
+
 static void
 answer_all(struct datagram_thread *thread, int received)
 {
@@ -327,6 +349,8 @@ answer_all(struct datagram_thread *thread, int received)
 	counters_add_traffic(&thread->counters, thread->protocol,
 	    TRAFFIC_MESSAGES_IN, messages);
 	send_batch_flush(&thread->replies);
+	if (thread->arrival)
+		note_delays(thread, received);
 	unix_peer_release(&thread->peers);
 	prepare(thread, received);
 }

@@ -325,6 +325,7 @@ accept_one(struct acceptor *acceptor, struct listener *listener)
 	if (fd == -1)
 		return handle_error(acceptor, listener, errno);
 	acceptor->failures = 0;
+	listener->accepted++;
 	dispatch(acceptor, listener, fd, &peer);
 	return true;
 }

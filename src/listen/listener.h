@@ -42,10 +42,11 @@ struct listener {
 	int number;      /* of this socket among those of config.threads */
 	struct sockaddr_any wanted; /* as configured; its port may be 0 */
 	struct sockaddr_any bound;
-	dev_t device; /* of the Unix path that is ours to remove */
-	ino_t inode;  /* 0: there is none */
-	int fd;       /* -1: none */
-	bool early;   /* clients may have connected before it was set up */
+	dev_t device;      /* of the Unix path that is ours to remove */
+	ino_t inode;       /* 0: there is none */
+	int fd;            /* -1: none */
+	uint64_t accepted; /* clients */
+	bool early;        /* clients may have connected before it was set up */
 	char store_name[48]; /* name in the manager's store; "": not stored */
 	struct datagram_thread
 	    *datagram;                /* the thread that serves it, or NULL */

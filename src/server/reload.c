@@ -35,7 +35,8 @@ reload_fit_connections(struct server *server)
 	int fitting = config->max_connections;
 	rlim_t others = FDS_RESERVED +
 	                listener_set_count_fds(&server->listeners) +
-	                (rlim_t)server->pool.count * FDS_A_WORKER;
+	                (rlim_t)server->pool.count * FDS_A_WORKER +
+	                (http_is_open(&server->http) ? HTTP_FDS_MAX : 0);
 	rlim_t needed = (rlim_t)fitting + others;
 	rlim_t limit = reload_raise_file_limit();
 
@@ -86,6 +87,8 @@ use_new_config(struct server *server, struct config *config)
 	if (strcmp(config->user, server->listeners.user.name) != 0)
 		log_warning("user: a change takes effect after a restart");
 	reload_use(server, config);
+	http_replace(&server->http);
+	watchdog_start(server);
 	reload_fit_connections(server);
 	int rc = listener_set_configure(&server->listeners, config);
 	rc |= worker_pool_configure(&server->pool, config);
@@ -129,12 +132,16 @@ reload_run(struct server *server, char *text, size_t size)
 	FILE *errors = open_memstream(&reasons, &len);
 	struct config *config = load_config(server, errors);
 	if (config != NULL)
+		rc = http_prepare(&server->http, config,
+		    &server->listeners.user, errors);
+	if (rc == 0)
 		rc = listener_set_reload(&server->listeners, config, errors);
 	if (errors != NULL)
 		fclose(errors);
 	if (rc == 0) {
 		use_new_config(server, config);
 	} else {
+		http_undo(&server->http);
 		config_free(config);
 		status = refuse(reasons, text, size);
 	}

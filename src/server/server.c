@@ -81,7 +81,7 @@ take_signal(struct server *server)
 		shutdown_restart(server);
 		break;
 	default:
-		shutdown_take_event(server, SHUTDOWN_STOP);
+		shutdown_stop(server);
 	}
 }
 
@@ -139,6 +139,35 @@ wait_ms(const struct server *server)
 	return wait;
 }
 
+static void
+tell_metrics(struct server *server)
+{
+	struct counters sum = { 0 };
+
+	server_total_counters(server, &sum);
+	http_tell(&server->http,
+	    metrics_take(&sum, &server->listeners.listeners, &server->pool,
+		server->config));
+}
+
+/* Whether new clients are welcome. */
+static void
+note_readiness(struct server *server)
+{
+	const char *why = NULL;
+
+	if (!http_is_open(&server->http))
+		return;
+	if (server->state == SHUTDOWN_LAME_DUCK)
+		why = "lame duck: stopping soon\n";
+	else if (server->state != SHUTDOWN_RUNNING)
+		why = "stopping\n";
+	/* Where there is none, a close wakes this thread. */
+	else if (!worker_pool_has_room(&server->pool))
+		why = "max_connections are open\n";
+	http_set_unready(&server->http, why);
+}
+
 /*
  * Signals and the control socket come last: they may end a listener that still
  * has an event here.  One of them in a round: a reload may take long, and the
@@ -161,6 +190,8 @@ wait_and_handle(struct server *server)
 			signalled = true;
 		else if (source == &server->control)
 			asked = true;
+		else if (source == &server->http)
+			tell_metrics(server);
 		else if (source == &server->pool.shared)
 			acceptor_note_room(acceptor);
 		else if (source == &server->pool)
@@ -177,6 +208,7 @@ wait_and_handle(struct server *server)
 	watchdog_beat(server);
 	listener_set_drop_drained(&server->listeners);
 	shutdown_advance(server);
+	note_readiness(server);
 }
 
 static int
@@ -197,6 +229,7 @@ open_fds(struct server *server)
 	    listener_set_open(&server->listeners, server->epoll_fd) == -1 ||
 	    watch(server, server->listeners.done_fd, &server->listeners) == -1)
 		return -1;
+	http_watch(&server->http, server->epoll_fd);
 	return watch(server, server->signal_fd, &server->signal_fd);
 }
 
@@ -241,8 +274,14 @@ open_listeners(struct server *server)
 		log_error("cannot start: %s", strerror(errno));
 		return EX_OSERR;
 	}
+	http_inherit(&server->http, server->passed, server->passed_count);
 	listener_set_inherit(listeners, server->passed, server->passed_count);
-	int rc = listener_set_reload(listeners, server->config, errors);
+	int rc = http_prepare(&server->http, server->config, &listeners->user,
+	    errors);
+	if (rc == 0) {
+		http_replace(&server->http);
+		rc = listener_set_reload(listeners, server->config, errors);
+	}
 	int status = rc == 0 ? 0 : exit_status(errno);
 	fclose(errors);
 	server_log_lines(text);
@@ -303,6 +342,7 @@ start(struct server *server)
 	warn_of_root(server);
 	reload_fit_connections(server);
 	take_over(server);
+	note_readiness(server);
 	log_about(LOG_INFO, &about, "ready: %d workers, at most %d connections",
 	    server->pool.count, server->pool.max_connections);
 	watchdog_start(server);
@@ -323,11 +363,13 @@ server_run(struct config *config, const struct options *options)
 		.control = { .client_fd = -1, .deadline_ms = UINT64_MAX },
 	};
 
+	http_init(&server.http);
 	reload_use(&server, config);
 	int status = start(&server);
 	while (status == 0 && server.state != SHUTDOWN_ENDED)
 		wait_and_handle(&server);
 	control_close(&server);
+	http_close(&server.http);
 	bool ended = end_threads(&server);
 	if (status == 0) {
 		log_counters(&server);

@@ -6,6 +6,7 @@
 #include "base/counters.h"
 #include "config/config.h"
 #include "config/options.h"
+#include "http/http.h"
 #include "listen/listener_set.h"
 #include "server/control.h"
 #include "server/shutdown.h"
@@ -25,6 +26,7 @@ struct server {
 	struct listener_set listeners;
 	struct watchdog watchdog;
 	struct control control;
+	struct http http;
 	struct fdstore_fd *passed; /* by the service manager, at the start */
 	size_t passed_count;
 	struct counters counters; /* of this thread and of those that ended */

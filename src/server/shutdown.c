@@ -16,6 +16,9 @@ static const struct {
 	enum shutdown_state next;
 } transitions[] = {
 	{ SHUTDOWN_RUNNING, SHUTDOWN_STOP, SHUTDOWN_DRAINING },
+	{ SHUTDOWN_RUNNING, SHUTDOWN_ANNOUNCE, SHUTDOWN_LAME_DUCK },
+	{ SHUTDOWN_LAME_DUCK, SHUTDOWN_STOP, SHUTDOWN_DRAINING },
+	{ SHUTDOWN_LAME_DUCK, SHUTDOWN_TIMEOUT, SHUTDOWN_DRAINING },
 	{ SHUTDOWN_RUNNING, SHUTDOWN_RESTART, SHUTDOWN_DRAINING_OTHERS },
 	{ SHUTDOWN_DRAINING, SHUTDOWN_STOP, SHUTDOWN_ABORTING },
 	{ SHUTDOWN_DRAINING, SHUTDOWN_ACCEPTED, SHUTDOWN_FINISHING },
@@ -62,11 +65,26 @@ begin(struct server *server, const char *message)
 	server->deadline_ms = drain_deadline_ms(server);
 }
 
+/* Balancers that ask /ready send their new clients elsewhere meanwhile. */
+static void
+announce(struct server *server)
+{
+	int seconds = server->config->lame_duck;
+
+	log_info("not ready any more: stopping in %d s (lame_duck)", seconds);
+	notify_extend(
+	    seconds + server->config->drain_timeout + SERVER_END_MS / 1000 + 1);
+	server->deadline_ms = clock_ms() + (uint64_t)seconds * 1000;
+}
+
 static void
 enter(struct server *server, enum shutdown_state state)
 {
 	server->state = state;
 	switch (state) {
+	case SHUTDOWN_LAME_DUCK:
+		announce(server);
+		break;
 	case SHUTDOWN_DRAINING:
 		begin(server, "stopping");
 		listener_set_drain(&server->listeners);
@@ -103,6 +121,16 @@ shutdown_take_event(struct server *server, enum shutdown_event event)
 		enter(server, next);
 }
 
+void
+shutdown_stop(struct server *server)
+{
+	bool is_announced = server->state == SHUTDOWN_RUNNING &&
+	                    server->config->lame_duck > 0;
+
+	shutdown_take_event(server,
+	    is_announced ? SHUTDOWN_ANNOUNCE : SHUTDOWN_STOP);
+}
+
 /* Whether the manager's store has the listeners, and room for connections. */
 static bool
 has_places(const struct server *server)
@@ -130,8 +158,10 @@ shutdown_restart(struct server *server)
 		return;
 	bool possible = fdstore_capacity() > 0 && reload_can_load(server) &&
 	                has_places(server);
-	shutdown_take_event(server,
-	    possible ? SHUTDOWN_RESTART : SHUTDOWN_STOP);
+	if (possible)
+		shutdown_take_event(server, SHUTDOWN_RESTART);
+	else
+		shutdown_stop(server);
 }
 
 /*
@@ -165,6 +195,13 @@ shutdown_advance(struct server *server)
 {
 	if (server->state == SHUTDOWN_RUNNING)
 		return;
+	if (server->state == SHUTDOWN_LAME_DUCK) {
+		if (clock_ms() < server->deadline_ms)
+			return;
+		shutdown_take_event(server, SHUTDOWN_TIMEOUT);
+		/* Those without a client would not wake this thread. */
+		listener_set_drop_drained(&server->listeners);
+	}
 	if (listener_set_is_empty(&server->listeners))
 		shutdown_take_event(server, SHUTDOWN_ACCEPTED);
 	if (server->pool.running == 0)

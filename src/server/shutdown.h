@@ -10,6 +10,7 @@ struct server;
  */
 enum shutdown_state {
 	SHUTDOWN_RUNNING,
+	SHUTDOWN_LAME_DUCK,       /* a stop that /ready announces first */
 	SHUTDOWN_DRAINING,        /* a stop: listeners accept their backlogs */
 	SHUTDOWN_FINISHING,       /* then workers answer, close and end */
 	SHUTDOWN_DRAINING_OTHERS, /* a restart: listeners that are not stored */
@@ -21,6 +22,7 @@ enum shutdown_state {
 
 enum shutdown_event {
 	SHUTDOWN_STOP,      /* SIGTERM, SIGINT, or a restart that is a stop */
+	SHUTDOWN_ANNOUNCE,  /* the same with lame_duck */
 	SHUTDOWN_RESTART,   /* SIGUSR2 */
 	SHUTDOWN_ACCEPTED,  /* the last listener is drained */
 	SHUTDOWN_TIMEOUT,   /* the deadline of the state has come */
@@ -32,6 +34,12 @@ enum shutdown_event {
 /* The state that follows; most events mean nothing in most states. */
 enum shutdown_state shutdown_next(enum shutdown_state state,
     enum shutdown_event event);
+
+/*
+ * SIGTERM or SIGINT: the first announces a stop where lame_duck is configured,
+ * the next begins it, a further one closes everything at once.
+ */
+void shutdown_stop(struct server *server);
 
 /* Handles an event.  A second SHUTDOWN_STOP closes everything at once. */
 void shutdown_take_event(struct server *server, enum shutdown_event event);

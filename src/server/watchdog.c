@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/param.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -10,26 +11,34 @@
 #include "systemd/notify.h"
 
 #define STATUS_MS 5000
+#define LIVE_MS 1000
+#define LIVE_MISSED 2 /* beats; after one the threads may have had no CPU */
 #define BEATS 4 /* in the manager's time limit: a late answer costs nothing */
 
 void
 watchdog_start(struct server *server)
 {
 	struct watchdog *watchdog = &server->watchdog;
-	uint64_t watchdog_ms = notify_watchdog_ms();
+	bool is_heard = notify_is_heard();
+	uint64_t watchdog_ms = is_heard ? notify_watchdog_ms() : 0;
 
-	if (!notify_is_heard())
-		return;
+	watchdog->is_live_asked = http_is_open(&server->http);
 	watchdog->watched = watchdog_ms != 0;
-	watchdog->period_ms = STATUS_MS;
-	if (watchdog->watched && watchdog_ms / BEATS < STATUS_MS)
+	watchdog->period_ms = watchdog->is_live_asked ? LIVE_MS : STATUS_MS;
+	if (watchdog->watched && watchdog_ms / BEATS < watchdog->period_ms)
 		watchdog->period_ms = watchdog_ms / BEATS + 1;
-	watchdog->next_ms = clock_ms();
+	if (!is_heard && !watchdog->is_live_asked)
+		watchdog->next_ms = UINT64_MAX;
+	else if (watchdog->next_ms == UINT64_MAX)
+		watchdog->next_ms = clock_ms();
+	else /* A beat at once would leave the threads no time to answer. */
+		watchdog->next_ms = MIN(watchdog->next_ms,
+		    clock_ms() + watchdog->period_ms);
 }
 
 /* The main thread is responsive: it is here. */
 static void
-check_threads(struct server *server)
+check_threads(struct server *server, uint64_t now_ms)
 {
 	struct watchdog *watchdog = &server->watchdog;
 	bool responsive = listener_set_ping(&server->listeners);
@@ -37,12 +46,16 @@ check_threads(struct server *server)
 	responsive &= worker_pool_ping(&server->pool);
 	if (responsive) {
 		watchdog->missed = 0;
-		notify_send(NOTIFY_ALIVE);
+		if (watchdog->watched)
+			notify_send(NOTIFY_ALIVE);
 	} else if (++watchdog->missed == BEATS - 1) {
 		log_about(LOG_ERR,
 		    &(struct log_about){ .message_id = LOG_ID_WATCHDOG },
 		    "watchdog: a thread does not respond");
 	}
+	if (watchdog->is_live_asked)
+		http_note_beat(&server->http, watchdog->missed < LIVE_MISSED,
+		    now_ms);
 }
 
 static void
@@ -77,8 +90,8 @@ watchdog_beat(struct server *server)
 	if (now_ms < watchdog->next_ms)
 		return;
 	watchdog->next_ms = now_ms + watchdog->period_ms;
-	if (watchdog->watched)
-		check_threads(server);
+	if (watchdog->watched || watchdog->is_live_asked)
+		check_threads(server, now_ms);
 	if (now_ms - watchdog->status_ms >= STATUS_MS)
 		tell_figures(server, now_ms);
 }

@@ -14,11 +14,13 @@ struct server;
 struct watchdog {
 	uint64_t period_ms, next_ms; /* UINT64_MAX: no manager to tell */
 	bool watched; /* the manager restarts a server that falls silent */
-	int missed;   /* beats in a row at which one was not responsive */
+	bool is_live_asked; /* /live is served */
+	int missed;         /* beats in a row at which one was not responsive */
 	uint64_t status_ms, messages; /* of the last figures */
 	char status[128];
 };
 
+/* To be called again when server->http changes. */
 void watchdog_start(struct server *server);
 
 /* To be called in each round of the main loop; does nothing before next_ms. */

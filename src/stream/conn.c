@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "net/cmsg.h"
 #include "net/sockopt.h"
 #include "stream/client_log.h"
@@ -275,8 +276,14 @@ send_or_keep(struct conn *conn, struct conn_io *io, struct conn_state *reply,
 {
 	count(conn, io, TRAFFIC_MESSAGES_IN, reply->messages);
 	conn->messages += reply->messages;
-	if (send_reply(conn, io, reply) == 0)
+	if (send_reply(conn, io, reply) == 0) {
+		/* What was kept has waited for its client, not for us. */
+		if (io->arrival && conn->arrival &&
+		    conn->want == CONN_WANT_READ)
+			counters_add_delay(io->counters, conn->protocol,
+			    clock_ns_since(&reply->arrived), reply->messages);
 		return CONN_WANT_READ;
+	}
 	return errno == EAGAIN ? keep(conn, reply, in) : end(conn, CLOSE_ERROR);
 }
 
@@ -288,6 +295,7 @@ stamp_chunk(struct conn *conn, struct conn_io *io,
 	size_t stamp_len;
 	const char *stamp = stamp_at(&io->stamp, arrived, &stamp_len);
 	struct conn_state reply = {
+		.arrived = *arrived,
 		.messages = 1,
 		.out_len = stamp_len + len,
 		.bytes = framing_chunk(data, stamp, stamp_len),

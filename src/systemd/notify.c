@@ -29,6 +29,12 @@ notify_reloading(void)
 }
 
 void
+notify_extend(int seconds)
+{
+	sd_notifyf(0, "EXTEND_TIMEOUT_USEC=%d000000", seconds);
+}
+
+void
 notify_status(const char *status)
 {
 	sd_notifyf(0, "STATUS=%s", status);

@@ -21,6 +21,9 @@ void notify_send(const char *message);
 /* A reload begins. */
 void notify_reloading(void);
 
+/* The stop may take so much longer than TimeoutStopSec=, from now on. */
+void notify_extend(int seconds);
+
 /* One line for people; systemctl status shows it. */
 void notify_status(const char *status);
 

@@ -285,3 +285,18 @@ client_talk(int fd, const char *text)
 	client_send(fd, text, strlen(text));
 	client_expect(fd, text, strlen(text));
 }
+
+const char *
+client_http(int port, const char *request, const char *headers)
+{
+	static char answer[65536];
+	char text[1024];
+	int fd = client_tcp(port);
+	int len = snprintf(text, sizeof(text),
+	    "%s HTTP/1.1\r\nHost: a\r\n%s\r\n", request, headers);
+
+	client_send(fd, text, (size_t)len);
+	answer[client_read_end(fd, answer, sizeof(answer) - 1)] = '\0';
+	close(fd);
+	return answer;
+}

@@ -69,6 +69,12 @@ void client_expect_silence(int fd, int ms);
 /* Asserts a reply to text and then the end on each of fds, and closes them. */
 void client_expect_drained(const int *fds, size_t count, const char *text);
 
+/*
+ * Asks an HTTP server on 127.0.0.1 for path, as "GET /live", and returns the
+ * whole answer in a static buffer.  headers may be "", or end with CRLF.
+ */
+const char *client_http(int port, const char *request, const char *headers);
+
 /* Sends text and asserts that it comes back with a stamp. */
 void client_talk(int fd, const char *text);
 

@@ -25,6 +25,7 @@ main(void)
 	srunner_add_suite(runner, access_suite());
 	srunner_add_suite(runner, client_log_suite());
 	srunner_add_suite(runner, limits_suite());
+	srunner_add_suite(runner, http_suite());
 	srunner_add_suite(runner, user_suite());
 	srunner_add_suite(runner, notify_suite());
 	srunner_add_suite(runner, handover_suite());

@@ -16,6 +16,7 @@ Suite *command_suite(void);
 Suite *control_suite(void);
 Suite *datagram_suite(void);
 Suite *handover_suite(void);
+Suite *http_suite(void);
 Suite *limits_suite(void);
 Suite *network_suite(void);
 Suite *notify_suite(void);

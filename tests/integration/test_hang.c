@@ -1,5 +1,6 @@
 /* A thread of the server that does not come back from a system call. */
 #include <dirent.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,7 +53,7 @@ find_thread(const char *name)
 	return thread;
 }
 
-/* Stops one thread where it is; 0: this test cannot. */
+/* Stops a thread where it is, NULL: the main one; 0: this test cannot. */
 static pid_t
 hold(const char *name)
 {
@@ -60,7 +61,7 @@ hold(const char *name)
 	pid_t thread = 0;
 
 	while (thread == 0)
-		thread = find_thread(name);
+		thread = name != NULL ? find_thread(name) : server.pid;
 	if (daemon_is_wrapped() || ptrace(PTRACE_SEIZE, thread, 0, 0) == -1) {
 		puts("skipped: this user may not trace here");
 		daemon_stop(&server);
@@ -207,6 +208,54 @@ START_TEST(the_watchdog_is_not_answered)
 }
 END_TEST
 
+/* Asks until the answer contains text; asks not faster than others can work. */
+static void
+await_http(int port, const char *path, const char *text)
+{
+	while (strstr(client_http(port, path, ""), text) == NULL)
+		poll(NULL, 0, 20);
+}
+
+/* Also without a service manager. */
+START_TEST(it_is_not_live)
+{
+	static const char *const names[] = { "udp-0", "worker-0" };
+
+	daemon_start_config(&server,
+	    CONFIG("0", UDP ", " TCP) "http: { port = 0; };\n");
+	int port = daemon_port(&server, "http 127.0.0.1");
+	await_http(port, "GET /live", " 200 OK\r\n");
+	pid_t thread = hold(names[_i]);
+	if (thread == 0)
+		return;
+	await_http(port, "GET /live", " 503 Service Unavailable\r\n");
+	await_http(port, "GET /live", "\r\n\r\na thread does not respond\n");
+	await_http(port, "GET /metrics", "\ntimestampd_connections_open 0\n");
+	ck_assert_int_eq(ptrace(PTRACE_DETACH, thread, 0, 0), 0);
+	await_http(port, "GET /live", " 200 OK\r\n");
+	daemon_stop(&server);
+}
+END_TEST
+
+/* The main thread: figures of before are shown while there are no others. */
+START_TEST(a_main_thread_that_hangs_is_not_live)
+{
+	daemon_start_config(&server,
+	    CONFIG("0", UDP ", " TCP) "http: { port = 0; };\n");
+	int port = daemon_port(&server, "http 127.0.0.1");
+	await_http(port, "GET /metrics", "\ntimestampd_workers 1\n");
+	pid_t thread = hold(NULL);
+	if (thread == 0)
+		return;
+	await_http(port, "GET /metrics", "\ntimestampd_workers 1\n");
+	await_http(port, "GET /live",
+	    "\r\n\r\nthe main thread does not respond\n");
+	ck_assert_int_eq(ptrace(PTRACE_DETACH, thread, 0, 0), 0);
+	await_http(port, "GET /live", " 200 OK\r\n");
+	daemon_stop(&server);
+}
+END_TEST
+
 static int
 bound_at(const char *folder, const char *name)
 {
@@ -286,6 +335,8 @@ hang_suite(void)
 	tcase_add_test(tests, a_thread_that_comes_back_is_joined);
 	tcase_add_test(tests, a_restart_hands_over);
 	tcase_add_test(tests, the_watchdog_is_not_answered);
+	tcase_add_loop_test(tests, it_is_not_live, 0, 2);
+	tcase_add_test(tests, a_main_thread_that_hangs_is_not_live);
 	tcase_add_loop_test(tests, a_silent_file_system_costs_its_clients_only,
 	    0, 5);
 	suite_add_tcase(suite, tests);

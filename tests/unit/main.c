@@ -26,6 +26,8 @@ main(void)
 	srunner_add_suite(runner, message_suite());
 	srunner_add_suite(runner, log_suite());
 	srunner_add_suite(runner, counters_suite());
+	srunner_add_suite(runner, exposition_suite());
+	srunner_add_suite(runner, process_suite());
 	srunner_add_suite(runner, worker_pool_suite());
 	srunner_add_suite(runner, ratelimit_suite());
 	srunner_add_suite(runner, loop_suite());
@@ -47,6 +49,7 @@ main(void)
 	srunner_add_suite(runner, proxy_suite());
 	srunner_add_suite(runner, handover_suite());
 	srunner_add_suite(runner, shutdown_suite());
+	srunner_add_suite(runner, watchdog_suite());
 	srunner_add_suite(runner, worker_suite());
 	srunner_add_suite(runner, send_batch_suite());
 	srunner_add_suite(runner, datagram_suite());

@@ -28,6 +28,35 @@ START_TEST(sums_threads)
 }
 END_TEST
 
+/* Each delay is in the first bucket whose limit it does not exceed. */
+START_TEST(delays_fall_into_buckets)
+{
+	static struct counters a, sum;
+	static const struct {
+		uint64_t ns;
+		int bucket;
+	} delays[] = { { 0, 0 }, { 5000, 0 }, { 5001, 1 }, { 10000, 1 },
+		{ 2500000000, COUNTER_DELAYS - 2 },
+		{ 2500000001, COUNTER_DELAYS - 1 },
+		{ UINT64_MAX / 4, COUNTER_DELAYS - 1 } };
+
+	for (size_t i = 0; i < sizeof(delays) / sizeof(*delays); i++) {
+		memset(&a, 0, sizeof(a));
+		memset(&sum, 0, sizeof(sum));
+		counters_add_delay(&a, PROTOCOL_TCP, delays[i].ns, 3);
+		counters_sum(&sum, &a);
+		counters_sum(&sum, &a);
+		ck_assert_uint_eq(sum.delay[PROTOCOL_TCP][delays[i].bucket], 6);
+		if (delays[i].ns < UINT64_MAX / 8)
+			ck_assert_uint_eq(sum.delay_ns[PROTOCOL_TCP],
+			    6 * delays[i].ns);
+	}
+	for (int i = 1; i < COUNTER_DELAYS; i++)
+		ck_assert_uint_gt(counters_delays_ns[i],
+		    counters_delays_ns[i - 1]);
+}
+END_TEST
+
 START_TEST(one_a_line_and_as_json)
 {
 	static struct counters counters;
@@ -74,6 +103,7 @@ counters_suite(void)
 	TCase *tests = tcase_create("all");
 
 	tcase_add_test(tests, sums_threads);
+	tcase_add_test(tests, delays_fall_into_buckets);
 	tcase_add_test(tests, one_a_line_and_as_json);
 	tcase_add_test(tests, largest_values_fit);
 	suite_add_tcase(suite, tests);

@@ -43,6 +43,8 @@ assert_same(const struct config *a, const struct config *b)
 	ck_assert_int_eq(a->send_timeout, b->send_timeout);
 	ck_assert_int_eq(a->drain_timeout, b->drain_timeout);
 	ck_assert_int_eq(a->kept_memory, b->kept_memory);
+	ck_assert_int_eq(a->lame_duck, b->lame_duck);
+	ck_assert_str_eq(a->http.where, b->http.where);
 	ck_assert_mem_eq(&a->stamp, &b->stamp, sizeof(a->stamp));
 	ck_assert_str_eq(a->timezone, b->timezone);
 	ck_assert(a->arrival == b->arrival);
@@ -66,11 +68,12 @@ START_TEST(shipped_file_is_the_default)
 	static const char *const settings[] = { "log_level", "log_connections",
 		"workers", "user", "control", "max_connections",
 		"max_connections_per_address", "idle_timeout", "send_timeout",
-		"drain_timeout", "kept_memory", "format", "timezone", "source",
-		"rate_limit", "rate_burst", "protocol", "address", "port",
-		"backlog", "receive_buffer", "framing", "proxy_protocol",
-		"proxy_from", "max_datagram", "threads", "abstract_clients",
-		"allow", "deny", "allow_file", "deny_file" };
+		"drain_timeout", "lame_duck", "kept_memory", "format",
+		"timezone", "source", "rate_limit", "rate_burst", "protocol",
+		"address", "port", "backlog", "receive_buffer", "framing",
+		"proxy_protocol", "proxy_from", "max_datagram", "threads",
+		"abstract_clients", "allow", "deny", "allow_file",
+		"deny_file" };
 	char text[8192] = "";
 
 	ck_assert_msg(shipped != NULL, "%s", complaints);
@@ -97,7 +100,9 @@ START_TEST(reads_every_setting)
 	    "user = \"daemon\";\n"
 	    "limits: { max_connections_per_address = 6;\n"
 	    "max_connections = 7; idle_timeout = 8;\n"
-	    "send_timeout = 9; drain_timeout = 10; kept_memory = 0; };\n"
+	    "send_timeout = 9; drain_timeout = 10; kept_memory = 0;\n"
+	    "lame_duck = 14; };\n"
+	    "http: { address = \"::1\"; port = 15; };\n"
 	    "stamp: { format = \"epoch\"; timezone = \"UTC\"; "
 	    "source = \"arrival\"; };\n"
 	    "udp: { rate_limit = 11; rate_burst = 12; };\n"
@@ -128,6 +133,11 @@ START_TEST(reads_every_setting)
 	ck_assert_int_eq(config->send_timeout, 9);
 	ck_assert_int_eq(config->drain_timeout, 10);
 	ck_assert_int_eq(config->kept_memory, 0);
+	ck_assert_int_eq(config->lame_duck, 14);
+	ck_assert_int_eq(config->http.protocol, PROTOCOL_TCP);
+	ck_assert_str_eq(config->http.address, "::1");
+	ck_assert_int_eq(config->http.port, 15);
+	ck_assert_str_eq(config->http.where, "main:8: http");
 	ck_assert(config->stamp.epoch);
 	ck_assert_str_eq(config->timezone, "UTC");
 	ck_assert(config->arrival);
@@ -145,7 +155,7 @@ START_TEST(reads_every_setting)
 	ck_assert_int_eq(tcp->proxy_from[0].length, 128);
 	ck_assert_int_eq(tcp->proxy_from[1].length, 32);
 	ck_assert_int_eq(config->listeners[2].proxy, PROXY_ACCEPT);
-	ck_assert_str_eq(tcp->where, "main:10");
+	ck_assert_str_eq(tcp->where, "main:12");
 	ck_assert_int_eq(config->listeners[1].port, 0);
 	ck_assert_int_eq(config->listeners[1].max_datagram, 65480);
 	ck_assert_int_eq(config->listeners[1].threads, 2);
@@ -183,8 +193,8 @@ static const struct {
 	{ "wrokers = 1;\n",
 	    "main:1: wrokers: no such setting; there are: log_level "
 	    "log_connections workers "
-	    "user control limits stamp udp allow deny allow_file deny_file "
-	    "listeners\n" },
+	    "user control limits stamp udp http allow deny allow_file "
+	    "deny_file listeners\n" },
 	{ "\nworkers = \"many\";\n",
 	    "main:2: workers: needs a whole number from 0 to 1024\n" },
 	{ "workers = 1.5;\n",
@@ -210,7 +220,28 @@ static const struct {
 	{ "limits: {\nidle = 3;\n};\n",
 	    "main:2: limits.idle: no such setting; there are: max_connections "
 	    "max_connections_per_address idle_timeout send_timeout "
-	    "drain_timeout kept_memory\n" },
+	    "drain_timeout lame_duck kept_memory\n" },
+	{ "limits: { lame_duck = -1; };\n",
+	    "main:1: limits.lame_duck: -1 is out of range: 0 to 86400 are "
+	    "allowed\n" },
+	{ "\nhttp: { };\n", "main:2: http: needs a port, and may have an "
+			    "address; or a path alone\n" },
+	{ "http: { port = 1; path = \"/a\"; };\n",
+	    "main:1: http: needs a port, and may have an address; or a path "
+	    "alone\n" },
+	{ "http: { address = \"*\"; path = \"/a\"; };\n",
+	    "main:1: http: needs a port, and may have an address; or a path "
+	    "alone\n" },
+	{ "http: { port = 65536; };\n",
+	    "main:1: http.port: 65536 is out of range: 0 to 65535 are "
+	    "allowed\n" },
+	{ "http: { port = 1; address = \"localhost\"; };\n",
+	    "main:1: http.address: needs \"*\" or an IP address\n" },
+	{ "http: { path = \"a\"; };\n", "main:1: http.path: needs an absolute "
+					"path of at most 107 bytes\n" },
+	{ "http: { path = 1; };\n",
+	    "main:1: http.path: needs text in \"quotes\"\n" },
+	{ "http = 1;\n", "main:1: http: needs a group: { ... }\n" },
 	{ "limits: { max_connections = 0; };\n",
 	    "main:1: limits.max_connections: 0 is out of range: 1 to 1000000 "
 	    "are allowed\n" },

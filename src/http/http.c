@@ -1,0 +1,473 @@
+#include "http/http.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <microhttpd.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/message.h"
+#include "http/exposition.h"
+
+#define NAME "http" /* FileDescriptorName= */
+#define FRESH_MS 20 /* figures that are not older are shown again */
+#define TELL_MS 250 /* how long a client waits for new ones */
+#define QUIET_S 5   /* a client may send and take nothing for so long */
+#define CLIENT_MS 10000
+#define REQUEST_MAX 16384 /* bytes of a request's head */
+/* A reload may look up host names for 10 s. */
+#define LATE_MS 20000
+
+#define TEXT "text/plain; charset=utf-8"
+
+/*
+ * The newest figures, with a reference; NULL: there are none yet.  Those of
+ * before are shown while the main thread is busy.
+ */
+static struct metrics *
+get_metrics(struct http *http)
+{
+	uint64_t now_ms = clock_ms(), end_ms = now_ms + TELL_MS;
+	struct timespec end = { (time_t)(end_ms / 1000),
+		(long)(end_ms % 1000) * 1000000 };
+	int rc = 0;
+
+	pthread_mutex_lock(&http->lock);
+	const struct metrics *old = http->metrics;
+	if (old == NULL || old->taken_ms + FRESH_MS <= now_ms) {
+		eventfd_write(http->ask_fd, 1);
+		while (http->metrics == old && rc == 0)
+			rc = pthread_cond_timedwait(&http->told, &http->lock,
+			    &end);
+	}
+	struct metrics *metrics = http->metrics;
+	if (metrics != NULL)
+		metrics->references++;
+	pthread_mutex_unlock(&http->lock);
+	return metrics;
+}
+
+/* A response that owns text, which is freed if there is none. */
+static struct MHD_Response *
+make_response(char *text, size_t len, const char *type)
+{
+	struct MHD_Response *response = NULL;
+
+	if (text != NULL)
+		response = MHD_create_response_from_buffer(len, text,
+		    MHD_RESPMEM_MUST_FREE);
+	if (response == NULL)
+		free(text);
+	else
+		MHD_add_response_header(response, "Content-Type", type);
+	return response;
+}
+
+static struct MHD_Response *
+respond_metrics(struct http *http, struct MHD_Connection *connection,
+    unsigned *status)
+{
+	const char *accept = MHD_lookup_connection_value(connection,
+	    MHD_HEADER_KIND, "Accept");
+	bool is_open = accept != NULL &&
+	               exposition_prefers_open_metrics(accept);
+	struct metrics *metrics = get_metrics(http);
+	char *text = NULL;
+	size_t len = 0;
+	FILE *out = open_memstream(&text, &len);
+
+	*status = metrics != NULL ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
+	if (out != NULL && metrics != NULL)
+		metrics_write(metrics, http->started_ns, out, is_open);
+	metrics_release(metrics);
+	bool is_whole = out != NULL && ferror(out) == 0;
+	if (out != NULL && fclose(out) == 0 && is_whole)
+		return make_response(text, len,
+		    is_open ? EXPOSITION_OPEN_METRICS : EXPOSITION_PROMETHEUS);
+	free(text);
+	return NULL;
+}
+
+/* Why not all threads are responsive, or NULL. */
+static const char *
+find_hang(const struct http *http)
+{
+	if (http->beat_ms + LATE_MS <= clock_ms())
+		return "the main thread does not respond\n";
+	return http->responsive ? NULL : "a thread does not respond\n";
+}
+
+static struct MHD_Response *
+respond(struct http *http, struct MHD_Connection *connection, const char *path,
+    unsigned *status)
+{
+	const char *problem = NULL, *good;
+
+	if (strcmp(path, "/metrics") == 0)
+		return respond_metrics(http, connection, status);
+	if (strcmp(path, "/live") == 0) {
+		problem = find_hang(http);
+		good = "all threads respond\n";
+	} else if (strcmp(path, "/ready") == 0) {
+		problem = http->unready;
+		good = "new clients are welcome\n";
+	} else {
+		*status = MHD_HTTP_NOT_FOUND;
+		problem = "there are: /metrics, /live, /ready\n";
+		good = NULL;
+	}
+	if (good != NULL)
+		*status = problem == NULL ? MHD_HTTP_OK
+		                          : MHD_HTTP_SERVICE_UNAVAILABLE;
+	char *text = strdup(problem != NULL ? problem : good);
+	return make_response(text, text != NULL ? strlen(text) : 0, TEXT);
+}
+
+static struct MHD_Response *
+refuse(unsigned *status)
+{
+	char *text = strdup("only GET and HEAD\n");
+	struct MHD_Response *response = make_response(text,
+	    text != NULL ? strlen(text) : 0, TEXT);
+
+	*status = MHD_HTTP_METHOD_NOT_ALLOWED;
+	if (response != NULL)
+		MHD_add_response_header(response, "Allow", "GET, HEAD");
+	return response;
+}
+
+/* Called by libmicrohttpd when the head of a request has come. */
+static enum MHD_Result
+answer(void *cls, struct MHD_Connection *connection, const char *path,
+    const char *method, const char *version, const char *data, size_t *size,
+    void **request)
+{
+	bool is_read = strcmp(method, "GET") == 0 ||
+	               strcmp(method, "HEAD") == 0;
+	unsigned status;
+	struct MHD_Response *response = is_read ? respond(cls, connection, path,
+						      &status)
+	                                        : refuse(&status);
+
+	(void)version;
+	(void)data;
+	(void)size;
+	(void)request;
+	/* Closes the connection. */
+	if (response == NULL)
+		return MHD_NO;
+	MHD_add_response_header(response, "Connection", "close");
+	MHD_add_response_header(response, "Cache-Control", "no-store");
+	enum MHD_Result result = MHD_queue_response(connection, status,
+	    response);
+	MHD_destroy_response(response);
+	return result;
+}
+
+/* Called by libmicrohttpd when a client comes, and before it is closed. */
+static void
+note_client(void *cls, struct MHD_Connection *connection, void **context,
+    enum MHD_ConnectionNotificationCode code)
+{
+	struct http *http = cls;
+	struct http_client *client = *context;
+	const union MHD_ConnectionInfo *info =
+	    MHD_get_connection_info(connection,
+		MHD_CONNECTION_INFO_CONNECTION_FD);
+
+	pthread_mutex_lock(&http->lock);
+	if (code == MHD_CONNECTION_NOTIFY_CLOSED && client != NULL)
+		client->fd = -1;
+	for (int i = 0; code == MHD_CONNECTION_NOTIFY_STARTED && info != NULL &&
+			i < HTTP_CLIENTS_MAX;
+	     i++)
+		if (http->clients[i].fd == -1) {
+			*context = &http->clients[i];
+			http->clients[i].fd = info->connect_fd;
+			http->clients[i].since_ms = clock_ms();
+			break;
+		}
+	pthread_mutex_unlock(&http->lock);
+}
+
+/*
+ * Called by libmicrohttpd when it cannot go on, such as when a close fails; by
+ * default it would end the process.  Its thread must not return.
+ */
+static void
+give_up(void *cls, const char *file, unsigned line, const char *reason)
+{
+	struct http *http = cls;
+
+	log_error("http ends until a restart: libmicrohttpd: %s, line %u: %.*s",
+	    file, line, reason != NULL ? (int)strcspn(reason, "\n") : 0,
+	    reason);
+	http->is_broken = true;
+	/* This is the main thread. */
+	if (gettid() == getpid())
+		abort();
+	for (;;)
+		poll(NULL, 0, -1);
+}
+
+void
+http_init(struct http *http)
+{
+	pthread_condattr_t attributes;
+
+	pthread_mutex_init(&http->lock, NULL);
+	pthread_condattr_init(&attributes);
+	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+	pthread_cond_init(&http->told, &attributes);
+	pthread_condattr_destroy(&attributes);
+	MHD_set_panic_func(give_up, http);
+	http->epoll_fd = http->ask_fd = -1;
+	http->started_ns = clock_ns_since(&(struct timespec){ 0 });
+	http->unready = "starting\n";
+	http->responsive = true;
+	for (int i = 0; i < HTTP_CLIENTS_MAX; i++)
+		http->clients[i].fd = -1;
+}
+
+void
+http_watch(struct http *http, int epoll_fd)
+{
+	http->epoll_fd = epoll_fd;
+}
+
+/* -1 with errno. */
+static int
+open_ask(struct http *http)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.ptr = http };
+
+	http->beat_ms = clock_ms();
+	if (http->ask_fd != -1)
+		return 0;
+	http->ask_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (http->ask_fd == -1)
+		return -1;
+	return epoll_ctl(http->epoll_fd, EPOLL_CTL_ADD, http->ask_fd, &event);
+}
+
+/* libmicrohttpd closes its socket: it gets a duplicate.  -1 with errno. */
+static int
+serve(struct http *http, struct http_site *site, char *error)
+{
+	struct listener *listener = site->listener;
+	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC;
+	int fd = fcntl(listener->fd, F_DUPFD_CLOEXEC, 0);
+
+	if (fd == -1 || open_ask(http) == -1) {
+		listener_fail(listener, error, "%m");
+	} else {
+		errno = ENOMEM;
+		site->daemon = MHD_start_daemon(flags, 0, NULL, NULL, answer,
+		    http, MHD_OPTION_LISTEN_SOCKET, fd,
+		    MHD_OPTION_NOTIFY_CONNECTION, note_client, http,
+		    MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CLIENTS_MAX,
+		    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)QUIET_S,
+		    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)REQUEST_MAX,
+		    MHD_OPTION_END);
+		if (site->daemon != NULL)
+			return 0;
+		listener_fail(listener, error, "cannot be served: %m");
+	}
+	int problem = errno;
+	if (fd != -1)
+		close(fd);
+	errno = problem;
+	return -1;
+}
+
+static void
+close_site(const struct http *http, struct http_site *site)
+{
+	/* A broken one would not end. */
+	if (site->daemon != NULL && !http->is_broken)
+		MHD_stop_daemon(site->daemon);
+	listener_free(site->listener);
+	*site = (struct http_site){ 0 };
+}
+
+static void
+announce(const struct listener *listener)
+{
+	const char *protocol = protocol_name(listener->config.protocol);
+	struct log_about about = { .listener = listener->name };
+
+	log_about(LOG_INFO, &about, "listening on http %s",
+	    listener->name + strlen(protocol) + 1);
+}
+
+/* Takes over fd.  -1 with a message in error. */
+static int
+inherit(struct http *http, int fd, char *error)
+{
+	struct listener_list list = TAILQ_HEAD_INITIALIZER(list);
+	struct http_site *site = &http->site;
+
+	if (listener_inherit(fd, NAME, &list, error) == -1)
+		return -1;
+	struct listener *listener = TAILQ_FIRST(&list);
+	int type = protocol_socket_type(listener->config.protocol);
+	if (site->listener != NULL || type != SOCK_STREAM) {
+		listener_fail(listener, error,
+		    site->listener != NULL ? "only one socket is served"
+					   : "is not a stream socket");
+		listener_free(listener);
+		return -1;
+	}
+	site->listener = listener;
+	if (serve(http, site, error) == 0)
+		return 0;
+	close_site(http, site);
+	return -1;
+}
+
+void
+http_inherit(struct http *http, struct fdstore_fd *fds, size_t count)
+{
+	char error[LISTENER_ERROR_MAX];
+
+	for (size_t i = 0; i < count; i++) {
+		if (fds[i].fd == -1 || strcmp(fds[i].name, NAME) != 0)
+			continue;
+		if (inherit(http, fds[i].fd, error) == 0)
+			announce(http->site.listener);
+		else
+			log_error("%s", error);
+		fds[i].fd = -1;
+	}
+}
+
+static bool
+is_same(const struct listener *open, const struct listener_config *wanted)
+{
+	if (open == NULL || wanted->where[0] == '\0')
+		return open == NULL && wanted->where[0] == '\0';
+	return open->config.protocol == wanted->protocol &&
+	       open->config.port == wanted->port &&
+	       strcmp(open->config.address, wanted->address) == 0 &&
+	       strcmp(open->config.path, wanted->path) == 0;
+}
+
+/* -1 with errno and a message in error. */
+static int
+open_site(struct http *http, const struct config *config,
+    const struct user *user, char *error)
+{
+	struct http_site *site = &http->next;
+	struct listener_list list = TAILQ_HEAD_INITIALIZER(list);
+
+	if (listener_resolve(&config->http, &list, 0, error) == -1)
+		return -1;
+	site->listener = TAILQ_FIRST(&list);
+	if (listener_open(site->listener, NULL, error) == -1)
+		return -1;
+	user_give_path(user, config, site->listener);
+	return serve(http, site, error);
+}
+
+int
+http_prepare(struct http *http, const struct config *config,
+    const struct user *user, FILE *errors)
+{
+	char error[LISTENER_ERROR_MAX];
+	const struct listener *open = http->site.listener;
+
+	http->is_replaced = !(open != NULL && open->origin == ORIGIN_PASSED) &&
+	                    !is_same(open, &config->http);
+	if (!http->is_replaced || config->http.where[0] == '\0' ||
+	    open_site(http, config, user, error) == 0)
+		return 0;
+	int problem = errno;
+	message_print(errors, "%s\n", error);
+	http_undo(http);
+	errno = problem;
+	return -1;
+}
+
+void
+http_replace(struct http *http)
+{
+	if (!http->is_replaced)
+		return;
+	http->is_replaced = false;
+	if (http->site.listener != NULL)
+		log_info("no longer listening on http %s",
+		    strchr(http->site.listener->name, ' ') + 1);
+	close_site(http, &http->site);
+	http->site = http->next;
+	http->next = (struct http_site){ 0 };
+	if (http->site.listener != NULL)
+		announce(http->site.listener);
+}
+
+void
+http_undo(struct http *http)
+{
+	close_site(http, &http->next);
+	http->is_replaced = false;
+}
+
+void
+http_close(struct http *http)
+{
+	close_site(http, &http->site);
+	close_site(http, &http->next);
+	if (http->ask_fd != -1)
+		close(http->ask_fd);
+	metrics_release(http->metrics);
+	pthread_cond_destroy(&http->told);
+	pthread_mutex_destroy(&http->lock);
+}
+
+bool
+http_is_open(const struct http *http)
+{
+	return http->site.daemon != NULL;
+}
+
+void
+http_tell(struct http *http, struct metrics *metrics)
+{
+	eventfd_t asked;
+
+	eventfd_read(http->ask_fd, &asked);
+	if (metrics == NULL)
+		return;
+	metrics->is_ready = http->unready == NULL;
+	pthread_mutex_lock(&http->lock);
+	struct metrics *old = http->metrics;
+	http->metrics = metrics;
+	pthread_cond_broadcast(&http->told);
+	pthread_mutex_unlock(&http->lock);
+	metrics_release(old);
+}
+
+void
+http_set_unready(struct http *http, const char *why)
+{
+	http->unready = why;
+}
+
+void
+http_note_beat(struct http *http, bool responsive, uint64_t now_ms)
+{
+	http->beat_ms = now_ms;
+	http->responsive = responsive;
+	pthread_mutex_lock(&http->lock);
+	for (int i = 0; i < HTTP_CLIENTS_MAX; i++)
+		if (http->clients[i].fd != -1 &&
+		    http->clients[i].since_ms + CLIENT_MS <= now_ms)
+			shutdown(http->clients[i].fd, SHUT_RDWR);
+	pthread_mutex_unlock(&http->lock);
+}

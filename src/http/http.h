@@ -1,0 +1,92 @@
+#ifndef HTTP_HTTP_H
+#define HTTP_HTTP_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "config/config.h"
+#include "http/metrics.h"
+#include "listen/listener.h"
+#include "listen/user.h"
+#include "systemd/fdstore.h"
+
+struct MHD_Daemon;
+
+#define HTTP_CLIENTS_MAX 16
+#define HTTP_FDS_MAX (HTTP_CLIENTS_MAX + 8)
+
+/* A listening socket, and the thread of libmicrohttpd that serves it. */
+struct http_site {
+	struct listener *listener; /* NULL: none */
+	struct MHD_Daemon *daemon;
+};
+
+/*
+ * Metrics and health over HTTP: /metrics, /live and /ready, to be read only.
+ * Each client gets one answer.  No client of it costs the other threads
+ * anything: they leave figures here, and the main thread those of all, at most
+ * fifty times a second and only when they are asked for.
+ */
+struct http {
+	/* The main thread. */
+	struct http_site site, next; /* next: opened for a reload */
+	bool is_replaced;            /* by next, when the reload succeeds */
+	int epoll_fd;
+	int ask_fd; /* eventfd: a client waits for new figures; -1: none */
+
+	/* All threads. */
+	uint64_t started_ns;           /* CLOCK_REALTIME; of the process */
+	_Atomic(const char *) unready; /* a line why; NULL: ready */
+	_Atomic uint64_t beat_ms;      /* when the main thread was responsive */
+	_Atomic bool responsive;       /* the other threads are */
+	_Atomic bool is_broken;        /* libmicrohttpd has given up */
+	pthread_mutex_t lock;          /* of what follows */
+	pthread_cond_t told;
+	struct metrics *metrics; /* NULL: none yet */
+	struct http_client {
+		int fd; /* -1: none */
+		uint64_t since_ms;
+	} clients[HTTP_CLIENTS_MAX];
+};
+
+/* All functions are for the main thread. */
+
+void http_init(struct http *http);
+
+/*
+ * From now on epoll_fd reports &http when a client waits for new figures; then
+ * http_tell is to be called.
+ */
+void http_watch(struct http *http, int epoll_fd);
+
+/* Serves a socket that the service manager passed under the name "http". */
+void http_inherit(struct http *http, struct fdstore_fd *fds, size_t count);
+
+/*
+ * Serves what config asks for, beside what is served now, unless that is the
+ * same or was passed.  -1 with errno and a line in errors.  Then the one or the
+ * other is to be called: http_replace ends the old one, http_undo the new one.
+ */
+int http_prepare(struct http *http, const struct config *config,
+    const struct user *user, FILE *errors);
+void http_replace(struct http *http);
+void http_undo(struct http *http);
+
+void http_close(struct http *http);
+
+/* Whether anything is served. */
+bool http_is_open(const struct http *http);
+
+/* New figures, which it releases; NULL: there are none. */
+void http_tell(struct http *http, struct metrics *metrics);
+
+/* Why new clients are not welcome, a line; NULL: they are. */
+void http_set_unready(struct http *http, const char *why);
+
+/* At each beat: whether the other threads respond.  Ends late clients. */
+void http_note_beat(struct http *http, bool responsive, uint64_t now_ms);
+
+#endif
