@@ -23,7 +23,8 @@ BUILD = build/$(VARIANT)-$(notdir $(CC))
 DEPS_BUILD = gcc make pkg-config libc6-dev libconfig-dev libsystemd-dev \
 	libedit-dev libmicrohttpd-dev
 DEPS_CHECK = check netcat-openbsd ncat socat telnet busybox python3 \
-	iproute2 tzdata util-linux systemd strace faketime xinetd haproxy
+	iproute2 tzdata util-linux systemd strace faketime xinetd haproxy \
+	prometheus
 DEPS_CI = clang clang-format clang-tidy cppcheck libclang-rt-14-dev mandoc \
 	valgrind shellcheck
 DEPS_BENCH = python3 util-linux iproute2 xinetd socat ncat memcached \
@@ -210,8 +211,8 @@ check: all $(UNIT) $(INTEGRATION) $(REPLAYS)
 	$(if $(filter integration,$(SUITES)),TIMESTAMPD=$(PROGRAM) \
 		TIMESTAMPD_WRAPPER="$(WRAPPER)" $(INTEGRATION))
 ifeq ($(VARIANT)$(WRAPPER),none)
-	$(MAKE) check-hardening check-calls check-client check-fault \
-		check-hosts check-systemd
+	$(MAKE) check-hardening check-calls check-client check-metrics \
+		check-fault check-hosts check-systemd
 endif
 
 # Compares the system calls of the integration tests with the unit's filter.
@@ -250,6 +251,13 @@ FEWER ?= $(if $(filter none,$(VARIANT)),1,10)
 check-client: all
 	TIMESTAMPD=$(PROGRAM) TIMESTAMPC=$(CLIENT) CLIENT_FEWER=$(FEWER) \
 		PYTHONDONTWRITEBYTECODE=1 tests/client/run $(CLIENT_TESTS)
+
+# Compares the metrics with those that a real Prometheus scrapes, and with what
+# conf/ has for them.  METRICS=NAME runs the tests whose names contain it.
+METRICS ?=
+check-metrics: all
+	TIMESTAMPD=$(PROGRAM) PYTHONDONTWRITEBYTECODE=1 \
+		tests/metrics/run $(METRICS)
 
 # Clients of all kinds and reloads for SOAK seconds; memory must not grow.
 SOAK ?= 600
@@ -413,6 +421,6 @@ clean:
 FORCE:
 .PHONY: all run check check-analyzer check-calls check-client check-fault check-hardening
 .PHONY: check-systemd check-asan check-tsan check-valgrind check-reproducible
-.PHONY: check-distros check-hosts check-sizes deps-distros
+.PHONY: check-distros check-hosts check-metrics check-sizes deps-distros
 .PHONY: coverage fuzz $(FUZZ_TARGETS:%=fuzz-%) soak lint format bench bench-programs
 .PHONY: deps deps-ci deps-bench install uninstall dist clean FORCE
