@@ -9,13 +9,13 @@ from daemon import LIMIT_S, check, spawn
 
 
 class Strace:
-    """Traces a running server until stop() is called."""
+    """Traces a running server, or one thread, until stop() is called."""
 
-    def __init__(self, server, *options):
+    def __init__(self, server, *options, thread=None):
         self.path = os.path.join(server.folder, "trace")
         self.tracer = spawn(
-            ["strace", "-f", "-y", "-o", self.path, *options, "-p",
-             str(server.child.pid)], stderr=subprocess.PIPE,
+            ["strace", *([] if thread else ["-f"]), "-y", "-o", self.path,
+             *options, "-p", thread or str(server.child.pid)], stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL, text=True)
         limit = threading.Timer(LIMIT_S, self.tracer.kill)
         limit.start()

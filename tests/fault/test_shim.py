@@ -23,9 +23,9 @@ EXTRA = """,
 	{ protocol = "unix-dgram"; path = "FOLDER/extra-dgram"; }"""
 
 
-def begin(folder, *arguments):
+def begin(folder, *arguments, head=""):
     """Returns a server with the shim that is ready, and the shim's control."""
-    configure(folder)
+    configure(folder, head=head)
     control = Control(os.path.join(folder, "control"))
     server = Server(folder, control, arguments=arguments)
     check(server.await_ready(), server.log.decode())

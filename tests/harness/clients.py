@@ -28,12 +28,13 @@ listeners = (
 HEADER = b"PROXY TCP4 198.51.100.7 192.0.2.1 8080 7\r\n"
 
 
-def configure(folder, extra=""):
-    """Writes the configuration that Clients needs; extra: more listeners."""
+def configure(folder, extra="", head=""):
+    """Writes the configuration that Clients needs; extra: more listeners, head:
+    more settings."""
     with open(os.path.join(folder, "denied"), "w", encoding="ascii") as file:
         file.write("192.0.2.0/24\n")
     with open(os.path.join(folder, "conf"), "w", encoding="ascii") as file:
-        file.write(CONFIGURATION.replace("EXTRA", extra)
+        file.write(head + CONFIGURATION.replace("EXTRA", extra)
                    .replace("FOLDER", folder))
 
 
