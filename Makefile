@@ -23,8 +23,8 @@ BUILD = build/$(VARIANT)-$(notdir $(CC))
 DEPS_BUILD = gcc make pkg-config libc6-dev libconfig-dev libsystemd-dev \
 	libedit-dev libmicrohttpd-dev
 DEPS_CHECK = check netcat-openbsd ncat socat telnet busybox python3 \
-	iproute2 tzdata util-linux systemd strace faketime xinetd haproxy \
-	prometheus
+	iproute2 tzdata util-linux systemd strace faketime xinetd prometheus \
+	haproxy nginx libnginx-mod-stream keepalived nftables
 DEPS_CI = clang clang-format clang-tidy cppcheck libclang-rt-14-dev mandoc \
 	valgrind shellcheck
 DEPS_BENCH = python3 util-linux iproute2 xinetd socat ncat memcached \

@@ -61,11 +61,12 @@ class Server:
     tracer: a function of this object that returns the words in front of the
     command line.  manager: the service manager; None: the server gets its
     own.  held: the process waits for SIGCONT, so that a tracer can attach
-    before the server's first call.
+    before the server's first call.  program: of another version.
     """
 
     def __init__(self, folder, control=None, tracer=lambda server: [],
-                 arguments=(), manager=None, held=False, environment=None):
+                 arguments=(), manager=None, held=False, environment=None,
+                 program=PROGRAM):
         self.folder = folder
         self.log, self.ended = b"", False
         self.own_manager = None if manager else Manager(folder)
@@ -73,7 +74,7 @@ class Server:
         self.log_fd, write_end = os.pipe()
         self.log_path = os.readlink(f"/proc/self/fd/{write_end}")
         words, variables = command(
-            [*tracer(self), PROGRAM, "-c", "conf", *arguments], control, held)
+            [*tracer(self), program, "-c", "conf", *arguments], control, held)
         self.child = spawn(
             words, cwd=folder, stdin=subprocess.DEVNULL, stdout=write_end,
             stderr=write_end, preexec_fn=self.prepare, close_fds=False,

@@ -14,6 +14,10 @@ PROGRAMS = os.path.abspath(os.environ.get("HOSTS_PROGRAMS", "build/hosts"))
 CONTROL = 'control = "";\n'  # the servers of a lab need no control socket
 
 
+class Skip(Exception):
+    """A test can't run here."""
+
+
 def enter(descriptor):
     """Moves the calling thread to the network namespace of descriptor."""
     if LIBC.setns(descriptor, CLONE_NEWNET) != 0:
