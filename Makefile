@@ -32,13 +32,15 @@ DEPS_BENCH = python3 util-linux iproute2 xinetd socat ncat memcached \
 DEPS_DISTROS = debootstrap git util-linux
 
 PKG_CONFIG ?= pkg-config
-PACKAGES = libconfig libsystemd libmicrohttpd
+PACKAGES = libconfig libsystemd
+# Only for its header; see http/microhttpd.h.
+LOADED = libmicrohttpd
 
 # A time or a file's size has 64 bits on 32-bit processors too.
 CPPFLAGS_ALL = -D_GNU_SOURCE -D_TIME_BITS=64 -D_FILE_OFFSET_BITS=64 \
 	-DVERSION='"$(VERSION)"' \
 	-DSYSCONFDIR='"$(sysconfdir)"' -Isrc -Itests \
-	$(shell $(PKG_CONFIG) --cflags $(PACKAGES) 2>/dev/null) $(CPPFLAGS)
+	$(shell $(PKG_CONFIG) --cflags $(PACKAGES) $(LOADED) 2>/dev/null) $(CPPFLAGS)
 WARNINGS = -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes \
 	-Wmissing-prototypes -Wvla -Wpointer-arith -Wundef \
 	$(if $(WERROR),-Werror)

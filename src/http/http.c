@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <microhttpd.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,17 +55,18 @@ get_metrics(struct http *http)
 
 /* A response that owns text, which is freed if there is none. */
 static struct MHD_Response *
-make_response(char *text, size_t len, const char *type)
+make_response(const struct http *http, char *text, size_t len, const char *type)
 {
 	struct MHD_Response *response = NULL;
 
 	if (text != NULL)
-		response = MHD_create_response_from_buffer(len, text,
+		response = http->library.create_response_from_buffer(len, text,
 		    MHD_RESPMEM_MUST_FREE);
 	if (response == NULL)
 		free(text);
 	else
-		MHD_add_response_header(response, "Content-Type", type);
+		http->library.add_response_header(response, "Content-Type",
+		    type);
 	return response;
 }
 
@@ -74,7 +74,7 @@ static struct MHD_Response *
 respond_metrics(struct http *http, struct MHD_Connection *connection,
     unsigned *status)
 {
-	const char *accept = MHD_lookup_connection_value(connection,
+	const char *accept = http->library.lookup_connection_value(connection,
 	    MHD_HEADER_KIND, "Accept");
 	bool is_open = accept != NULL &&
 	               exposition_prefers_open_metrics(accept);
@@ -89,7 +89,7 @@ respond_metrics(struct http *http, struct MHD_Connection *connection,
 	metrics_release(metrics);
 	bool is_whole = out != NULL && ferror(out) == 0;
 	if (out != NULL && fclose(out) == 0 && is_whole)
-		return make_response(text, len,
+		return make_response(http, text, len,
 		    is_open ? EXPOSITION_OPEN_METRICS : EXPOSITION_PROMETHEUS);
 	free(text);
 	return NULL;
@@ -127,19 +127,20 @@ respond(struct http *http, struct MHD_Connection *connection, const char *path,
 		*status = problem == NULL ? MHD_HTTP_OK
 		                          : MHD_HTTP_SERVICE_UNAVAILABLE;
 	char *text = strdup(problem != NULL ? problem : good);
-	return make_response(text, text != NULL ? strlen(text) : 0, TEXT);
+	return make_response(http, text, text != NULL ? strlen(text) : 0, TEXT);
 }
 
 static struct MHD_Response *
-refuse(unsigned *status)
+refuse(const struct http *http, unsigned *status)
 {
 	char *text = strdup("only GET and HEAD\n");
-	struct MHD_Response *response = make_response(text,
+	struct MHD_Response *response = make_response(http, text,
 	    text != NULL ? strlen(text) : 0, TEXT);
 
 	*status = MHD_HTTP_METHOD_NOT_ALLOWED;
 	if (response != NULL)
-		MHD_add_response_header(response, "Allow", "GET, HEAD");
+		http->library.add_response_header(response, "Allow",
+		    "GET, HEAD");
 	return response;
 }
 
@@ -151,10 +152,11 @@ answer(void *cls, struct MHD_Connection *connection, const char *path,
 {
 	bool is_read = strcmp(method, "GET") == 0 ||
 	               strcmp(method, "HEAD") == 0;
+	const struct http *http = cls;
 	unsigned status;
 	struct MHD_Response *response = is_read ? respond(cls, connection, path,
 						      &status)
-	                                        : refuse(&status);
+	                                        : refuse(http, &status);
 
 	(void)version;
 	(void)data;
@@ -163,11 +165,12 @@ answer(void *cls, struct MHD_Connection *connection, const char *path,
 	/* Closes the connection. */
 	if (response == NULL)
 		return MHD_NO;
-	MHD_add_response_header(response, "Connection", "close");
-	MHD_add_response_header(response, "Cache-Control", "no-store");
-	enum MHD_Result result = MHD_queue_response(connection, status,
-	    response);
-	MHD_destroy_response(response);
+	http->library.add_response_header(response, "Connection", "close");
+	http->library.add_response_header(response, "Cache-Control",
+	    "no-store");
+	enum MHD_Result result = http->library.queue_response(connection,
+	    status, response);
+	http->library.destroy_response(response);
 	return result;
 }
 
@@ -179,7 +182,7 @@ note_client(void *cls, struct MHD_Connection *connection, void **context,
 	struct http *http = cls;
 	struct http_client *client = *context;
 	const union MHD_ConnectionInfo *info =
-	    MHD_get_connection_info(connection,
+	    http->library.get_connection_info(connection,
 		MHD_CONNECTION_INFO_CONNECTION_FD);
 
 	pthread_mutex_lock(&http->lock);
@@ -227,7 +230,6 @@ http_init(struct http *http)
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	pthread_cond_init(&http->told, &attributes);
 	pthread_condattr_destroy(&attributes);
-	MHD_set_panic_func(give_up, http);
 	http->epoll_fd = http->ask_fd = -1;
 	http->started_ns = clock_ns_since(&(struct timespec){ 0 });
 	http->unready = "starting\n";
@@ -257,20 +259,37 @@ open_ask(struct http *http)
 	return epoll_ctl(http->epoll_fd, EPOLL_CTL_ADD, http->ask_fd, &event);
 }
 
+/* -1 with errno. */
+static int
+load(struct http *http, const struct listener *listener, char *error)
+{
+	const char *problem = microhttpd_load(&http->library);
+
+	if (problem != NULL) {
+		errno = ENOENT;
+		return listener_fail(listener, error, "cannot be served: %s",
+		    problem);
+	}
+	http->library.set_panic_func(give_up, http);
+	return 0;
+}
+
 /* libmicrohttpd closes its socket: it gets a duplicate.  -1 with errno. */
 static int
 serve(struct http *http, struct http_site *site, char *error)
 {
 	struct listener *listener = site->listener;
 	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC;
-	int fd = fcntl(listener->fd, F_DUPFD_CLOEXEC, 0);
 
+	if (load(http, listener, error) == -1)
+		return -1;
+	int fd = fcntl(listener->fd, F_DUPFD_CLOEXEC, 0);
 	if (fd == -1 || open_ask(http) == -1) {
 		listener_fail(listener, error, "%m");
 	} else {
 		errno = ENOMEM;
-		site->daemon = MHD_start_daemon(flags, 0, NULL, NULL, answer,
-		    http, MHD_OPTION_LISTEN_SOCKET, fd,
+		site->daemon = http->library.start_daemon(flags, 0, NULL, NULL,
+		    answer, http, MHD_OPTION_LISTEN_SOCKET, fd,
 		    MHD_OPTION_NOTIFY_CONNECTION, note_client, http,
 		    MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CLIENTS_MAX,
 		    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)QUIET_S,
@@ -292,7 +311,7 @@ close_site(const struct http *http, struct http_site *site)
 {
 	/* A broken one would not end. */
 	if (site->daemon != NULL && !http->is_broken)
-		MHD_stop_daemon(site->daemon);
+		http->library.stop_daemon(site->daemon);
 	listener_free(site->listener);
 	*site = (struct http_site){ 0 };
 }

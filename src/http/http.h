@@ -9,11 +9,10 @@
 
 #include "config/config.h"
 #include "http/metrics.h"
+#include "http/microhttpd.h"
 #include "listen/listener.h"
 #include "listen/user.h"
 #include "systemd/fdstore.h"
-
-struct MHD_Daemon;
 
 #define HTTP_CLIENTS_MAX 16
 #define HTTP_FDS_MAX (HTTP_CLIENTS_MAX + 8)
@@ -34,6 +33,7 @@ struct http {
 	/* The main thread. */
 	struct http_site site, next; /* next: opened for a reload */
 	bool is_replaced;            /* by next, when the reload succeeds */
+	struct microhttpd library;   /* all threads, once it is loaded */
 	int epoll_fd;
 	int ask_fd; /* eventfd: a client waits for new figures; -1: none */
 

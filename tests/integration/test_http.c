@@ -105,6 +105,59 @@ START_TEST(each_resource)
 }
 END_TEST
 
+/* Whether the server has loaded a library whose path contains name. */
+static bool
+has_loaded(const char *name)
+{
+	char line[512];
+	bool is_found = false;
+
+	snprintf(line, sizeof(line), "/proc/%d/maps", (int)server.pid);
+	FILE *maps = fopen(line, "r");
+	ck_assert_ptr_nonnull(maps);
+	while (fgets(line, sizeof(line), maps) != NULL)
+		is_found |= strstr(line, name) != NULL;
+	fclose(maps);
+	return is_found;
+}
+
+START_TEST(without_it_no_library_is_loaded)
+{
+	daemon_start_config(&server, TCP);
+	ck_assert(!has_loaded("microhttpd"));
+	ck_assert(!has_loaded("gnutls"));
+	daemon_reload(&server, TCP HTTP, "reloaded");
+	ck_assert(has_loaded("microhttpd"));
+	assert_serves();
+	daemon_stop(&server);
+}
+END_TEST
+
+START_TEST(a_library_that_cannot_be_loaded)
+{
+	static const char *const arguments[] = { "-c", "conf", NULL };
+	static const char text[] =
+	    "cannot be served: ./libmicrohttpd.so.12: file too short\n";
+	struct daemon second;
+
+	scratch_write("libmicrohttpd.so.12", "");
+	setenv("LD_LIBRARY_PATH", ".", 1);
+	scratch_write("conf", TCP HTTP);
+	ck_assert_int_eq(daemon_run(&second, arguments), EX_UNAVAILABLE);
+	ck_assert_msg(strstr(second.log, text) != NULL, "%s", second.log);
+	free(second.log);
+
+	/* On a reload nothing changes, and later it may be there. */
+	daemon_start_config(&server, TCP);
+	daemon_reload(&server, TCP HTTP, "reload refused");
+	ck_assert_msg(strstr(server.log, text) != NULL, "%s", server.log);
+	ck_assert_int_eq(unlink("libmicrohttpd.so.12"), 0);
+	daemon_reload(&server, TCP HTTP, "reloaded");
+	assert_serves();
+	daemon_stop(&server);
+}
+END_TEST
+
 START_TEST(only_get_and_head)
 {
 	static const char *const methods[] = { "POST", "PUT", "DELETE",
@@ -732,6 +785,8 @@ http_suite(void)
 	tcase_add_test(tests, slow_clients_are_ended);
 	tcase_add_test(tests, a_crowd_waits_in_the_backlog);
 	tcase_add_test(tests, clients_that_do_not_read_cost_nothing);
+	tcase_add_test(tests, without_it_no_library_is_loaded);
+	tcase_add_test(tests, a_library_that_cannot_be_loaded);
 	tcase_add_test(tests, a_port_in_use);
 	tcase_add_test(tests, a_refused_reload_closes_the_new_one);
 	tcase_add_test(tests, a_reload_opens_moves_and_removes_it);
