@@ -315,7 +315,7 @@ START_TEST(states_of_another_version_are_not_misread)
 	manager_pass(ends[1], ".connections");
 	manager_start(&server, config);
 	client_expect_end(fd);
-	ck_assert_uint_eq(daemon_counter(&server, "closed_unknown"), 1);
+	daemon_await_counter(&server, "closed_unknown", 1);
 	ck_assert_uint_eq(daemon_counter(&server, "open"), 0);
 	close(fd);
 	client_talk(fd = client_tcp(port), "served all the same");

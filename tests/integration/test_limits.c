@@ -404,7 +404,7 @@ START_TEST(busy_clients_do_not_keep_an_idle_one_open)
 	pid_t pid = keep_busy(fds);
 	int silent = client_tcp(port);
 	client_expect_end(silent);
-	ck_assert_uint_eq(daemon_counter(&server, "closed_idle"), 1);
+	daemon_await_counter(&server, "closed_idle", 1);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	close(silent);
