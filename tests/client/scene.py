@@ -113,7 +113,9 @@ class Client:
 
     def end(self, status=0):
         """Waits for the end; returns what it said on standard error."""
-        said = self.child.stderr.read()
+        said = b""
+        while data := self.read(self.child.stderr):
+            said += data
         check(self.child.wait(LIMIT_S) == status, "it ended with",
               self.child.returncode, "not", status, said.decode())
         return said
