@@ -214,7 +214,7 @@ check: all $(UNIT) $(INTEGRATION) $(REPLAYS)
 		TIMESTAMPD_WRAPPER="$(WRAPPER)" $(INTEGRATION))
 ifeq ($(VARIANT)$(WRAPPER),none)
 	$(MAKE) check-hardening check-calls check-client check-metrics \
-		check-fault check-hosts check-systemd
+		check-fault check-hosts check-examples check-systemd
 endif
 
 # Compares the system calls of the integration tests with the unit's filter.
@@ -253,6 +253,11 @@ FEWER ?= $(if $(filter none,$(VARIANT)),1,10)
 check-client: all
 	TIMESTAMPD=$(PROGRAM) TIMESTAMPC=$(CLIENT) CLIENT_FEWER=$(FEWER) \
 		PYTHONDONTWRITEBYTECODE=1 tests/client/run $(CLIENT_TESTS)
+
+# Runs the smallest clients in C, Python and bash.
+check-examples: all
+	TIMESTAMPD=$(PROGRAM) PYTHONDONTWRITEBYTECODE=1 CC="$(CC)" \
+		tests/examples/run
 
 # Compares the metrics with those that a real Prometheus scrapes, and with what
 # conf/ has for them.  METRICS=NAME runs the tests whose names contain it.
@@ -359,6 +364,7 @@ lint: check-analyzer
 	mandoc -T lint -W warning man/timestampc.1 man/timestampd.8 man/timestampd.conf.5
 	shellcheck .ci/run tests/install-packages \
 		$(addprefix tests/build/,calls distros floors hardening sizes) \
+		$(wildcard tests/examples/*.sh) \
 		$(addprefix tests/systemd/,boot run inside)
 
 format:
@@ -423,6 +429,7 @@ clean:
 FORCE:
 .PHONY: all run check check-analyzer check-calls check-client check-fault check-hardening
 .PHONY: check-systemd check-asan check-tsan check-valgrind check-reproducible
-.PHONY: check-distros check-hosts check-metrics check-sizes deps-distros
+.PHONY: check-distros check-examples check-hosts check-metrics check-sizes
+.PHONY: deps-distros
 .PHONY: coverage fuzz $(FUZZ_TARGETS:%=fuzz-%) soak lint format bench bench-programs
 .PHONY: deps deps-ci deps-bench install uninstall dist clean FORCE
