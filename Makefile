@@ -117,6 +117,7 @@ REPLAYS = $(FUZZ_TARGETS:%=$(BUILD)/fuzz/replay-%)
 CHECK_LIBS = $(shell $(PKG_CONFIG) --libs check)
 SOURCES = $(wildcard src/*.[ch] src/*/*.[ch] tests/*/*.[ch] tests/*/*/*.[ch])
 
+## all: build server and client; so does make without a target
 all: $(PROGRAM) $(CLIENT)
 
 $(PROGRAM): $(PROGRAM_OBJECTS)
@@ -178,6 +179,7 @@ $(BUILD)/fuzz/%: $(BUILD)/fuzz/fuzz_%.o $(ROOMS)
 		$(CLIENT_LIBS)
 
 # All targets share the objects of one build; -j runs several at a time.
+## fuzz: each fuzz target for FUZZ_SECONDS=60; fuzz-NAME: one of them
 fuzz:
 	$(MAKE) VARIANT=fuzz CC=$(FUZZ_CC) CFLAGS="-O1 -g" \
 		$(FUZZ_TARGETS:%=fuzz-%)
@@ -197,12 +199,14 @@ $(SHIM): tests/fault/shim.c tests/fault/shim.h $(BUILD)/flags
 	$(CC) $(CPPFLAGS_ALL) -std=gnu17 $(WARNINGS) $(CFLAGS) -fPIC -shared \
 		-o $@ $<
 
+## run: build, and serve in the foreground with the shipped settings
 run: all
 	$(PROGRAM) -d -c conf/timestampd.conf
 
 # WRAPPER is a program to run the server and the unit tests under; SUITES=unit
 # skips the integration tests.
 SUITES ?= unit integration
+## check: the tests, check-calls to check-systemd among them
 check: all $(UNIT) $(INTEGRATION) $(REPLAYS)
 	TIMESTAMPD_WRAPPER="$(WRAPPER)" $(WRAPPER) $(UNIT)
 	for target in $(FUZZ_TARGETS); do \
@@ -217,25 +221,24 @@ ifeq ($(VARIANT)$(WRAPPER),none)
 		check-fault check-hosts check-examples check-systemd
 endif
 
-# Compares the system calls of the integration tests with the unit's filter.
+## check-calls: the system calls of the tests pass the filter of the unit
 check-calls: all $(INTEGRATION)
 	PROGRAM=$(PROGRAM) TESTS=$(INTEGRATION) tests/build/calls
 
-# Checks that the hardening flags have taken effect.
+## check-hardening: the hardening flags have taken effect
 check-hardening: all
 	CC="$(CC)" CFLAGS="$(CFLAGS_ALL)" \
 		tests/build/hardening $(PROGRAM) $(PROGRAM_OBJECTS)
 	CC="$(CC)" CFLAGS="$(CFLAGS_ALL)" \
 		tests/build/hardening $(CLIENT) $(CLIENT_OBJECTS)
 
-# Runs the server with system calls that fail, and without memory.  FAULT=-f
-# makes every call fail in every way.
+## check-fault: system calls that fail, no memory; FAULT=-f: in every way
 check-fault: all $(SHIM)
 	TIMESTAMPD=$(PROGRAM) FAULT_SHIM=$(SHIM) PYTHONDONTWRITEBYTECODE=1 \
 		tests/fault/run $(FAULT)
 
-# Runs the server and its clients on different hosts: network namespaces that each
-# test makes.  HOSTS=NAME runs the tests whose names contain it.
+# The hosts are network namespaces that each test makes.
+## check-hosts: server and clients on different hosts; HOSTS=NAME: some
 HOSTS ?=
 check-hosts: all $(HOST_PROGRAMS)
 	TIMESTAMPD=$(PROGRAM) TIMESTAMPC=$(CLIENT) \
@@ -245,63 +248,64 @@ check-hosts: all $(HOST_PROGRAMS)
 $(HOST_PROGRAMS): %: %.o
 	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^
 
-# Runs the client with the server, with foreign servers and on terminals.
-# CLIENT_TESTS=NAME runs the tests whose names contain it; FEWER=N divides the
-# number of lines.
+## check-client: timestampc; CLIENT_TESTS=NAME: some; FEWER=N: fewer lines
 CLIENT_TESTS ?=
 FEWER ?= $(if $(filter none,$(VARIANT)),1,10)
 check-client: all
 	TIMESTAMPD=$(PROGRAM) TIMESTAMPC=$(CLIENT) CLIENT_FEWER=$(FEWER) \
 		PYTHONDONTWRITEBYTECODE=1 tests/client/run $(CLIENT_TESTS)
 
-# Runs the smallest clients in C, Python and bash.
+## check-examples: the smallest clients in C, Python and bash
 check-examples: all
 	TIMESTAMPD=$(PROGRAM) PYTHONDONTWRITEBYTECODE=1 CC="$(CC)" \
 		tests/examples/run
 
-# Compares the metrics with those that a real Prometheus scrapes, and with what
-# conf/ has for them.  METRICS=NAME runs the tests whose names contain it.
+## check-metrics: what a real Prometheus scrapes; METRICS=NAME: some
 METRICS ?=
 check-metrics: all
 	TIMESTAMPD=$(PROGRAM) PYTHONDONTWRITEBYTECODE=1 \
 		tests/metrics/run $(METRICS)
 
-# Clients of all kinds and reloads for SOAK seconds; memory must not grow.
+## soak: clients of all kinds, SOAK=600 seconds; nothing may grow
 SOAK ?= 600
 soak: all
 	TIMESTAMPD=$(PROGRAM) PYTHONDONTWRITEBYTECODE=1 tests/soak/run $(SOAK)
 
-# The real service under a real systemd, in namespaces of its own: a make in them
-# cannot reach the named pipe of this job server (make 4.4), and would wait.
+# It runs in namespaces of its own: a make in them cannot reach the named pipe of
+# this job server (make 4.4), and would wait.
+## check-systemd: the real service under a real systemd
 check-systemd: all $(BUILD)/systemd/probe
 	MAKEFLAGS= PROBE=$(BUILD)/systemd/probe tests/systemd/run
 
 $(BUILD)/systemd/probe: $(BUILD)/systemd/probe.o
 	$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL) -o $@ $^
 
-# Checks the sizes of files, functions and folders of src/ against their limits.
+## check-sizes: src/ keeps its limits on files, functions and folders
 check-sizes:
 	tests/build/sizes
 
+## check-asan: check, under AddressSanitizer and UBSan; also with CC=clang
 check-asan:
 	$(MAKE) VARIANT=asan check
 
 # ThreadSanitizer's memory map needs address randomisation to be off.
+## check-tsan: check, under ThreadSanitizer; also with CC=clang
 check-tsan:
 	TSAN_OPTIONS=halt_on_error=1 setarch -R $(MAKE) VARIANT=tsan check
 
 VALGRIND = valgrind -q --error-exitcode=99 --leak-check=full \
 	--errors-for-leak-kinds=definite,possible --fair-sched=yes \
 	--suppressions=$(CURDIR)/tests/fuzz/memcheck.supp
+## check-valgrind: check, under memcheck
 check-valgrind:
 	$(MAKE) WRAPPER="$(VALGRIND)" check
 
-# Runs "make deps check" in new root folders of Debian releases; needs root.
+## check-distros: make deps check in new roots of Debian; DISTROS=NAME
 DISTROS ?= bookworm trixie
 check-distros: | $(filter deps-distros,$(MAKECMDGOALS))
 	tests/build/distros $(DISTROS)
 
-# Checks that builds in two folders give the same bytes.
+## check-reproducible: builds in two folders give the same bytes
 check-reproducible:
 	rm -rf build/one build/two
 	mkdir -p build/one build/two
@@ -312,9 +316,11 @@ check-reproducible:
 	cmp build/one/$(PROGRAM) build/two/$(PROGRAM)
 	cmp build/one/$(CLIENT) build/two/$(CLIENT)
 
+## bench-programs: build what bench needs
 bench-programs: $(LOAD) $(LIMITS)
 
-# One core for the server, one for the load: see tests/bench/README.md.
+# One core for the server, one for the load.
+## bench: beside other servers and clients: tests/bench/README.md
 ROUNDS ?= 5
 SECONDS ?= 0.4
 ONLY ?=
@@ -329,6 +335,7 @@ bench: all bench-programs
 		--budget $(BUDGET) --only "$(ONLY)" $(if $(PLOT),--plot) \
 		$(if $(BASE),--base "$(BASE)")
 
+## coverage: which lines of src/ the tests run
 coverage:
 	rm -rf build/coverage-gcc
 	$(MAKE) CC=gcc VARIANT=coverage CFLAGS="-O0 -g" check
@@ -341,6 +348,7 @@ coverage:
 		END { printf "%-24s %6.2f %% of %4d\n", "all", \
 			100 * hit / lines, lines }'
 
+## check-analyzer: the static analysis of gcc
 check-analyzer:
 	@set -e; $(foreach room,$(SRC:src/%.c=%), \
 		echo "-fanalyzer src/$(room).c"; \
@@ -348,6 +356,7 @@ check-analyzer:
 			-c -o /dev/null src/$(room).c;)
 
 # cppcheck does not know sys/queue.h and would report reads in its loops.
+## lint: static analysis; the form of sources, pages and scripts
 lint: check-analyzer
 	clang-format --dry-run -Werror $(SOURCES)
 	cppcheck --quiet --error-exitcode=1 --std=c11 --inline-suppr \
@@ -361,30 +370,36 @@ lint: check-analyzer
 		-std=gnu17 $(CPPFLAGS_ALL) 2>/dev/null
 	tests/build/floors
 	tests/build/sizes
+	tests/build/help
 	mandoc -T lint -W warning man/timestampc.1 man/timestampd.8 man/timestampd.conf.5
 	shellcheck .ci/run tests/install-packages \
-		$(addprefix tests/build/,calls distros floors hardening sizes) \
+		$(addprefix tests/build/,calls distros floors hardening help sizes) \
 		$(wildcard tests/examples/*.sh) \
 		$(addprefix tests/systemd/,boot run inside)
 
+## format: bring the C sources into form
 format:
 	clang-format -i $(SOURCES)
 
-# "make deps run" needs fewer packages than "make deps check".
+## deps: install missing Debian packages; deps run: fewer of them
 deps:
 	@tests/install-packages $(DEPS_BUILD) \
 		$(if $(filter run,$(MAKECMDGOALS)),,$(DEPS_CHECK))
 
+## deps-ci: install what lint, fuzz, clang and memcheck need too
 deps-ci: deps
 	@tests/install-packages $(DEPS_CI)
 
+## deps-bench: install what bench needs too
 deps-bench: deps
 	@tests/install-packages $(DEPS_BENCH)
 
+## deps-distros: install what check-distros needs
 deps-distros:
 	@tests/install-packages $(DEPS_DISTROS)
 
 # An existing configuration belongs to the administrator: do not overwrite it.
+## install: install below prefix, /usr/local, and DESTDIR
 install: all
 	$(INSTALL) -D -m 755 $(PROGRAM) "$(DESTDIR)$(sbindir)/timestampd"
 	$(INSTALL) -D -m 755 $(CLIENT) "$(DESTDIR)$(bindir)/timestampc"
@@ -403,7 +418,7 @@ install: all
 		$(INSTALL) -D -m 644 conf/timestampd.conf \
 			"$(DESTDIR)$(sysconfdir)/timestampd.conf"
 
-# Keeps a configuration that was changed.
+## uninstall: remove it, but a configuration that was changed
 uninstall:
 	rm -f "$(DESTDIR)$(sbindir)/timestampd" \
 		"$(DESTDIR)$(bindir)/timestampc" \
@@ -418,18 +433,27 @@ uninstall:
 	! cmp -s conf/timestampd.conf "$(DESTDIR)$(sysconfdir)/timestampd.conf" || \
 		rm -f "$(DESTDIR)$(sysconfdir)/timestampd.conf"
 
+## dist: build/timestampd-VERSION.tar.gz of the last commit
 dist:
 	@mkdir -p build
 	git archive --prefix=timestampd-$(VERSION)/ HEAD | \
 		gzip -9n >build/timestampd-$(VERSION).tar.gz
 
+## clean: remove build/
 clean:
 	rm -rf build
+
+# From the lines of this file that begin with "##".
+## help: list the targets
+help:
+	@echo "make [VARIABLE=VALUE]... [TARGET]..."
+	@sed -n 's/^## \([a-z-]*\): /\1\t/p' Makefile | expand -t 20
+	@echo "Variables: VARIANT=none|asan|tsan|coverage CC=gcc|clang WERROR=1"
 
 FORCE:
 .PHONY: all run check check-analyzer check-calls check-client check-fault check-hardening
 .PHONY: check-systemd check-asan check-tsan check-valgrind check-reproducible
 .PHONY: check-distros check-examples check-hosts check-metrics check-sizes
-.PHONY: deps-distros
+.PHONY: deps-distros help
 .PHONY: coverage fuzz $(FUZZ_TARGETS:%=fuzz-%) soak lint format bench bench-programs
 .PHONY: deps deps-ci deps-bench install uninstall dist clean FORCE
