@@ -29,6 +29,7 @@ DEPS_CI = clang clang-format clang-tidy cppcheck libclang-rt-14-dev mandoc \
 	valgrind shellcheck
 DEPS_BENCH = python3 util-linux iproute2 xinetd socat ncat memcached \
 	redis-server moreutils gnuplot-nox netcat-openbsd sockperf irtt
+DEPS_IMAGE = podman crun
 DEPS_DISTROS = debootstrap git util-linux
 
 PKG_CONFIG ?= pkg-config
@@ -260,6 +261,25 @@ check-examples: all
 	TIMESTAMPD=$(PROGRAM) PYTHONDONTWRITEBYTECODE=1 CC="$(CC)" \
 		tests/examples/run
 
+PODMAN ?= podman
+IMAGE = localhost/timestampd
+IMAGE_ROOT = $(BUILD)/image
+# Of the two formats that podman writes, OCI's has no place for a health check.
+## image: the container image localhost/timestampd, by podman
+image: all | $(filter deps-image,$(MAKECMDGOALS))
+	rm -rf $(IMAGE_ROOT)
+	$(INSTALL) -s -D -m 755 $(PROGRAM) $(IMAGE_ROOT)/usr/sbin/timestampd
+	$(INSTALL) -s -D -m 755 $(CLIENT) $(IMAGE_ROOT)/usr/bin/timestampc
+	CC="$(CC)" container/collect $(IMAGE_ROOT) \
+		$$(sed -n 's/^#define LIBRARY "\(.*\)"$$/\1/p' src/http/microhttpd.c)
+	$(PODMAN) build --format docker --isolation chroot \
+		-f container/Containerfile -t $(IMAGE):$(VERSION) -t $(IMAGE) \
+		$(IMAGE_ROOT)
+
+## check-image: the image in containers; root
+check-image: all | $(filter deps-image,$(MAKECMDGOALS))
+	tests/image/run
+
 ## check-metrics: what a real Prometheus scrapes; METRICS=NAME: some
 METRICS ?=
 check-metrics: all
@@ -372,7 +392,7 @@ lint: check-analyzer
 	tests/build/sizes
 	tests/build/help
 	mandoc -T lint -W warning man/timestampc.1 man/timestampd.8 man/timestampd.conf.5
-	shellcheck .ci/run tests/install-packages \
+	shellcheck .ci/run container/collect tests/install-packages \
 		$(addprefix tests/build/,calls distros floors hardening help sizes) \
 		$(wildcard tests/examples/*.sh) \
 		$(addprefix tests/systemd/,boot run inside)
@@ -397,6 +417,10 @@ deps-bench: deps
 ## deps-distros: install what check-distros needs
 deps-distros:
 	@tests/install-packages $(DEPS_DISTROS)
+
+## deps-image: install what image and check-image need
+deps-image:
+	@tests/install-packages $(DEPS_IMAGE)
 
 # An existing configuration belongs to the administrator: do not overwrite it.
 ## install: install below prefix, /usr/local, and DESTDIR
@@ -454,6 +478,6 @@ FORCE:
 .PHONY: all run check check-analyzer check-calls check-client check-fault check-hardening
 .PHONY: check-systemd check-asan check-tsan check-valgrind check-reproducible
 .PHONY: check-distros check-examples check-hosts check-metrics check-sizes
-.PHONY: deps-distros help
+.PHONY: check-image deps-distros deps-image help image
 .PHONY: coverage fuzz $(FUZZ_TARGETS:%=fuzz-%) soak lint format bench bench-programs
 .PHONY: deps deps-ci deps-bench install uninstall dist clean FORCE
