@@ -219,7 +219,8 @@ check: all $(UNIT) $(INTEGRATION) $(REPLAYS)
 		TIMESTAMPD_WRAPPER="$(WRAPPER)" $(INTEGRATION))
 ifeq ($(VARIANT)$(WRAPPER),none)
 	$(MAKE) check-hardening check-calls check-client check-metrics \
-		check-fault check-hosts check-examples check-systemd
+		check-fault check-hosts check-examples check-readme \
+		check-systemd
 endif
 
 ## check-calls: the system calls of the tests pass the filter of the unit
@@ -255,6 +256,10 @@ FEWER ?= $(if $(filter none,$(VARIANT)),1,10)
 check-client: all
 	TIMESTAMPD=$(PROGRAM) TIMESTAMPC=$(CLIENT) CLIENT_FEWER=$(FEWER) \
 		PYTHONDONTWRITEBYTECODE=1 tests/client/run $(CLIENT_TESTS)
+
+## check-readme: the commands of README.md print what it shows
+check-readme: all
+	TIMESTAMPD=$(PROGRAM) TIMESTAMPC=$(CLIENT) tests/readme/run
 
 ## check-examples: the smallest clients in C, Python and bash
 check-examples: all
@@ -478,6 +483,6 @@ FORCE:
 .PHONY: all run check check-analyzer check-calls check-client check-fault check-hardening
 .PHONY: check-systemd check-asan check-tsan check-valgrind check-reproducible
 .PHONY: check-distros check-examples check-hosts check-metrics check-sizes
-.PHONY: check-image deps-distros deps-image help image
+.PHONY: check-image check-readme deps-distros deps-image help image
 .PHONY: coverage fuzz $(FUZZ_TARGETS:%=fuzz-%) soak lint format bench bench-programs
 .PHONY: deps deps-ci deps-bench install uninstall dist clean FORCE
