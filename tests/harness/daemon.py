@@ -29,8 +29,9 @@ def check(condition, *what):
 
 def prepare_child():
     """Makes the child die with the test, traceable, and dump no core.  It heeds
-    SIGHUP also where the tests run under nohup."""
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signals also where the tests ignore them: under nohup, in the background."""
+    for number in signal.SIGHUP, signal.SIGINT, signal.SIGQUIT:
+        signal.signal(number, signal.SIG_DFL)
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     LIBC.prctl(PR_SET_PTRACER, ctypes.c_ulong(-1), 0, 0, 0)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
