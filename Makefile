@@ -24,8 +24,8 @@ DEPS_BUILD = gcc make pkg-config libc6-dev libconfig-dev libsystemd-dev \
 	libedit-dev libmicrohttpd-dev
 DEPS_CHECK = check netcat-openbsd ncat socat telnet busybox python3 \
 	iproute2 tzdata util-linux systemd strace faketime xinetd prometheus \
-	haproxy nginx libnginx-mod-stream keepalived nftables
-DEPS_CI = clang clang-format clang-tidy cppcheck libclang-rt-14-dev mandoc \
+	haproxy nginx libnginx-mod-stream keepalived nftables mandoc
+DEPS_CI = clang clang-format clang-tidy cppcheck libclang-rt-14-dev \
 	valgrind shellcheck
 DEPS_BENCH = python3 util-linux iproute2 xinetd socat ncat memcached \
 	redis-server moreutils gnuplot-nox netcat-openbsd sockperf irtt
@@ -218,9 +218,9 @@ check: all $(UNIT) $(INTEGRATION) $(REPLAYS)
 	$(if $(filter integration,$(SUITES)),TIMESTAMPD=$(PROGRAM) \
 		TIMESTAMPD_WRAPPER="$(WRAPPER)" $(INTEGRATION))
 ifeq ($(VARIANT)$(WRAPPER),none)
-	$(MAKE) check-hardening check-calls check-client check-metrics \
-		check-fault check-hosts check-examples check-readme \
-		check-systemd
+	$(MAKE) check-hardening check-calls check-manual check-client \
+		check-metrics check-fault check-hosts check-examples \
+		check-readme check-systemd
 endif
 
 ## check-calls: the system calls of the tests pass the filter of the unit
@@ -233,6 +233,11 @@ check-hardening: all
 		tests/build/hardening $(PROGRAM) $(PROGRAM_OBJECTS)
 	CC="$(CC)" CFLAGS="$(CFLAGS_ALL)" \
 		tests/build/hardening $(CLIENT) $(CLIENT_OBJECTS)
+
+## check-manual: pages, shipped file and programs agree; MANUAL=NAME: some
+MANUAL ?=
+check-manual: all
+	TIMESTAMPD=$(PROGRAM) TIMESTAMPC=$(CLIENT) tests/build/manual $(MANUAL)
 
 ## check-fault: system calls that fail, no memory; FAULT=-f: in every way
 check-fault: all $(SHIM)
@@ -482,7 +487,7 @@ help:
 FORCE:
 .PHONY: all run check check-analyzer check-calls check-client check-fault check-hardening
 .PHONY: check-systemd check-asan check-tsan check-valgrind check-reproducible
-.PHONY: check-distros check-examples check-hosts check-metrics check-sizes
-.PHONY: check-image check-readme deps-distros deps-image help image
+.PHONY: check-distros check-examples check-hosts check-manual check-metrics
+.PHONY: check-sizes check-image check-readme deps-distros deps-image help image
 .PHONY: coverage fuzz $(FUZZ_TARGETS:%=fuzz-%) soak lint format bench bench-programs
 .PHONY: deps deps-ci deps-bench install uninstall dist clean FORCE

@@ -57,22 +57,26 @@ struct client_options {
 	"unix:/path,\n"                                                        \
 	"          unix-dgram:/path or unix-seqpacket:/path;\n"                \
 	"          default: tcp:localhost:21567\n"                             \
-	"  -4, -6  IPv4 or IPv6 addresses only\n"                              \
-	"  -j      replies as JSON, an object a line\n"                        \
-	"  -q      less output: no mark on late lines; no lines, only the\n"   \
-	"          summary of -P\n"                                            \
-	"  -v      say what becomes of the connection\n"                       \
-	"  -W      wait so long for a reply; default: 5\n"                     \
-	"  -i, -s  elapsed time since the line before, since the first line\n" \
-	"  -w      bytes of lines under way; default: 1048576\n"               \
-	"  -G      give up after so long without a reply or connection\n"      \
-	"  -S      keep lines without a reply in FILE\n"                       \
-	"  -P      measure round trips and the server's clock\n"               \
-	"  -A      with -P: send as soon as the last reply has come\n"         \
-	"  -c, -I  with -P: how many, and the seconds between two\n"           \
-	"  -l, -d  with -P: bytes to send, seconds to go on for\n"             \
-	"  -1      send TEXT, print the reply, end\n"                          \
-	"  -V, -h  show the version, show this\n"
+	"  -4, -6         IPv4 or IPv6 addresses only\n"                       \
+	"  -j, --json     replies as JSON, an object a line\n"                 \
+	"  -q, --quiet    less output: no mark on late lines; no lines, only " \
+	"the\n"                                                                \
+	"                 summary of -P\n"                                     \
+	"  -v, --verbose  say what becomes of the connection\n"                \
+	"  -W             wait so long for a reply; default: 5\n"              \
+	"  -i, -s         elapsed time since the line before, since the "      \
+	"first line\n"                                                         \
+	"  -w             bytes of lines under way; default: 1048576\n"        \
+	"  -G             give up after so long without a reply or "           \
+	"connection\n"                                                         \
+	"  -S, --spool    keep lines without a reply in FILE\n"                \
+	"  -P, --ping     measure round trips and the server's clock\n"        \
+	"  -A             with -P: send as soon as the last reply has come\n"  \
+	"  -c, -I         with -P: how many, and the seconds between two\n"    \
+	"  -l, -d         with -P: bytes to send, seconds to go on for\n"      \
+	"  -1             send TEXT, print the reply, end\n"                   \
+	"  -V, --version  show the version and exit\n"                         \
+	"  -h, --help     show this and exit\n"
 
 /*
  * Returns 0, or -1 for a wrong command line, after a message on stderr.
