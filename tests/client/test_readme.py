@@ -58,7 +58,7 @@ def test_readme_log_recipe(scene):
     way and lines that come while it is away."""
     with open(README) as file:
         line = next(line for line in file if line.startswith(LOG))
-    check(" stamphost:21568 " in line, line)
+    check(" stamphost:21569 " in line, line)
     server = scene.server()
     port = port_of(server)
     log, stamped = f"{scene.folder}/app.log", f"{scene.folder}/stamped.log"
@@ -70,7 +70,7 @@ def test_readme_log_recipe(scene):
             file.write(b"".join(line + b"\n" for line in new))
             lines.extend(new)
         write(b"first", 1)
-        scene.add(Shell(line.replace("stamphost:21568", f"127.0.0.1:{port}"),
+        scene.add(Shell(line.replace("stamphost:21569", f"127.0.0.1:{port}"),
                         scene.folder))
         await_lines(stamped, lines)
         for turn in range(6):
