@@ -1,6 +1,8 @@
 #include "base/streams.h"
 
 #include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 int
@@ -12,4 +14,18 @@ streams_open(void)
 			fd == STDOUT_FILENO ? O_RDONLY : O_RDWR) == -1)
 			return -1;
 	return 0;
+}
+
+int
+streams_open_again(int fd)
+{
+	struct stat status;
+	char path[32];
+
+	if (fstat(fd, &status) == -1 ||
+	    !(S_ISFIFO(status.st_mode) || S_ISCHR(status.st_mode)) ||
+	    (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY)
+		return -1;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	return open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }

@@ -8,4 +8,11 @@
  */
 int streams_open(void);
 
+/*
+ * Opens the pipe or terminal behind fd once more, non-blocking, to write:
+ * O_NONBLOCK belongs to the open file, which other processes share.  -1: it is
+ * something else, is only open to read, or is of another user.
+ */
+int streams_open_again(int fd);
+
 #endif

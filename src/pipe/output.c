@@ -1,52 +1,33 @@
 #include "pipe/output.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/streams.h"
+
 /* A larger text is freed once it was written. */
 #define TEXT_KEPT 1048576UL
-
-/*
- * Opens a pipe or terminal once more: O_NONBLOCK belongs to the open file,
- * which other processes share.
- */
-static int
-open_again(int fd)
-{
-	char path[32];
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	return open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-}
 
 void
 output_init(struct output *output, int fd)
 {
 	struct stat status;
-	int again = -1;
+	int again = streams_open_again(fd);
 
-	*output = (struct output){ .fd = fd, .kind = OUTPUT_BLOCKING };
-	if (fstat(fd, &status) == -1)
+	*output = (struct output){ .fd = again == -1 ? fd : again,
+		.kind = again == -1 ? OUTPUT_BLOCKING : OUTPUT_FREE };
+	if (again != -1 || fstat(fd, &status) == -1)
 		return;
 	if (S_ISREG(status.st_mode))
 		output->kind = OUTPUT_FREE;
 	else if (S_ISSOCK(status.st_mode))
 		output->kind = OUTPUT_SOCKET;
-	else if ((S_ISFIFO(status.st_mode) || S_ISCHR(status.st_mode)) &&
-		 (fcntl(fd, F_GETFL) & O_ACCMODE) != O_RDONLY)
-		again = open_again(fd);
-	if (again == -1)
-		return;
-	output->fd = again;
-	output->kind = OUTPUT_FREE;
 }
 
 void

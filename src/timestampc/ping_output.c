@@ -1,33 +1,13 @@
 #include "timestampc/ping_output.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-
-/*
- * A pipe or terminal is opened once more: O_NONBLOCK belongs to the open file,
- * which other processes share.  One of another user can't be.
- */
-static int
-open_again(int fd)
-{
-	struct stat status;
-	char path[32];
-
-	if (fstat(fd, &status) == -1 ||
-	    !(S_ISFIFO(status.st_mode) || S_ISCHR(status.st_mode)) ||
-	    (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY)
-		return fd;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	int again = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	return again == -1 ? fd : again;
-}
+#include "base/streams.h"
 
 /* Waits until the output is writable; false: it has come to its end before. */
 static bool
@@ -83,8 +63,9 @@ ping_output_open(struct ping_output *output, int signals,
 
 	if (file == NULL)
 		return -1;
+	int again = streams_open_again(STDOUT_FILENO);
 	*output = (struct ping_output){ .end_ms = UINT64_MAX,
-		.fd = open_again(STDOUT_FILENO),
+		.fd = again == -1 ? STDOUT_FILENO : again,
 		.signals = signals,
 		.standard = stdout,
 		.take_signal = take_signal,
