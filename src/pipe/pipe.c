@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/signals.h"
 #include "pipe/silence.h"
 
 enum { SIGNALS, INPUT, OUTPUT, SERVER, DIALED, FD_COUNT };
@@ -194,31 +195,16 @@ run(struct pipe *pipe)
 }
 
 static int
-open_signals(void)
-{
-	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
-	struct sigaction action;
-	sigset_t set;
-
-	sigemptyset(&set);
-	/* A signalfd would have a signal that nohup(1) ignores. */
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-		if (sigaction(numbers[i], NULL, &action) == 0 &&
-		    action.sa_handler != SIG_IGN)
-			sigaddset(&set, numbers[i]);
-	sigprocmask(SIG_BLOCK, &set, NULL);
-	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
-static int
 run_all(struct pipe *pipe, const struct client_options *options)
 {
+	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
 	int status = traffic_init(&pipe->traffic, options);
 
 	for (size_t i = 0; i < FD_COUNT; i++)
 		pipe->fds[i].events = POLLIN;
 	pipe->fds[OUTPUT].events = POLLOUT;
-	pipe->signals = open_signals();
+	pipe->signals = signals_open(numbers,
+	    sizeof(numbers) / sizeof(numbers[0]));
 	pipe->fds[SIGNALS] = (struct pollfd){ pipe->signals, POLLIN, 0 };
 	if (status == 0 && pipe->signals == -1) {
 		perror("timestampc");

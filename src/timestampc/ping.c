@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/signals.h"
 #include "timestampc/ping_output.h"
 #include "timestampc/prober.h"
 
@@ -244,22 +245,12 @@ static int
 take_signals(struct ping *ping)
 {
 	static const int numbers[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
-	struct sigaction action;
-	sigset_t signals;
 
-	sigemptyset(&signals);
-	/* A signalfd would have a signal that nohup(1) ignores. */
-	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-		if (sigaction(numbers[i], NULL, &action) == 0 &&
-		    action.sa_handler != SIG_IGN)
-			sigaddset(&signals, numbers[i]);
-	ping->signals = signalfd(-1, &signals, SFD_CLOEXEC);
-	if (ping->signals == -1) {
+	ping->signals = signals_open(numbers,
+	    sizeof(numbers) / sizeof(numbers[0]));
+	if (ping->signals == -1)
 		perror("timestampc: signalfd");
-		return -1;
-	}
-	sigprocmask(SIG_BLOCK, &signals, NULL);
-	return 0;
+	return ping->signals == -1 ? -1 : 0;
 }
 
 /* The exit status after all has been asked. */
