@@ -17,7 +17,7 @@
  *
  * A stamp without a zone is taken as of a zone of whole quarters of an hour,
  * from UTC-12 to UTC+14, with the clocks less than 7.5 minutes apart; as UTC
- * if there is no such zone.
+ * if no zone brings them so close.
  *
  * All times are of CLOCK_REALTIME in ns, all functions are pure.
  */
@@ -67,8 +67,8 @@ bool offset_is_within(const struct offset_range *range, int64_t limit_ns);
 /*
  * When to ask next: the moment nearest to wanted_ns, and at most slack_ns from
  * it, at which the answer halves the range: then the question arrives, trip_ns
- * later, when the stamp turns if the offset is the middle.  wanted_ns if there
- * is no such moment.
+ * later, when the stamp turns if the offset is the middle.  wanted_ns if no
+ * moment does that.
  */
 int64_t offset_next_ns(const struct offset *offset, int64_t wanted_ns,
     int64_t slack_ns, int64_t trip_ns);

@@ -21,7 +21,7 @@ struct carrier {
 	int status;        /* of the last attempt that failed */
 	uint64_t retry_ms; /* when to try again */
 	uint64_t backoff_ms;
-	uint64_t trouble_ms; /* since when there is no reply; 0: no trouble */
+	uint64_t trouble_ms; /* since when no reply has come; 0: no trouble */
 };
 
 /* -1 with errno.  options must outlive carrier. */
@@ -46,7 +46,7 @@ void carrier_lose(struct carrier *carrier, const char *reason, uint64_t now_ms);
 /* A reply has come, or none is awaited: the trouble is over. */
 void carrier_recover(struct carrier *carrier);
 
-/* There is no reply: counts as trouble, and says so once. */
+/* No reply has come: counts as trouble, and says so once. */
 void carrier_trouble(struct carrier *carrier, const char *reason,
     uint64_t now_ms);
 

@@ -124,7 +124,7 @@ handle_events(struct pipe *pipe)
 		traffic_read_input(traffic);
 }
 
-/* An input without a line tells too that there is no server. */
+/* Even for an input without lines, an absent server is an error. */
 static bool
 awaits_first_attempt(const struct pipe *pipe)
 {

@@ -223,7 +223,7 @@ read_one(struct traffic *traffic)
 	return kind == REPLY_WHOLE;
 }
 
-/* Replies that need a change; false: there is no further whole one. */
+/* Replies that need a change; false: the next one has not come whole. */
 static bool
 read_some(struct traffic *traffic)
 {
@@ -409,10 +409,9 @@ note_unanswered(struct traffic *traffic)
 }
 
 /*
- * A datagram or its reply may be lost, or there is no server at this address:
- * then the next one is tried, and the name is looked up again.  An empty
- * datagram goes with a long one: if only that is answered, the long one is too
- * long.
+ * A datagram or its reply may be lost, or this address has no server: then the
+ * next one is tried, and the name is looked up again.  An empty datagram goes
+ * with a long one: if only that is answered, the long one is too long.
  */
 void
 traffic_send_again(struct traffic *traffic)

@@ -277,7 +277,7 @@ send_or_keep(struct conn *conn, struct conn_io *io, struct conn_state *reply,
 	count(conn, io, TRAFFIC_MESSAGES_IN, reply->messages);
 	conn->messages += reply->messages;
 	if (send_reply(conn, io, reply) == 0) {
-		/* What was kept has waited for its client, not for us. */
+		/* A kept reply waited for its client: not our delay. */
 		if (io->arrival && conn->arrival &&
 		    conn->want == CONN_WANT_READ)
 			counters_add_delay(io->counters, conn->protocol,

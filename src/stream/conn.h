@@ -55,7 +55,7 @@ struct conn {
 	bool arrival : 1;  /* the kernel tells when its data arrived */
 	bool busy : 1;     /* has filled a whole receive */
 	bool restored : 1; /* another process may have sent more bytes */
-	bool untaken : 1;  /* wants to read, and holds memory nevertheless */
+	bool untaken : 1;  /* waits to read, and holds memory nevertheless */
 	bool holds : 1;    /* the next ones are known; the roster owns them */
 	bool takes : 1;    /* its client took some before the last visit */
 	uint32_t round;    /* of the last visit; 0: there was none */

@@ -156,7 +156,7 @@ update_pace(struct roster *roster, struct conn *conn, uint64_t taken)
 	conn->active_ms = roster->now_ms;
 }
 
-/* Moves one that wants to read to those that hold memory. */
+/* Moves one that waits to read to those that hold memory. */
 static void
 note_holding(struct roster *roster, struct conn *conn, uint64_t taken,
     uint64_t active_ms)
@@ -227,7 +227,7 @@ sweep(struct roster *roster)
 	return roster->sweep == NULL;
 }
 
-/* One that was served since the last look and wants to read. */
+/* One that was served since the last look and waits to read. */
 static void
 visit_served(struct roster *roster, struct conn *conn)
 {

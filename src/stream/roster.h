@@ -8,7 +8,7 @@
 
 #include "stream/conn.h"
 
-/* The lists: by what a connection wants, and those that are untaken. */
+/* The lists: by what a connection waits for, and those that are untaken. */
 enum {
 	ROSTER_UNTAKEN = CONN_WANT_CLOSE,
 	ROSTER_LISTS,
@@ -47,9 +47,9 @@ struct roster {
 void roster_init(struct roster *roster, _Atomic size_t *kept);
 
 /*
- * At the end of the list for what it wants; in front if it has been quiet for
- * longer than all others.  Those of the process before this one may be, and are
- * added with the longest quiet last.
+ * At the end of the list for what it waits for; in front if it has been quiet
+ * for longer than all others.  Those of the process before this one may be, and
+ * are added with the longest quiet last.
  */
 void roster_add(struct roster *roster, struct conn *conn);
 
@@ -60,7 +60,7 @@ void roster_move(struct roster *roster, struct conn *conn, enum conn_want want,
 void roster_remove(struct roster *roster, struct conn *conn);
 
 /*
- * Moves a connection that wants to read to the untaken ones; false: its client
+ * Moves a connection that waits to read to the untaken ones; false: its client
  * has taken all.
  */
 bool roster_note_untaken(struct roster *roster, struct conn *conn);

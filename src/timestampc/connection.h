@@ -16,7 +16,7 @@ struct connection {
 	 * nothing came; for the caller to count up, kept by connection_open. */
 	size_t skip;
 	size_t addresses;  /* datagrams: how many there are */
-	char problem[512]; /* why there is no connection */
+	char problem[512]; /* why it failed */
 };
 
 /*
