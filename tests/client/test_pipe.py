@@ -340,6 +340,13 @@ def test_pipe_says_that_a_stream_is_silent(scene):
           b"timestampc: gave up with 2 lines left\n", "messages")
 
 
+def fill(peer, line, source):
+    """Answers a line, and waits until the client writes to source's pipe."""
+    check(peer.recv(len(line), socket.MSG_WAITALL) == line, "not sent")
+    peer.sendall(b"[now] " + line)
+    check(select.select([source], [], [], 20)[0], "nothing is written")
+
+
 def test_pipe_counts_what_is_left(scene):
     """Lines that were not sent, the part of a line, lines whose replies nobody
     takes; after a second signal, a foreign reply, and where the output fails."""
@@ -363,10 +370,7 @@ def test_pipe_counts_what_is_left(scene):
     client = scene.client("-W", "0.1", where, stdout=sink)
     line = b"x" * (2 * size) + b"\n"
     client.say(line)
-    peer = scene.add(listener.accept()[0])
-    check(peer.recv(len(line), socket.MSG_WAITALL) == line, "not sent")
-    peer.sendall(b"[now] " + line)
-    check(select.select([source], [], [], 20)[0], "nothing is written")
+    fill(scene.add(listener.accept()[0]), line, source)
     client.child.send_signal(signal.SIGTERM)
     check(b"gave up with 1 line left\n" in client.end(75), "unwritten")
     os.close(source)
@@ -389,6 +393,12 @@ def test_pipe_shrinks_after_a_long_line(scene):
     check(sizes == [65536, 65536], sizes)
 
 
+def closed_port():
+    """A port at which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
 def test_pipe_gives_up(scene):
     """-G: 75 with lines left; 69 and 68 where there never was a connection."""
     server = scene.server()
@@ -398,9 +408,7 @@ def test_pipe_gives_up(scene):
     kill(server)
     client.say(b"two\nthree\n")
     check(b"2 lines left" in client.end(75), "no count")
-    free = socket.create_server(("127.0.0.1", 0))
-    port = free.getsockname()[1]
-    free.close()
+    port = closed_port()
     check(b"refused" in scene.pipe(b"x\n", target(port), status=69)[1], "69")
     scene.pipe(b"x\n", "-G", "0.1", target(port), status=69)
     scene.pipe(b"x\n", "tcp:nosuchhost.invalid", status=68)
@@ -427,9 +435,7 @@ def test_pipe_gives_up_while_it_connects(scene):
 
 def test_pipe_of_nothing_awaits_an_attempt(scene):
     """An empty input, and no server: the same status as with lines."""
-    closed = socket.create_server(("127.0.0.1", 0))
-    port = closed.getsockname()[1]
-    closed.close()
+    port = closed_port()
     check(b"refused" in scene.pipe(b"", target(port), status=69)[1], "69")
     check(b"no connection" in scene.pipe(
         b"", "-G", "0.1", target(silent_port(scene)), status=69)[1], "silent")
@@ -439,9 +445,7 @@ def test_pipe_of_nothing_awaits_an_attempt(scene):
 def test_pipe_with_a_spool_waits_for_its_server(scene):
     """-S: a forwarder that is started before its server, or where threads run
     out for a moment, is not ended by that."""
-    closed = socket.create_server(("127.0.0.1", 0))
-    port = closed.getsockname()[1]
-    closed.close()
+    port = closed_port()
     client = scene.client("-S", f"{scene.folder}/spool", target(port))
     client.say(b"one\n")
     client.complain(b"refused; trying again\n")
@@ -513,9 +517,7 @@ def test_pipe_into_a_pipe_of_another_user(scene):
         client.say(line)
         if line == b"short\n":
             peer = scene.add(listener.accept()[0])
-        check(peer.recv(len(line), socket.MSG_WAITALL) == line, "not sent")
-        peer.sendall(b"[now] " + line)
-        check(select.select([source], [], [], 20)[0], "nothing is written")
+        fill(peer, line, source)
     client.child.send_signal(signal.SIGTERM)
     check(b"gave up with 1 line left\n" in client.end(75), "no count")
     os.close(source)

@@ -301,15 +301,36 @@ START_TEST(cut_at_random_bytes_again_and_again)
 }
 END_TEST
 
+static void
+take_in(struct account *account, const char *text, size_t len, uint64_t ms)
+{
+	account_read(account, (struct framing_text){ text, len }, ms);
+}
+
+static void
+answer(struct account *account, size_t len)
+{
+	account_sent(account, len);
+	account_answered(account, len);
+}
+
+/* How late the first line is that is not answered yet; -1: in time. */
+static void
+check_late(const struct account *account, const char *input, int64_t ms)
+{
+	ck_assert_int_eq(account_late_ms(account, input + account->answered),
+	    ms);
+}
+
 START_TEST(two_lines_go_first)
 {
 	struct account account;
 	const char *input = "a\nb\nc\nd\n";
 
 	account_init(&account, ACCOUNT_TWO, 0);
-	account_read(&account, (struct framing_text){ input, 1 }, 0);
+	take_in(&account, input, 1, 0);
 	ck_assert_uint_eq(account_sendable(&account, input), 0);
-	account_read(&account, (struct framing_text){ input + 1, 7 }, 0);
+	take_in(&account, input + 1, 7, 0);
 	ck_assert_uint_eq(account_sendable(&account, input), 4);
 	account_sent(&account, 3);
 	ck_assert_uint_eq(account_sendable(&account, input), 1);
@@ -328,7 +349,7 @@ START_TEST(a_single_line_proves_nothing)
 	const char *input = "a\n";
 
 	account_init(&account, ACCOUNT_TWO, 0);
-	account_read(&account, (struct framing_text){ input, 2 }, 0);
+	take_in(&account, input, 2, 0);
 	account_sent(&account, account_sendable(&account, input));
 	account_answered(&account, 2);
 	ck_assert_int_eq(account.pace, ACCOUNT_TWO);
@@ -342,24 +363,20 @@ START_TEST(lateness_counts_from_the_read)
 
 	account_init(&account, ACCOUNT_MANY, 0);
 	account_connected(&account, 900);
-	account_read(&account, (struct framing_text){ input, 2 }, 1000);
-	account_read(&account, (struct framing_text){ input + 2, 2 }, 3000);
-	ck_assert_int_eq(account_late_ms(&account, input + account.answered),
-	    -1);
+	take_in(&account, input, 2, 1000);
+	take_in(&account, input + 2, 2, 3000);
+	check_late(&account, input, -1);
 	account_sent(&account, 2);
 	account_lost(&account);
-	account_read(&account, (struct framing_text){ input + 4, 2 }, 5000);
+	take_in(&account, input + 4, 2, 5000);
 	account_connected(&account, 5500);
 	/* a went twice, b was held back, c came just before. */
-	ck_assert_int_eq(account_late_ms(&account, input + account.answered),
-	    4500);
+	check_late(&account, input, 4500);
 	account_sent(&account, 6);
 	account_answered(&account, 2);
-	ck_assert_int_eq(account_late_ms(&account, input + account.answered),
-	    2500);
+	check_late(&account, input, 2500);
 	account_answered(&account, 2);
-	ck_assert_int_eq(account_late_ms(&account, input + account.answered),
-	    -1);
+	check_late(&account, input, -1);
 }
 END_TEST
 
@@ -369,20 +386,20 @@ START_TEST(a_line_is_read_when_its_end_is)
 	const char *input = "abcd\ne\n";
 
 	account_init(&account, ACCOUNT_MANY, 0);
-	account_read(&account, (struct framing_text){ input, 2 }, 1000);
+	take_in(&account, input, 2, 1000);
 	account_connected(&account, 9000);
-	account_read(&account, (struct framing_text){ input + 2, 3 }, 9500);
-	ck_assert_int_eq(account_late_ms(&account, input), -1);
+	take_in(&account, input + 2, 3, 9500);
+	check_late(&account, input, -1);
 	/* Another line was the reason that it was sent late. */
 	account.sent_ms = 12000;
-	ck_assert_int_eq(account_late_ms(&account, input), -1);
+	check_late(&account, input, -1);
 	/* The same, and it goes twice. */
 	account_sent(&account, 5);
 	account_lost(&account);
 	account_connected(&account, 9800);
-	ck_assert_int_eq(account_late_ms(&account, input), 300);
+	check_late(&account, input, 300);
 	account_answered(&account, 5);
-	ck_assert_int_eq(account_late_ms(&account, input + 5), -1);
+	check_late(&account, input, -1);
 }
 END_TEST
 
@@ -392,13 +409,12 @@ START_TEST(a_line_is_late_by_when_it_is_sent)
 	const char *input = "a\nb\n";
 
 	account_init(&account, ACCOUNT_ONE, 0);
-	account_read(&account, (struct framing_text){ input, 4 }, 1000);
+	take_in(&account, input, 4, 1000);
 	account_connected(&account, 3000);
-	ck_assert_int_eq(account_late_ms(&account, input), 2000);
-	account_sent(&account, 2);
-	account_answered(&account, 2);
+	check_late(&account, input, 2000);
+	answer(&account, 2);
 	account.sent_ms = 8000;
-	ck_assert_int_eq(account_late_ms(&account, input + 2), 7000);
+	check_late(&account, input, 7000);
 }
 END_TEST
 
@@ -408,15 +424,14 @@ START_TEST(a_short_wait_for_a_connection_is_in_time)
 	const char *input = "a\nb\n";
 
 	account_init(&account, ACCOUNT_ONE, 0);
-	account_read(&account, (struct framing_text){ input, 2 }, 1000);
-	account_read(&account, (struct framing_text){ input + 2, 2 }, 2500);
+	take_in(&account, input, 2, 1000);
+	take_in(&account, input + 2, 2, 2500);
 	account_connected(&account, 3000);
 	/* Other lines were the reason that b was sent late. */
 	account.sent_ms = 8000;
-	ck_assert_int_eq(account_late_ms(&account, input), 7000);
-	account_sent(&account, 2);
-	account_answered(&account, 2);
-	ck_assert_int_eq(account_late_ms(&account, input + 2), -1);
+	check_late(&account, input, 7000);
+	answer(&account, 2);
+	check_late(&account, input, -1);
 }
 END_TEST
 
@@ -426,7 +441,7 @@ START_TEST(a_new_connection_is_tested_again)
 	const char *input = "a\nb\nc\n";
 
 	account_init(&account, ACCOUNT_TWO, 0);
-	account_read(&account, (struct framing_text){ input, 6 }, 0);
+	take_in(&account, input, 6, 0);
 	account_connected(&account, 0);
 	account_slow_down(&account);
 	ck_assert_uint_eq(account_sendable(&account, input), 2);
@@ -443,16 +458,14 @@ START_TEST(a_line_that_went_twice_is_late_at_once)
 
 	account_init(&account, ACCOUNT_MANY, 0);
 	account_connected(&account, 0);
-	account_read(&account, (struct framing_text){ input, 4 }, 10);
+	take_in(&account, input, 4, 10);
 	account_sent(&account, 1);
 	account_lost(&account);
 	account_connected(&account, 10);
-	ck_assert_int_eq(account_late_ms(&account, input + account.answered),
-	    0);
+	check_late(&account, input, 0);
 	account_sent(&account, 4);
 	account_answered(&account, 2);
-	ck_assert_int_eq(account_late_ms(&account, input + account.answered),
-	    -1);
+	check_late(&account, input, -1);
 }
 END_TEST
 

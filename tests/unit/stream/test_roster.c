@@ -100,19 +100,27 @@ check_first(const struct pair *pair)
 	ck_assert_ptr_eq(found[0].conn, pair->conn);
 }
 
-/* What the slow one holds is the oldest of all. */
-START_TEST(who_comes_anew_does_not_outlive_a_slow_reader)
+/* One that has so many replies to take, and takes two a second. */
+static struct pair
+add_slow(int count)
 {
-	struct pair slow = add(), other;
+	struct pair slow = add();
 
-	reply(&slow, 30);
+	reply(&slow, count);
 	look_after(1000);
 	for (int i = 0; i < 20; i++) {
 		take(&slow, 2);
 		reply(&slow, 2);
 		look_after(1000);
 	}
-	other = add();
+	return slow;
+}
+
+/* What the slow one holds is the oldest of all. */
+START_TEST(who_comes_anew_does_not_outlive_a_slow_reader)
+{
+	struct pair slow = add_slow(30), other = add();
+
 	reply(&other, 200);
 	look_after(500);
 	take(&slow, 1);
@@ -125,16 +133,8 @@ END_TEST
 
 START_TEST(who_takes_a_little_does_not_outlive_a_slow_reader)
 {
-	struct pair slow = add(), other;
+	struct pair slow = add_slow(50), other = add();
 
-	reply(&slow, 50);
-	look_after(1000);
-	for (int i = 0; i < 20; i++) {
-		take(&slow, 2);
-		reply(&slow, 2);
-		look_after(1000);
-	}
-	other = add();
 	reply(&other, 50);
 	look_after(1000);
 	/* The pace of one look does not make it the first. */
