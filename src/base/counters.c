@@ -134,10 +134,12 @@ counters_answered(const struct counters *counters)
 static const struct form {
 	const char *begin, *separator, *end, *before_name, *after_name;
 	bool with_idle; /* also the traffic of protocols that had none */
+	bool with_zeros;
 } forms[] = {
-	[COUNTERS_LINE] = { "", " ", "", "", "=", false },
-	[COUNTERS_LINES] = { "", "\n", "\n", "", " ", true },
-	[COUNTERS_JSON] = { "{", ", ", "}\n", "\"", "\": ", true },
+	[COUNTERS_LINE] = { "", " ", "", "", "=", false, true },
+	[COUNTERS_SHORT] = { "", " ", "", "", "=", false, false },
+	[COUNTERS_LINES] = { "", "\n", "\n", "", " ", true, true },
+	[COUNTERS_JSON] = { "{", ", ", "}\n", "\"", "\": ", true, true },
 };
 
 /* Where the next pair is written. */
@@ -154,6 +156,8 @@ print_pair(struct place *place, const char *protocol, const char *name,
 {
 	const struct form *form = place->form;
 
+	if (value == 0 && !form->with_zeros)
+		return;
 	place->at += snprintf(place->at, (size_t)(place->end - place->at),
 	    "%s%s%s%s%s%s%" PRIu64, place->separator, form->before_name,
 	    protocol, *protocol == '\0' ? "" : "_", name, form->after_name,

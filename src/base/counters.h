@@ -84,11 +84,12 @@ uint64_t counters_open(const struct counters *counters);
 uint64_t counters_answered(const struct counters *counters);
 
 /*
- * How the counters are written.  Each form has every event; the line has the
- * traffic of the protocols that had any, the others that of all.
+ * How the counters are written.  Each form but the short one has every event; a
+ * line has the traffic of the protocols that had any, the others that of all.
  */
 enum counters_form {
 	COUNTERS_LINE,  /* "open=1 accepted=3 ...", without a newline */
+	COUNTERS_SHORT, /* the same without zeros; "" if all are zero */
 	COUNTERS_LINES, /* "open 1", "accepted 3" ..., one a line */
 	COUNTERS_JSON, /* {"open": 1, "accepted": 3, ...}, one object, a line */
 };

@@ -1,6 +1,8 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <langinfo.h>
+#include <locale.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -30,6 +32,18 @@ static const char *const names[] = {
 static _Atomic int current_level = LOG_INFO;
 static bool to_journal;  /* standard error goes to the journal */
 static bool with_fields; /* and the journal's own socket takes entries */
+static enum log_terminal terminal;
+static bool has_colours;
+
+/* Of a level on a terminal, and of the time. */
+static const char *const colours[] = {
+	[LOG_ERR] = "\x1b[1;31m",
+	[LOG_WARNING] = "\x1b[33m",
+	[LOG_INFO] = "\x1b[32m",
+	[LOG_DEBUG] = "\x1b[36m",
+};
+#define COLOUR_TIME "\x1b[2m"
+#define COLOUR_NONE "\x1b[0m"
 
 void
 log_set_level(int level)
@@ -53,6 +67,36 @@ log_level_parse(const char *name)
 	return -1;
 }
 
+static bool
+is_utf8(void)
+{
+	locale_t locale = newlocale(LC_CTYPE_MASK, "", NULL);
+
+	if (locale == NULL)
+		return false;
+	bool result = strcmp(nl_langinfo_l(CODESET, locale), "UTF-8") == 0;
+	freelocale(locale);
+	return result;
+}
+
+static void
+open_terminal(void)
+{
+	const char *type = getenv("TERM"), *none = getenv("NO_COLOR");
+
+	if (!isatty(STDERR_FILENO))
+		return;
+	terminal = is_utf8() ? LOG_TERMINAL_UTF8 : LOG_TERMINAL_ASCII;
+	has_colours = type != NULL && strcmp(type, "dumb") != 0 &&
+	              (none == NULL || *none == '\0');
+}
+
+enum log_terminal
+log_terminal(void)
+{
+	return terminal;
+}
+
 void
 log_open(void)
 {
@@ -60,6 +104,7 @@ log_open(void)
 	char own[64];
 	struct stat status;
 
+	open_terminal();
 	if (stream == NULL || fstat(STDERR_FILENO, &status) == -1)
 		return;
 	snprintf(own, sizeof(own), "%llu:%llu",
@@ -67,6 +112,19 @@ log_open(void)
 	    (unsigned long long)status.st_ino);
 	to_journal = strcmp(stream, own) == 0;
 	with_fields = to_journal && access(JOURNAL_SOCKET, W_OK) == 0;
+}
+
+/* The columns in front of a message on a terminal. */
+static size_t
+put_columns(char *line, size_t size, int level, const struct timespec *now,
+    const struct tm *tm)
+{
+	return (size_t)snprintf(line, size,
+	    "%s%02d:%02d:%02d.%03ld%s %s%-7s%s ",
+	    has_colours ? COLOUR_TIME : "", tm->tm_hour, tm->tm_min, tm->tm_sec,
+	    now->tv_nsec / 1000000, has_colours ? COLOUR_NONE : "",
+	    has_colours ? colours[level] : "", names[level],
+	    has_colours ? COLOUR_NONE : "");
 }
 
 /* The journal adds the time and reads the priority from the start of a line. */
@@ -80,6 +138,8 @@ put_head(char *line, size_t size, int level)
 		return (size_t)snprintf(line, size, "<%d>", level);
 	clock_gettime(CLOCK_REALTIME, &now);
 	localtime_r(&now.tv_sec, &tm);
+	if (terminal != LOG_TERMINAL_NONE)
+		return put_columns(line, size, level, &now, &tm);
 	/* strftime(3) would read TZ, whose value a reload may be changing. */
 	return (size_t)snprintf(line, size,
 	    "%04d-%02d-%02d %02d:%02d:%02d.%03ld %s: ", tm.tm_year + 1900,
@@ -149,7 +209,10 @@ log_about(int level, const struct log_about *about, const char *format, ...)
 	if (vsnprintf(message, sizeof(message), format, args) < 0)
 		message[0] = '\0';
 	va_end(args);
-	message_escape(shown, sizeof(shown), message);
+	if (terminal == LOG_TERMINAL_ASCII)
+		message_escape_ascii(shown, sizeof(shown), message);
+	else
+		message_escape(shown, sizeof(shown), message);
 	if (!with_fields ||
 	    send_entry(level, shown, about ? about : &nothing) == -1)
 		write_line(level, shown);

@@ -14,9 +14,20 @@
 
 /*
  * Finds out whether standard error goes to the journal, which adds the time
- * itself.  Call it before there are other threads.
+ * itself, or to a terminal.  Call it before there are other threads.
  */
 void log_open(void);
+
+/*
+ * On a terminal lines are for a person who watches: short, in columns, with
+ * colours unless NO_COLOR or TERM forbids them.
+ */
+enum log_terminal {
+	LOG_TERMINAL_NONE, /* standard error is something else */
+	LOG_TERMINAL_ASCII,
+	LOG_TERMINAL_UTF8, /* it shows UTF-8, as the locale says */
+};
+enum log_terminal log_terminal(void);
 
 /* From now on drops lines above level. */
 void log_set_level(int level);

@@ -29,13 +29,15 @@ shown_len(const unsigned char *text)
 	return len > 0 && !is_control(c) ? len : 0;
 }
 
-void
-message_escape(char *out, size_t size, const char *text)
+static void
+escape(char *out, size_t size, const char *text, bool is_ascii)
 {
 	const char *last = out + size - 1;
 
 	while (*text != '\0') {
 		size_t len = shown_len((const unsigned char *)text);
+		if (is_ascii && len > 1)
+			len = 0;
 		if ((size_t)(last - out) < (len > 0 ? len : ESCAPE_LEN))
 			break;
 		if (len > 0)
@@ -45,6 +47,18 @@ message_escape(char *out, size_t size, const char *text)
 		text += len > 0 ? len : 1;
 	}
 	*out = '\0';
+}
+
+void
+message_escape(char *out, size_t size, const char *text)
+{
+	escape(out, size, text, false);
+}
+
+void
+message_escape_ascii(char *out, size_t size, const char *text)
+{
+	escape(out, size, text, true);
 }
 
 void

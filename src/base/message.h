@@ -16,6 +16,12 @@
 /* Writes text so to out of size bytes; cuts what does not fit. */
 void message_escape(char *out, size_t size, const char *text);
 
+/*
+ * The same where characters above ASCII cannot be shown: a byte of one could
+ * command the terminal.
+ */
+void message_escape_ascii(char *out, size_t size, const char *text);
+
 /* As fprintf, and escapes everything but a newline at the end of format. */
 void message_print(FILE *out, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

@@ -54,11 +54,14 @@ server_total_counters(const struct server *server, struct counters *sum)
 static void
 log_counters(const struct server *server)
 {
+	enum counters_form form = log_terminal() ? COUNTERS_SHORT
+	                                         : COUNTERS_LINE;
 	struct counters sum = { 0 };
 	char text[COUNTERS_TEXT_MAX];
 
 	server_total_counters(server, &sum);
-	log_notice("counters: %s", counters_text(&sum, COUNTERS_LINE, text));
+	counters_text(&sum, form, text);
+	log_notice("counters: %s", text[0] != '\0' ? text : "all are 0");
 }
 
 static void

@@ -12,12 +12,14 @@
 #include "stream/proxy.h"
 
 #define SECOND_MS 1000
-#define LINES_MAX 200 /* of all workers; journald takes 333 of a service */
+#define LINES_MAX 200    /* of all workers; journald takes 333 of a service */
+#define BYTES_COLUMNS 14 /* on a terminal */
 
 void
-client_log_init(struct client_log *log, int workers)
+client_log_init(struct client_log *log, int workers,
+    _Atomic uint64_t *last_number)
 {
-	*log = (struct client_log){ 0 };
+	*log = (struct client_log){ .last_number = last_number };
 	log->max = (unsigned)MAX(LINES_MAX / MAX(workers, 1), 1);
 }
 
@@ -55,25 +57,85 @@ take_level(struct client_log *log, uint64_t now_ms)
 	return LOG_INFO;
 }
 
-void
-client_log_open(struct client_log *log, struct conn *conn, uint64_t now_ms)
+/* What conn->name has, one text after the other. */
+struct who {
+	const char *listener, *peer, *number;
+};
+
+/* False: it is not named. */
+static bool
+name_conn(const struct client_log *log, struct conn *conn)
 {
 	struct sockaddr_any local = { .len = sizeof(local.storage) };
 	char peer[SOCKADDR_TEXT_MAX], address[SOCKADDR_TEXT_MAX] = "?";
 
-	if ((!log->is_on && !log_enabled(LOG_DEBUG)) || conn->name != NULL)
-		return;
 	proxy_client_text(conn, peer, sizeof(peer));
 	if (getsockname(conn->fd, &local.any, &local.len) == 0)
 		sockaddr_text(&local, false, address, sizeof(address));
-	if (asprintf(&conn->name, "%s %s%c%s", protocol_name(conn->protocol),
-		address, '\0', peer) == -1) {
+	if (asprintf(&conn->name, "%s %s%c%s%c#%" PRIu64,
+		protocol_name(conn->protocol), address, '\0', peer, '\0',
+		++*log->last_number) == -1)
 		conn->name = NULL;
+	return conn->name != NULL;
+}
+
+static struct who
+who_is(const struct conn *conn)
+{
+	struct who who = { .listener = conn->name };
+
+	who.peer = who.listener + strlen(who.listener) + 1;
+	who.number = who.peer + strlen(who.peer) + 1;
+	return who;
+}
+
+void
+client_log_open(struct client_log *log, struct conn *conn, uint64_t now_ms)
+{
+	const char *event = conn->restored ? "taken over" : "open";
+
+	if ((!log->is_on && !log_enabled(LOG_DEBUG)) || conn->name != NULL ||
+	    !name_conn(log, conn))
 		return;
-	}
-	struct log_about about = { .listener = conn->name, .peer = peer };
-	log_about(take_level(log, now_ms), &about, "%s from %s: %s", conn->name,
-	    peer, conn->restored ? "taken over" : "open");
+	struct who who = who_is(conn);
+	struct log_about about = { .listener = who.listener, .peer = who.peer };
+	int level = take_level(log, now_ms);
+	if (log_terminal())
+		log_about(level, &about, "%-5s %-*s from %s on %s", who.number,
+		    BYTES_COLUMNS, event, who.peer, who.listener);
+	else
+		log_about(level, &about, "%s from %s: %s", who.listener,
+		    who.peer, event);
+}
+
+/* "6 -> 33 B", filled up to a column. */
+static void
+put_bytes(char *text, size_t size, const struct conn *conn)
+{
+	bool is_utf8 = log_terminal() == LOG_TERMINAL_UTF8;
+	const char *arrow = is_utf8 ? "\u2192" : "->";
+	int len = snprintf(text, size, "%" PRIu64 " %s %" PRIu64 " B",
+	    conn->bytes_in, arrow, conn->bytes_out);
+	/* The three bytes of the arrow are one column. */
+	int width = is_utf8 ? BYTES_COLUMNS + 2 : BYTES_COLUMNS;
+
+	if (len < width)
+		snprintf(text + len, size - (size_t)len, "%*s", width - len,
+		    "");
+}
+
+static void
+log_end_short(int level, const struct log_about *about, const struct conn *conn,
+    const char *end, uint64_t ms)
+{
+	char bytes[64];
+
+	put_bytes(bytes, sizeof(bytes), conn);
+	log_about(level, about,
+	    "%-5s %s %s: %" PRIu64 " message%s, %" PRIu64 ".%03" PRIu64
+	    " s, from %s",
+	    who_is(conn).number, bytes, end, conn->messages,
+	    conn->messages == 1 ? "" : "s", ms / 1000, ms % 1000, about->peer);
 }
 
 static void
@@ -84,13 +146,18 @@ log_end(struct client_log *log, struct conn *conn, const char *end,
 
 	if (conn->name == NULL)
 		return;
-	const char *peer = conn->name + strlen(conn->name) + 1;
-	struct log_about about = { conn->name, peer, NULL };
-	log_about(take_level(log, now_ms), &about,
-	    "%s from %s: %s: %" PRIu64 " messages, %" PRIu64
-	    " bytes in, %" PRIu64 " bytes out, %" PRIu64 ".%03" PRIu64 " s",
-	    conn->name, peer, end, conn->messages, conn->bytes_in,
-	    conn->bytes_out, ms / 1000, ms % 1000);
+	struct who who = who_is(conn);
+	struct log_about about = { .listener = who.listener, .peer = who.peer };
+	int level = take_level(log, now_ms);
+	if (log_terminal())
+		log_end_short(level, &about, conn, end, ms);
+	else
+		log_about(level, &about,
+		    "%s from %s: %s: %" PRIu64 " messages, %" PRIu64
+		    " bytes in, %" PRIu64 " bytes out, %" PRIu64 ".%03" PRIu64
+		    " s",
+		    who.listener, who.peer, end, conn->messages, conn->bytes_in,
+		    conn->bytes_out, ms / 1000, ms % 1000);
 	free(conn->name);
 	conn->name = NULL;
 }

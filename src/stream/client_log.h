@@ -1,6 +1,7 @@
 #ifndef STREAM_CLIENT_LOG_H
 #define STREAM_CLIENT_LOG_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -12,15 +13,20 @@
  * is due, so without lines it costs nothing.  The worker owns it.
  */
 struct client_log {
-	bool is_on;         /* log_connections */
-	unsigned max;       /* lines a second at level info */
-	unsigned lines;     /* in this second */
-	unsigned left_out;  /* lines in this second */
-	uint64_t second_ms; /* when it began */
+	bool is_on;                    /* log_connections */
+	unsigned max;                  /* lines a second at level info */
+	unsigned lines;                /* in this second */
+	unsigned left_out;             /* lines in this second */
+	uint64_t second_ms;            /* when it began */
+	_Atomic uint64_t *last_number; /* of a connection, of all workers */
 };
 
-/* Off, for one of so many workers, which share the lines of a second. */
-void client_log_init(struct client_log *log, int workers);
+/*
+ * Off, for one of so many workers, which share the lines of a second and
+ * last_number.
+ */
+void client_log_init(struct client_log *log, int workers,
+    _Atomic uint64_t *last_number);
 
 /*
  * Names conn and says that it is open, when its client is known.  Once; the

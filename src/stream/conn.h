@@ -67,7 +67,7 @@ struct conn {
 	_Atomic int *source_count; /* open ones from its address, or NULL */
 	struct proxy *proxy;       /* the header that it begins with, or NULL */
 	struct conn_kept *kept;    /* what the client has not taken yet */
-	char *name; /* for the log: ours, NUL, the peer's; or NULL */
+	char *name;                /* client_log's, or NULL */
 };
 TAILQ_HEAD(conn_list, conn);
 

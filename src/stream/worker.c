@@ -46,7 +46,7 @@ worker_start(int number, struct worker_shared *shared)
 	worker->number = number;
 	worker->shared = shared;
 	worker->io.counters = &worker->counters;
-	client_log_init(&worker->log, shared->count);
+	client_log_init(&worker->log, shared->count, &shared->last_number);
 	roster_init(&worker->roster, &shared->kept);
 	TAILQ_INIT(&worker->handed_over);
 	int rc = open_fds(worker) == -1 ? errno : 0;

@@ -27,7 +27,8 @@ struct worker_settings {
 struct worker_shared {
 	_Atomic bool room_wanted; /* the next close writes to room_fd */
 	int room_fd, done_fd;     /* eventfds: a close; how many workers end */
-	_Atomic size_t kept;      /* bytes for clients that do not read */
+	_Atomic uint64_t last_number;  /* of a connection in the log */
+	_Atomic size_t kept;           /* bytes for clients that do not read */
 	_Atomic uint64_t warned_ms;    /* that they are too many; 0: never */
 	_Atomic uint64_t trimmed_ms;   /* when freed memory was returned */
 	_Atomic bool has_freed;        /* some was freed since */

@@ -35,6 +35,15 @@ bool daemon_is_wrapped(void);
  */
 void daemon_pass(const int *fds, char *const *names, size_t count);
 
+/*
+ * Gives the next daemon a terminal, which controls it, instead of a pipe.  The
+ * terminal echoes nothing and leaves newlines as they are.
+ */
+void daemon_use_terminal(void);
+
+/* Types text there: "\003" is Ctrl-C. */
+void daemon_type(const struct daemon *daemon, const char *text);
+
 /* Starts it.  arguments end with NULL. */
 void daemon_spawn(struct daemon *daemon, const char *const *arguments);
 

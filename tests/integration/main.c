@@ -24,6 +24,7 @@ main(void)
 	srunner_add_suite(runner, reload_suite());
 	srunner_add_suite(runner, access_suite());
 	srunner_add_suite(runner, client_log_suite());
+	srunner_add_suite(runner, terminal_suite());
 	srunner_add_suite(runner, limits_suite());
 	srunner_add_suite(runner, http_suite());
 	srunner_add_suite(runner, user_suite());

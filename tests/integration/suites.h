@@ -25,6 +25,7 @@ Suite *proxy_suite(void);
 Suite *reload_suite(void);
 Suite *stop_suite(void);
 Suite *stream_suite(void);
+Suite *terminal_suite(void);
 Suite *threads_suite(void);
 Suite *user_suite(void);
 

@@ -73,6 +73,19 @@ START_TEST(one_a_line_and_as_json)
 }
 END_TEST
 
+START_TEST(the_short_form_has_no_zeros)
+{
+	static struct counters counters;
+	char text[COUNTERS_TEXT_MAX];
+
+	ck_assert_str_eq(counters_text(&counters, COUNTERS_SHORT, text), "");
+	counters_add(&counters, COUNTER_DROPPED_RATE, 2);
+	counters_add_traffic(&counters, PROTOCOL_UDP, TRAFFIC_MESSAGES_IN, 3);
+	ck_assert_str_eq(counters_text(&counters, COUNTERS_SHORT, text),
+	    "dropped_rate=2 udp_messages_in=3");
+}
+END_TEST
+
 START_TEST(largest_values_fit)
 {
 	static struct counters all;
@@ -105,6 +118,7 @@ counters_suite(void)
 	tcase_add_test(tests, sums_threads);
 	tcase_add_test(tests, delays_fall_into_buckets);
 	tcase_add_test(tests, one_a_line_and_as_json);
+	tcase_add_test(tests, the_short_form_has_no_zeros);
 	tcase_add_test(tests, largest_values_fit);
 	suite_add_tcase(suite, tests);
 	return suite;

@@ -93,6 +93,16 @@ START_TEST(what_does_not_fit_is_cut)
 }
 END_TEST
 
+/* A terminal that takes each byte for a character would obey the 9b. */
+START_TEST(only_ascii_remains)
+{
+	char out[64];
+
+	message_escape_ascii(out, sizeof(out), "~a \u00db\u20ac\xff\x1b");
+	ck_assert_str_eq(out, "~a \\xc3\\x9b\\xe2\\x82\\xac\\xff\\x1b");
+}
+END_TEST
+
 START_TEST(a_long_message_is_cut_and_ends)
 {
 	char *long_text = calloc(1, 100001);
@@ -117,6 +127,7 @@ message_suite(void)
 	    sizeof(examples) / sizeof(examples[0]));
 	tcase_add_test(tests, only_the_newline_of_the_format_ends_a_line);
 	tcase_add_test(tests, what_does_not_fit_is_cut);
+	tcase_add_test(tests, only_ascii_remains);
 	tcase_add_test(tests, a_long_message_is_cut_and_ends);
 	suite_add_tcase(suite, tests);
 	return suite;

@@ -1,3 +1,5 @@
+#include <stdatomic.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +11,7 @@
 #include "unit/suites.h"
 
 static struct client_log client_log;
+static _Atomic uint64_t last_number;
 static int log_end, standard_error, client;
 
 /* What the log writes is caught from here on. */
@@ -25,7 +28,7 @@ start(void)
 	close(ends[1]);
 	log_end = ends[0];
 	log_set_level(LOG_INFO);
-	client_log_init(&client_log, 60);
+	client_log_init(&client_log, 60, &last_number);
 	client_log.is_on = true;
 }
 

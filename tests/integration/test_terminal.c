@@ -1,0 +1,228 @@
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <regex.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "harness/client.h"
+#include "harness/daemon.h"
+#include "harness/scratch.h"
+#include "suites.h"
+
+/* The log of a server that someone started in a terminal. */
+
+#define TCP                                                                    \
+	"workers = 2; control = \"\";\n"                                       \
+	"listeners = ( { protocol = \"tcp\"; port = 0; } );\n"
+#define LOGGED TCP "log_connections = true;\n"
+#define CTRL_C "\003"
+#define TIME "[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3}"
+/* "from 127.0.0.1:40133 on tcp 127.0.0.1:21567" */
+#define PEER "from 127\\.0\\.0\\.1:[0-9]+"
+#define OURS " on tcp 127\\.0\\.0\\.1:[0-9]+"
+
+static struct daemon server;
+
+/* A terminal that has no colours and shows what lang says. */
+static void
+start(const char *config, const char *lang)
+{
+	setenv("TERM", "xterm", 1);
+	setenv("NO_COLOR", "1", 1);
+	setenv("LC_ALL", lang, 1);
+	daemon_use_terminal();
+	daemon_start_config(&server, config);
+}
+
+static void
+assert_matches(const char *text, const char *pattern)
+{
+	regex_t regex;
+
+	ck_assert_int_eq(regcomp(&regex, pattern,
+			     REG_EXTENDED | REG_NOSUB | REG_NEWLINE),
+	    0);
+	ck_assert_msg(regexec(&regex, text, 0, NULL, 0) == 0, "no %s in:\n%s",
+	    pattern, text);
+	regfree(&regex);
+}
+
+/* Each line of the log begins in the same form. */
+static void
+assert_lines_match(const char *pattern)
+{
+	char *copy = strdup(server.log);
+
+	for (char *line = strtok(copy, "\n"); line; line = strtok(NULL, "\n"))
+		assert_matches(line, pattern);
+	free(copy);
+}
+
+static void
+serve_two(int port)
+{
+	int first = client_tcp(port), second;
+
+	daemon_await(&server, "#1 ");
+	client_talk(first, "hello\n");
+	second = client_tcp(port);
+	daemon_await(&server, "#2 ");
+	client_talk(second, "a");
+	client_talk(second, "\x1b[2J");
+	close(second);
+	daemon_await(&server, "#2 ");
+	close(first);
+	daemon_await(&server, "#1 ");
+	daemon_await(&server, "\n");
+}
+
+START_TEST(lines_are_short_and_in_columns)
+{
+	start(LOGGED, "C.UTF-8");
+	serve_two(daemon_port(&server, "tcp *"));
+	assert_lines_match("^" TIME " (info   |warning) [^ ]");
+	assert_matches(server.log, " info    ready: 2 workers, at most ");
+	assert_matches(server.log, " info    #1    open           " PEER OURS);
+	assert_matches(server.log,
+	    " info    #1    6 \u2192 33 B       closed, the client closed: 1 "
+	    "message, [0-9]+\\.[0-9]{3} s, " PEER "$");
+	assert_matches(server.log,
+	    " info    #2    5 \u2192 59 B       closed, the client closed: 2 "
+	    "messages, [0-9]+\\.[0-9]{3} s, " PEER "$");
+	ck_assert_ptr_null(strchr(server.log, '\x1b'));
+	daemon_type(&server, CTRL_C);
+	daemon_finish_saying(&server, " stopped\n");
+}
+END_TEST
+
+START_TEST(a_terminal_without_utf8_gets_ascii)
+{
+	start(LOGGED, "C");
+	serve_two(daemon_port(&server, "tcp *"));
+	assert_matches(server.log, " #1    6 -> 33 B      closed, ");
+	for (const char *at = server.log; *at != '\0'; at++)
+		ck_assert(*at == '\n' || (*at >= ' ' && *at <= '~'));
+	daemon_stop(&server);
+}
+END_TEST
+
+/* TERM, NO_COLOR, and whether there are colours. */
+static const struct {
+	const char *type, *none;
+	bool colours;
+} looks[] = {
+	{ "xterm-256color", NULL, true },
+	{ "xterm", "", true },
+	{ "xterm", "1", false },
+	{ "dumb", NULL, false },
+	{ NULL, NULL, false },
+};
+
+static void
+set(const char *name, const char *value)
+{
+	if (value != NULL)
+		setenv(name, value, 1);
+	else
+		unsetenv(name);
+}
+
+START_TEST(colours_only_where_they_are_welcome)
+{
+	set("TERM", looks[_i].type);
+	set("NO_COLOR", looks[_i].none);
+	daemon_use_terminal();
+	daemon_start_config(&server, TCP);
+	daemon_await(&server, "\n");
+	if (looks[_i].colours)
+		assert_lines_match("^\x1b\\[2m" TIME "\x1b\\[0m "
+				   "(\x1b\\[32minfo   |\x1b\\[33mwarning)"
+				   "\x1b\\[0m [^ ]");
+	else
+		ck_assert_ptr_null(strchr(server.log, '\x1b'));
+	daemon_stop(&server);
+}
+END_TEST
+
+START_TEST(counters_come_without_zeros)
+{
+	start(TCP, "C");
+	daemon_signal(&server, SIGUSR1);
+	daemon_await(&server, " info    counters: all are 0\n");
+	int fd = client_tcp(daemon_port(&server, "tcp *"));
+	client_talk(fd, "hello\n");
+	daemon_signal(&server, SIGUSR1);
+	daemon_await(&server,
+	    " counters: open=1 accepted=1 tcp_messages_in=1 tcp_bytes_in=6 "
+	    "tcp_messages_out=1 tcp_bytes_out=33\n");
+	close(fd);
+	daemon_stop(&server);
+}
+END_TEST
+
+/* Sends a datagram from a socket of this name, which may be abstract. */
+static void
+send_from(const char *name, size_t len)
+{
+	struct sockaddr_un own = { .sun_family = AF_UNIX },
+			   to = { .sun_family = AF_UNIX, .sun_path = "s" };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	memcpy(own.sun_path, name, len);
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&own,
+			     (socklen_t)(offsetof(struct sockaddr_un,
+					     sun_path) +
+					 len)),
+	    0);
+	ck_assert_int_eq(sendto(fd, "\x1b[2J", 4, 0, (struct sockaddr *)&to,
+			     sizeof(to)),
+	    4);
+	close(fd);
+}
+
+/* A client's name and bytes, and a name in the configuration. */
+START_TEST(nothing_commands_the_terminal)
+{
+	char config[512], *folder = get_current_dir_name();
+
+	snprintf(config, sizeof(config),
+	    "log_level = \"debug\"; control = \"%s/"
+	    "\u00db"
+	    "31m\xc2\x85\";\n"
+	    "listeners = ( { protocol = \"unix-dgram\"; path = \"%s/s\"; } );",
+	    folder, folder);
+	free(folder);
+	start(config, _i == 0 ? "C" : "C.UTF-8");
+	ck_assert_ptr_nonnull(strstr(server.log,
+	    _i == 0 ? "/\\xc3\\x9b31m\\xc2\\x85" : "/\u00db31m\\xc2\\x85"));
+	send_from("\x1b]0;title\a\n\x9b", 12);
+	daemon_await(&server, " debug   unix-dgram datagram from "
+			      "\\x1b]0;title\\x07\\x0a\\x9b, 4 bytes: ");
+	send_from("\0\x1b[2J\xc3\x9b", 7);
+	daemon_await(&server, " from @\\x1b[2J\\xc3\\x9b, 4 bytes: ");
+	daemon_stop(&server);
+}
+END_TEST
+
+Suite *
+terminal_suite(void)
+{
+	Suite *suite = suite_create("terminal");
+	TCase *tests = tcase_create("all");
+
+	tcase_set_timeout(tests, 120);
+	tcase_add_checked_fixture(tests, scratch_enter, scratch_leave);
+	tcase_add_test(tests, lines_are_short_and_in_columns);
+	tcase_add_test(tests, a_terminal_without_utf8_gets_ascii);
+	tcase_add_loop_test(tests, colours_only_where_they_are_welcome, 0,
+	    sizeof(looks) / sizeof(looks[0]));
+	tcase_add_test(tests, counters_come_without_zeros);
+	tcase_add_loop_test(tests, nothing_commands_the_terminal, 0, 2);
+	suite_add_tcase(suite, tests);
+	return suite;
+}
