@@ -128,7 +128,7 @@ wait_ms(const struct server *server)
 {
 	uint64_t now_ms = clock_ms();
 	int wait = acceptor_wait_ms(&server->listeners.acceptor, now_ms);
-	const uint64_t deadlines[] = { server->deadline_ms,
+	const uint64_t deadlines[] = { server->deadline_ms, server->remark_ms,
 		server->watchdog.next_ms, server->control.deadline_ms };
 
 	for (size_t i = 0; i < sizeof(deadlines) / sizeof(*deadlines); i++) {
@@ -360,6 +360,7 @@ server_run(struct config *config, const struct options *options)
 		.options = options,
 		.local_tz = getenv("TZ"),
 		.deadline_ms = UINT64_MAX,
+		.remark_ms = UINT64_MAX,
 		.epoll_fd = -1,
 		.signal_fd = -1,
 		.watchdog = { .next_ms = UINT64_MAX },

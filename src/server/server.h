@@ -21,6 +21,7 @@ struct server {
 	const char *local_tz;  /* TZ when the process began */
 	enum shutdown_state state;
 	uint64_t deadline_ms; /* of the state; UINT64_MAX: none */
+	uint64_t remark_ms;   /* when to say that a stop waits, or UINT64_MAX */
 	int epoll_fd, signal_fd;
 	struct worker_pool pool;
 	struct listener_set listeners;

@@ -1,5 +1,8 @@
 #include "server/shutdown.h"
 
+#include <inttypes.h>
+#include <sys/param.h>
+
 #include "base/clock.h"
 #include "base/log.h"
 #include "server/handover.h"
@@ -9,6 +12,9 @@
 
 /* No client takes part in it, so drain_timeout doesn't apply. */
 #define HAND_OVER_MS 10000
+
+/* A stop that only closes quiet clients is over before. */
+#define REMARK_MS 1000
 
 static const struct {
 	enum shutdown_state state;
@@ -63,6 +69,8 @@ begin(struct server *server, const char *message)
 	log_about(LOG_INFO, &about, "%s", message);
 	notify_send(NOTIFY_STOPPING);
 	server->deadline_ms = drain_deadline_ms(server);
+	if (log_terminal())
+		server->remark_ms = clock_ms() + REMARK_MS;
 }
 
 /* Balancers that ask /ready send their new clients elsewhere meanwhile. */
@@ -71,7 +79,8 @@ announce(struct server *server)
 {
 	int seconds = server->config->lame_duck;
 
-	log_info("not ready any more: stopping in %d s (lame_duck)", seconds);
+	log_info("not ready any more: stopping in %d s (lame_duck)%s", seconds,
+	    log_terminal() ? "; Ctrl-C again stops now" : "");
 	notify_extend(
 	    seconds + server->config->drain_timeout + SERVER_END_MS / 1000 + 1);
 	server->deadline_ms = clock_ms() + (uint64_t)seconds * 1000;
@@ -190,6 +199,36 @@ join_workers(struct server *server)
 	return SHUTDOWN_JOINED;
 }
 
+static void
+log_remark(const struct server *server, const struct worker_oldest *oldest)
+{
+	int count = worker_pool_connections(&server->pool);
+	uint64_t now_ms = clock_ms();
+	uint64_t end_ms = MAX(server->deadline_ms, now_ms);
+
+	log_info("waiting for %d connection%s %s, open for %" PRIu64
+		 " s; at most %" PRIu64
+		 " s more (drain_timeout); Ctrl-C again closes at once",
+	    count, count == 1 ? "" : "s, the oldest", oldest->who,
+	    (now_ms - oldest->opened_ms) / 1000,
+	    (end_ms - now_ms + 999) / 1000);
+}
+
+/* Says on a terminal, once, for whom a stop waits; the workers know it. */
+static void
+remark(struct server *server)
+{
+	struct worker_oldest oldest;
+
+	if (clock_ms() >= server->remark_ms) {
+		server->remark_ms = UINT64_MAX;
+		worker_pool_ask_oldest(&server->pool);
+	}
+	if (worker_pool_take_oldest(&server->pool, &oldest) &&
+	    server->state < SHUTDOWN_ABORTING)
+		log_remark(server, &oldest);
+}
+
 void
 shutdown_advance(struct server *server)
 {
@@ -202,6 +241,7 @@ shutdown_advance(struct server *server)
 		/* Those without a client would not wake this thread. */
 		listener_set_drop_drained(&server->listeners);
 	}
+	remark(server);
 	if (listener_set_is_empty(&server->listeners))
 		shutdown_take_event(server, SHUTDOWN_ACCEPTED);
 	if (server->pool.running == 0)

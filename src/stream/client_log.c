@@ -89,6 +89,18 @@ who_is(const struct conn *conn)
 	return who;
 }
 
+const char *
+client_log_who(const struct conn *conn, char text[CLIENT_LOG_WHO_MAX])
+{
+	char peer[SOCKADDR_TEXT_MAX];
+
+	proxy_client_text(conn, peer, sizeof(peer));
+	snprintf(text, CLIENT_LOG_WHO_MAX, "%s%sfrom %s",
+	    conn->name != NULL ? who_is(conn).number : "",
+	    conn->name != NULL ? " " : "", peer);
+	return text;
+}
+
 void
 client_log_open(struct client_log *log, struct conn *conn, uint64_t now_ms)
 {

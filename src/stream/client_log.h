@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "net/sockaddr.h"
 #include "stream/conn.h"
 
 /*
@@ -43,6 +44,14 @@ void client_log_close(struct client_log *log, struct conn *conn,
     enum close_reason reason, uint64_t now_ms);
 void client_log_hand_over(struct client_log *log, struct conn *conn,
     uint64_t now_ms);
+
+/*
+ * Who conn is, for a line at a terminal: "#17 from 127.0.0.1:40133", without
+ * the number if it is not named.  Returns text.
+ */
+#define CLIENT_LOG_WHO_MAX (SOCKADDR_TEXT_MAX + 32)
+const char *client_log_who(const struct conn *conn,
+    char text[CLIENT_LOG_WHO_MAX]);
 
 /*
  * Says how many lines were left out, once the second is over; it is at

@@ -114,6 +114,19 @@ roster_remove(struct roster *roster, struct conn *conn)
 	release(roster, conn);
 }
 
+const struct conn *
+roster_oldest(const struct roster *roster)
+{
+	const struct conn *oldest = NULL, *conn;
+
+	for (int list = 0; list < ROSTER_LISTS; list++)
+		TAILQ_FOREACH (conn, &roster->lists[list], link)
+			if (oldest == NULL ||
+			    conn->opened_ms < oldest->opened_ms)
+				oldest = conn;
+	return oldest;
+}
+
 uint64_t
 roster_look_ms(const struct roster *roster)
 {

@@ -59,6 +59,9 @@ void roster_move(struct roster *roster, struct conn *conn, enum conn_want want,
 
 void roster_remove(struct roster *roster, struct conn *conn);
 
+/* The connection that has been open longest; NULL: none is open. */
+const struct conn *roster_oldest(const struct roster *roster);
+
 /*
  * Moves a connection that waits to read to the untaken ones; false: its client
  * has taken all.

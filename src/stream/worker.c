@@ -113,6 +113,19 @@ worker_is_responsive(const struct worker *worker)
 	return worker->ended || !worker->pinged;
 }
 
+void
+worker_ask_oldest(struct worker *worker)
+{
+	worker->asked = true;
+	worker_ping(worker);
+}
+
+const struct worker_oldest *
+worker_oldest(const struct worker *worker)
+{
+	return worker->asked ? NULL : &worker->oldest;
+}
+
 bool
 worker_has_ended(const struct worker *worker)
 {

@@ -7,6 +7,7 @@
 
 #include "base/counters.h"
 #include "stamp/stamp.h"
+#include "stream/client_log.h"
 #include "stream/conn.h"
 
 /*
@@ -23,10 +24,17 @@ struct worker_settings {
 	size_t kept_max; /* bytes for clients that don't read; 0: any */
 };
 
+/* The connection of a worker that has been open longest. */
+struct worker_oldest {
+	uint64_t opened_ms; /* UINT64_MAX: none is open */
+	char who[CLIENT_LOG_WHO_MAX];
+};
+
 /* What the workers tell the main thread, and each other. */
 struct worker_shared {
 	_Atomic bool room_wanted; /* the next close writes to room_fd */
-	int room_fd, done_fd;     /* eventfds: a close; how many workers end */
+	/* Eventfds: a close, or an answer; how many workers end. */
+	int room_fd, done_fd;
 	_Atomic uint64_t last_number;  /* of a connection in the log */
 	_Atomic size_t kept;           /* bytes for clients that do not read */
 	_Atomic uint64_t warned_ms;    /* that they are too many; 0: never */
@@ -69,6 +77,13 @@ void worker_ping(struct worker *worker);
 bool worker_is_responsive(const struct worker *worker);
 
 bool worker_has_ended(const struct worker *worker);
+
+/*
+ * Asks for its oldest connection, as it is at the next turn of its loop.  The
+ * answer, when shared->room_fd becomes readable; NULL: there is none yet.
+ */
+void worker_ask_oldest(struct worker *worker);
+const struct worker_oldest *worker_oldest(const struct worker *worker);
 
 const struct counters *worker_counters(const struct worker *worker);
 

@@ -142,6 +142,36 @@ worker_pool_ping(struct worker_pool *pool)
 }
 
 void
+worker_pool_ask_oldest(struct worker_pool *pool)
+{
+	for (int i = 0; i < pool->count; i++)
+		worker_ask_oldest(pool->workers[i]);
+	pool->asks_oldest = true;
+}
+
+bool
+worker_pool_take_oldest(struct worker_pool *pool, struct worker_oldest *oldest)
+{
+	const struct worker_oldest *best = NULL;
+
+	for (int i = 0; i < pool->count && pool->asks_oldest; i++) {
+		const struct worker_oldest *answer = worker_oldest(
+		    pool->workers[i]);
+		if (worker_has_ended(pool->workers[i]))
+			continue;
+		if (answer == NULL)
+			return false;
+		if (best == NULL || answer->opened_ms < best->opened_ms)
+			best = answer;
+	}
+	pool->asks_oldest = false;
+	if (best == NULL || best->opened_ms == UINT64_MAX)
+		return false;
+	*oldest = *best;
+	return true;
+}
+
+void
 worker_pool_note_done(struct worker_pool *pool)
 {
 	eventfd_t ended;

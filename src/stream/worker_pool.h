@@ -16,6 +16,7 @@ struct worker_pool {
 	struct worker **workers;
 	int count, running;
 	int max_connections;
+	bool asks_oldest;
 	struct worker_shared shared; /* room_fd and done_fd are to be watched */
 };
 
@@ -53,6 +54,14 @@ void worker_pool_order(struct worker_pool *pool, enum worker_order order);
 
 /* Pings all; whether all have answered the ping before. */
 bool worker_pool_ping(struct worker_pool *pool);
+
+/*
+ * Asks for the connection that has been open longest, and takes the answer:
+ * true, once, when all workers have answered.
+ */
+void worker_pool_ask_oldest(struct worker_pool *pool);
+bool worker_pool_take_oldest(struct worker_pool *pool,
+    struct worker_oldest *oldest);
 
 /* Counts ended workers; to be called when shared.done_fd is readable. */
 void worker_pool_note_done(struct worker_pool *pool);

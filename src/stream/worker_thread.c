@@ -412,6 +412,26 @@ wait_ms(const struct worker *worker)
 }
 
 static void
+tell_oldest(struct worker *worker)
+{
+	const struct conn *conn = roster_oldest(&worker->roster);
+
+	worker->oldest.opened_ms = conn != NULL ? conn->opened_ms : UINT64_MAX;
+	if (conn != NULL)
+		client_log_who(conn, worker->oldest.who);
+	worker->asked = false;
+	eventfd_write(worker->shared->room_fd, 1);
+}
+
+static void
+answer_ping(struct worker *worker)
+{
+	worker->pinged = false;
+	if (worker->asked)
+		tell_oldest(worker);
+}
+
+static void
 wait_and_serve(struct worker *worker)
 {
 	/* Clearing it would cost 0.5 % of the time of a message. */
@@ -420,7 +440,7 @@ wait_and_serve(struct worker *worker)
 	    wait_ms(worker));
 
 	if (worker->pinged)
-		worker->pinged = false;
+		answer_ping(worker);
 	worker->turn_order = worker->order;
 	admit_dispatched(worker);
 	for (int i = 0; i < n; i++)

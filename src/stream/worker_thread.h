@@ -21,6 +21,9 @@ struct worker {
 	_Atomic int load;
 	_Atomic bool pinged; /* the loop has not run since */
 	_Atomic bool ended;
+	_Atomic bool
+	    asked; /* for oldest, which is the worker's till it answers */
+	struct worker_oldest oldest;
 	_Atomic uint64_t burden; /* of whom to close first; see roster.h */
 	int wake_fd;             /* eventfd */
 	struct worker_shared *shared;

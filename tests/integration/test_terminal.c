@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "harness/client.h"
@@ -20,6 +21,15 @@
 	"workers = 2; control = \"\";\n"                                       \
 	"listeners = ( { protocol = \"tcp\"; port = 0; } );\n"
 #define LOGGED TCP "log_connections = true;\n"
+/* A stop that waits does so until it is told not to. */
+#define PATIENT                                                                \
+	"workers = 2; limits: { drain_timeout = 3600; send_timeout = 3600; };" \
+	"listeners = ( { protocol = \"tcp\"; port = 0; framing = \"line\"; } " \
+	");\n"
+
+/* The replies fill any send buffer; these fit into the buffers themselves. */
+#define NEWLINES 400000
+
 #define CTRL_C "\003"
 #define TIME "[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3}"
 /* "from 127.0.0.1:40133 on tcp 127.0.0.1:21567" */
@@ -165,6 +175,136 @@ START_TEST(counters_come_without_zeros)
 }
 END_TEST
 
+/* A client that reads nothing, so a stop waits for it. */
+static int
+connect_deaf(int port)
+{
+	static char newlines[NEWLINES];
+	struct sockaddr_in address = { .sin_family = AF_INET,
+		.sin_port = htons((in_port_t)port),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), least = 1;
+
+	ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &least,
+			     sizeof(least)),
+	    0);
+	ck_assert_int_eq(connect(fd, (struct sockaddr *)&address,
+			     sizeof(address)),
+	    0);
+	memset(newlines, '\n', sizeof(newlines));
+	client_send(fd, newlines, sizeof(newlines));
+	return fd;
+}
+
+/* "from 127.0.0.1:40133" of a client. */
+static const char *
+name_of(int fd, char text[64])
+{
+	struct sockaddr_in address = { 0 };
+	socklen_t len = sizeof(address);
+
+	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+	snprintf(text, 64, "from %s:%d", inet_ntoa(address.sin_addr),
+	    ntohs(address.sin_port));
+	return text;
+}
+
+/* So that what comes next is younger by a millisecond at least. */
+static void
+pass_a_millisecond(void)
+{
+	struct timespec begin, now;
+
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	do
+		clock_gettime(CLOCK_MONOTONIC, &now);
+	while ((now.tv_sec - begin.tv_sec) * 1000000000 + now.tv_nsec -
+		   begin.tv_nsec <=
+	       1000000);
+}
+
+START_TEST(a_stop_says_for_whom_it_waits)
+{
+	char text[256], name[64];
+	int fds[3];
+
+	start(_i == 0 ? PATIENT : PATIENT "log_connections = true;\n", "C");
+	int port = daemon_port(&server, "tcp *");
+	for (int i = 0; i < 3; i++) {
+		fds[i] = connect_deaf(port);
+		daemon_await_counter(&server, "accepted",
+		    (unsigned long long)i + 1);
+		pass_a_millisecond();
+	}
+	daemon_type(&server, CTRL_C);
+	daemon_await(&server, " info    stopping\n");
+	snprintf(text, sizeof(text),
+	    " info    waiting for 3 connections, the oldest %s%s, open for ",
+	    _i == 0 ? "" : "#1 ", name_of(fds[0], name));
+	daemon_await(&server, text);
+	daemon_await(&server, " s; at most 3");
+	daemon_await(&server,
+	    " s more (drain_timeout); Ctrl-C again closes at once\n");
+	daemon_type(&server, CTRL_C);
+	daemon_finish_saying(&server, " closed_stop=3 ");
+	for (int i = 0; i < 3; i++)
+		close(fds[i]);
+}
+END_TEST
+
+START_TEST(a_stop_that_waits_for_one_names_it)
+{
+	char text[128], name[64];
+
+	start(PATIENT, "C");
+	int port = daemon_port(&server, "tcp *"), fd = connect_deaf(port);
+	daemon_await_counter(&server, "accepted", 1);
+	daemon_type(&server, CTRL_C);
+	snprintf(text, sizeof(text), " waiting for 1 connection %s, open for ",
+	    name_of(fd, name));
+	daemon_await(&server, text);
+	close(fd);
+	daemon_finish(&server);
+}
+END_TEST
+
+START_TEST(a_stop_that_does_not_wait_says_nothing)
+{
+	start(PATIENT, "C");
+	int fd = client_tcp(daemon_port(&server, "tcp *"));
+	client_talk(fd, "hello\n");
+	daemon_type(&server, CTRL_C);
+	client_expect_end(fd);
+	close(fd);
+	int status = daemon_wait(&server);
+	ck_assert_int_eq(status, 0);
+	ck_assert_ptr_null(strstr(server.log, "waiting"));
+	ck_assert_ptr_nonnull(strstr(server.log, " stopped\n"));
+	free(server.log);
+}
+END_TEST
+
+START_TEST(ctrl_c_ends_each_step)
+{
+	start("limits: { lame_duck = 3600; drain_timeout = 3600; "
+	      "send_timeout = 3600; };\n"
+	      "listeners = ( { protocol = \"tcp\"; port = 0; framing = "
+	      "\"line\"; } );\n",
+	    "C");
+	int fd = connect_deaf(daemon_port(&server, "tcp *"));
+	daemon_await_counter(&server, "accepted", 1);
+	daemon_type(&server, CTRL_C);
+	daemon_await(&server,
+	    "stopping in 3600 s (lame_duck); Ctrl-C again stops now\n");
+	daemon_type(&server, CTRL_C);
+	daemon_await(&server, " stopping\n");
+	daemon_await(&server, "Ctrl-C again closes at once\n");
+	daemon_type(&server, CTRL_C);
+	daemon_finish_saying(&server, " stopped\n");
+	close(fd);
+}
+END_TEST
+
 /* Sends a datagram from a socket of this name, which may be abstract. */
 static void
 send_from(const char *name, size_t len)
@@ -222,6 +362,10 @@ terminal_suite(void)
 	tcase_add_loop_test(tests, colours_only_where_they_are_welcome, 0,
 	    sizeof(looks) / sizeof(looks[0]));
 	tcase_add_test(tests, counters_come_without_zeros);
+	tcase_add_loop_test(tests, a_stop_says_for_whom_it_waits, 0, 2);
+	tcase_add_test(tests, a_stop_that_waits_for_one_names_it);
+	tcase_add_test(tests, a_stop_that_does_not_wait_says_nothing);
+	tcase_add_test(tests, ctrl_c_ends_each_step);
 	tcase_add_loop_test(tests, nothing_commands_the_terminal, 0, 2);
 	suite_add_tcase(suite, tests);
 	return suite;

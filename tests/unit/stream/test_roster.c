@@ -307,6 +307,25 @@ START_TEST(progress_without_a_look_counts_once)
 }
 END_TEST
 
+/* In whatever list it is. */
+START_TEST(the_oldest_is_the_one_open_longest)
+{
+	struct pair pairs[3];
+
+	ck_assert_ptr_null(roster_oldest(&roster));
+	for (int i = 0; i < 3; i++, roster.now_ms += 1000)
+		pairs[i] = add();
+	roster_move(&roster, pairs[0].conn, CONN_WANT_WRITE, false);
+	roster_move(&roster, pairs[1].conn, CONN_WANT_READ, false);
+	for (int i = 0; i < 3; i++) {
+		ck_assert_ptr_eq(roster_oldest(&roster), pairs[i].conn);
+		roster_remove(&roster, pairs[i].conn);
+		conn_free(pairs[i].conn);
+		close(pairs[i].client);
+	}
+}
+END_TEST
+
 Suite *
 roster_suite(void)
 {
@@ -324,6 +343,7 @@ roster_suite(void)
 	tcase_add_test(tests, what_was_taken_is_let_go_at_every_look);
 	tcase_add_test(tests, a_sweep_measures_all_at_once);
 	tcase_add_test(tests, progress_without_a_look_counts_once);
+	tcase_add_test(tests, the_oldest_is_the_one_open_longest);
 	suite_add_tcase(suite, tests);
 	return suite;
 }
