@@ -8,6 +8,8 @@
 #include <string.h>
 
 #define ZONE_DIRECTORY "/usr/share/zoneinfo/"
+#define SECONDS '\4'      /* since 1970, in a compiled pattern */
+#define PATTERN_SIZE 1024 /* 32 times %s has 20 bytes each */
 
 /*
  * The time zone belongs to the process: strftime(3) and tzset(3) read TZ.  The
@@ -18,6 +20,8 @@
  */
 static pthread_mutex_t zone_lock = PTHREAD_MUTEX_INITIALIZER;
 static char zone_entry[PATH_MAX] = "TZ=";
+static char *const zone_value = zone_entry + sizeof("TZ=") - 1;
+static char local_value[PATH_MAX] = ":/etc/localtime"; /* for "local" */
 
 static const struct {
 	const char *name;
@@ -61,7 +65,10 @@ compile_pattern(char *out, const char *pattern, char *error, size_t error_size)
 			    "no control characters in a stamp");
 			return -1;
 		}
-		if (len > 0) {
+		if (len > 1 && at[len - 1] == 's') {
+			*out++ = SECONDS;
+			at += len;
+		} else if (len > 0) {
 			out = mempcpy(out, at, len);
 			at += len;
 		} else if (at[1] != '\0' && strchr("369", at[1]) != NULL &&
@@ -87,6 +94,7 @@ stamp_format_compile(struct stamp_format *format, const char *text, char *error,
     size_t error_size)
 {
 	size_t i = 0, count = sizeof(named_formats) / sizeof(named_formats[0]);
+	const char *given = text;
 
 	memset(format, 0, sizeof(*format));
 	while (i < count && strcmp(text, named_formats[i].name) != 0)
@@ -106,7 +114,10 @@ stamp_format_compile(struct stamp_format *format, const char *text, char *error,
 		    STAMP_PATTERN_MAX);
 		return -1;
 	}
-	return compile_pattern(format->pattern, text, error, error_size);
+	if (compile_pattern(format->pattern, text, error, error_size) == -1)
+		return -1;
+	strcpy(format->text, given);
+	return 0;
 }
 
 bool
@@ -129,29 +140,44 @@ stamp_zone_exists(const char *zone)
 	return exists;
 }
 
+/* What TZ is for a zone. */
+static const char *
+value_of(const char *zone)
+{
+	if (strcmp(zone, "local") == 0)
+		return local_value;
+	return strcmp(zone, "UTC") == 0 ? "UTC0" : zone;
+}
+
+/* With the lock.  tzset reads the file of a zone anew only after another. */
+static void
+switch_to(const char *value)
+{
+	strcpy(zone_value, "UTC0");
+	tzset();
+	strcpy(zone_value, value);
+	tzset();
+}
+
 int
 stamp_set_zone(const char *zone, const char *local_tz)
 {
-	const char *tz = zone;
-	char *value = zone_entry + strlen("TZ=");
+	const size_t max = sizeof(zone_entry) - sizeof("TZ=");
 	int rc = 0;
 
-	if (strcmp(zone, "local") == 0)
-		tz = local_tz != NULL ? local_tz : ":/etc/localtime";
-	else if (strcmp(zone, "UTC") == 0)
-		tz = "UTC0";
-	if (strlen(tz) >= sizeof(zone_entry) - strlen("TZ=")) {
+	if (local_tz == NULL)
+		local_tz = ":/etc/localtime";
+	if (strlen(zone) > max ||
+	    (strlen(local_tz) > max && strcmp(zone, "local") == 0)) {
 		errno = ENAMETOOLONG;
 		return -1;
 	}
 	pthread_mutex_lock(&zone_lock);
-	if (getenv("TZ") != value)
+	if (strlen(local_tz) <= max)
+		strcpy(local_value, local_tz);
+	if (getenv("TZ") != zone_value)
 		rc = putenv(zone_entry);
-	/* tzset reads the file of a zone anew only after another zone. */
-	strcpy(value, "UTC0");
-	tzset();
-	strcpy(value, tz);
-	tzset();
+	switch_to(value_of(zone));
 	pthread_mutex_unlock(&zone_lock);
 	return rc;
 }
@@ -160,6 +186,55 @@ void
 stamp_init(struct stamp *stamp, const struct stamp_format *format)
 {
 	*stamp = (struct stamp){ .format = *format };
+}
+
+/* With the lock. */
+static void
+learn_zone(struct stamp *stamp, time_t around)
+{
+	char before[sizeof(zone_entry)];
+
+	strcpy(before, zone_value);
+	switch_to(value_of(stamp->zone_name));
+	zone_sample(&stamp->zone, around);
+	switch_to(before);
+}
+
+void
+stamp_use_zone(struct stamp *stamp, const char *zone)
+{
+	snprintf(stamp->zone_name, sizeof(stamp->zone_name), "%s", zone);
+	pthread_mutex_lock(&zone_lock);
+	learn_zone(stamp, time(NULL));
+	pthread_mutex_unlock(&zone_lock);
+}
+
+/* With the lock. */
+static void
+find_time(struct stamp *stamp, time_t second, struct tm *tm)
+{
+	if (stamp->zone_name[0] == '\0') {
+		localtime_r(&second, tm);
+		return;
+	}
+	if (!zone_time(&stamp->zone, second, tm)) {
+		learn_zone(stamp, second);
+		zone_time(&stamp->zone, second, tm);
+	}
+}
+
+/* strftime(3) would compute %s in the process's zone. */
+static void
+put_seconds(char *out, const char *pattern, time_t second)
+{
+	char *to = out;
+
+	for (; *pattern != '\0'; pattern++)
+		if (*pattern == SECONDS)
+			to += sprintf(to, "%lld", (long long)second);
+		else
+			*to++ = *pattern;
+	*to = '\0';
 }
 
 static void
@@ -182,7 +257,7 @@ render(struct stamp *stamp, time_t second)
 {
 	const struct stamp_format *format = &stamp->format;
 	size_t room = sizeof(stamp->text) - sizeof(":] ");
-	char *text = stamp->text;
+	char *text = stamp->text, pattern[PATTERN_SIZE];
 	size_t len = 1;
 	struct tm tm;
 
@@ -191,8 +266,9 @@ render(struct stamp *stamp, time_t second)
 		len += (size_t)snprintf(text + len, room - len, "%lld",
 		    (long long)second);
 	pthread_mutex_lock(&zone_lock);
-	localtime_r(&second, &tm);
-	len += strftime(text + len, room - len, format->pattern, &tm);
+	find_time(stamp, second, &tm);
+	put_seconds(pattern, format->pattern, second);
+	len += strftime(text + len, room - len, pattern, &tm);
 	pthread_mutex_unlock(&zone_lock);
 	if (format->zone_colon) {
 		memmove(text + len - 1, text + len - 2, 2);

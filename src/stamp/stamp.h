@@ -5,15 +5,19 @@
 #include <stddef.h>
 #include <time.h>
 
+#include "stamp/zone.h"
+
 #define STAMP_PATTERN_MAX 64 /* bytes of a strftime pattern */
+#define STAMP_ZONE_MAX 64    /* bytes of the name of a zone, with its NUL */
 #define STAMP_TEXT_MAX 1024  /* bytes of a stamp with its brackets */
 
 /*
  * What a stamp looks like: a strftime(3) pattern in which each fraction of a
- * second of 3, 6 or 9 digits is a run of as many bytes \1, \2 or \3.  Immutable
- * once compiled; copied by value.
+ * second of 3, 6 or 9 digits is a run of as many bytes \1, \2 or \3, and %s is
+ * \4.  Immutable once compiled; copied by value.
  */
 struct stamp_format {
+	char text[STAMP_PATTERN_MAX + 1]; /* that it was compiled from */
 	char pattern[3 * STAMP_PATTERN_MAX + 1];
 	bool epoch;      /* begins with the seconds since 1970 */
 	bool zone_colon; /* ends in a zone, and +0100 is written +01:00 */
@@ -22,6 +26,8 @@ struct stamp_format {
 /* A stamp: "[...] ", rendered once a second and kept.  Owned by one thread. */
 struct stamp {
 	struct stamp_format format;
+	char zone_name[STAMP_ZONE_MAX]; /* "": that of the process */
+	struct zone zone;               /* of zone_name */
 	time_t second;
 	size_t len; /* 0: nothing is rendered yet */
 	size_t fractions;
@@ -51,8 +57,14 @@ bool stamp_zone_exists(const char *zone);
  */
 int stamp_set_zone(const char *zone, const char *local_tz);
 
-/* Nothing is rendered until the first stamp_at. */
+/* Nothing is rendered until the first stamp_at.  In the process's zone. */
 void stamp_init(struct stamp *stamp, const struct stamp_format *format);
+
+/*
+ * Gives it a zone of its own, as stamp_set_zone takes one, and reads the file
+ * of it; the next time only when that knows no more.  After stamp_set_zone.
+ */
+void stamp_use_zone(struct stamp *stamp, const char *zone);
 
 /*
  * The text for a time of CLOCK_REALTIME, *len bytes without a terminating NUL;

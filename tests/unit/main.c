@@ -8,6 +8,7 @@ main(void)
 	/* Check's 4 s are too few with a sanitizer on a busy machine. */
 	setenv("CK_DEFAULT_TIMEOUT", "120", 0);
 	SRunner *runner = srunner_create(stamp_suite());
+	srunner_add_suite(runner, zone_suite());
 
 	srunner_add_suite(runner, framing_suite());
 	srunner_add_suite(runner, account_suite());

@@ -47,6 +47,7 @@ Suite *worker_pool_suite(void);
 Suite *config_file_suite(void);
 Suite *listener_config_suite(void);
 Suite *stamp_suite(void);
+Suite *zone_suite(void);
 Suite *datagram_suite(void);
 Suite *loop_suite(void);
 Suite *worker_suite(void);

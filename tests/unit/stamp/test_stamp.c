@@ -323,6 +323,61 @@ START_TEST(knows_the_zones_of_the_system)
 }
 END_TEST
 
+/* Two zones in a process, as listeners have them. */
+START_TEST(a_stamp_may_have_a_zone_of_its_own)
+{
+	static const struct {
+		const char *zone;
+		time_t second;
+	} cases[] = { { "Asia/Tokyo", SOME_SECOND },
+		{ "Europe/Berlin", SOME_SECOND }, { "UTC", SOME_SECOND },
+		{ "local", SOME_SECOND },
+		/* The clock is wrong, and then right. */
+		{ "Europe/Berlin", 0 }, { "Europe/Berlin", 4102444800 } };
+	struct stamp_format format = compile("%FT%T %z %Z %s"), ctime_format;
+	struct stamp common, own, wanted;
+	struct timespec now = { cases[_i].second, 0 };
+	char text[STAMP_TEXT_MAX];
+	size_t len;
+
+	ctime_format = compile("%c %Z");
+	stamp_set_zone(cases[_i].zone, "America/New_York");
+	stamp_init(&wanted, &format);
+	snprintf(text, sizeof(text), "%s", stamp_at(&wanted, &now, &len));
+	stamp_set_zone("Asia/Kathmandu", "America/New_York");
+	stamp_init(&common, &ctime_format);
+	stamp_init(&own, &format);
+	stamp_use_zone(&own, cases[_i].zone);
+	assert_stamp_at(&own, cases[_i].second, 0, text);
+	assert_stamp_at(&common, SOME_SECOND, 0,
+	    "[Sat Nov 21 07:00:00 2026 +0545] ");
+	assert_stamp_at(&own, cases[_i].second, 0, text);
+	stamp_set_zone("UTC", NULL);
+	assert_stamp_at(&own, cases[_i].second, 0, text);
+}
+END_TEST
+
+/* No file is read once a second: it may be missing, or files be short. */
+START_TEST(a_zone_of_its_own_is_read_once)
+{
+	char path[64], command[128];
+	struct stamp_format format = compile("%H:%M %z");
+	struct stamp own;
+
+	snprintf(path, sizeof(path), "/tmp/test-zone-%d", (int)getpid());
+	snprintf(command, sizeof(command),
+	    "cp /usr/share/zoneinfo/Asia/Tokyo %s", path);
+	ck_assert_int_eq(system(command), 0);
+	stamp_set_zone("UTC", path);
+	stamp_init(&own, &format);
+	stamp_use_zone(&own, "local");
+	ck_assert_int_eq(unlink(path), 0);
+	time_t now = time(NULL) / 86400 * 86400;
+	assert_stamp_at(&own, now, 0, "[09:00 +0900] ");
+	assert_stamp_at(&own, now + 86400 * 900, 0, "[09:00 +0900] ");
+}
+END_TEST
+
 Suite *
 stamp_suite(void)
 {
@@ -342,6 +397,8 @@ stamp_suite(void)
 	tcase_add_loop_test(tests, refuses_what_is_no_format, 0, 10);
 	tcase_add_test(tests, longest_pattern_fits);
 	tcase_add_test(tests, knows_the_zones_of_the_system);
+	tcase_add_loop_test(tests, a_stamp_may_have_a_zone_of_its_own, 0, 6);
+	tcase_add_test(tests, a_zone_of_its_own_is_read_once);
 	suite_add_tcase(suite, tests);
 	tcase_add_checked_fixture(scratch, scratch_enter, scratch_leave);
 	tcase_add_test(scratch, a_zone_is_read_again_when_it_is_set_again);
