@@ -11,6 +11,17 @@
 #include "server/server.h"
 
 static int
+show(const struct options *options)
+{
+	int status = config_show(&options->source, stdout, stderr);
+
+	if (status != 0 || (fflush(stdout) == 0 && !ferror(stdout)))
+		return status;
+	perror("timestampd: output");
+	return EX_IOERR;
+}
+
+static int
 run(const struct options *options)
 {
 	const char *request = options->json ? "counters json" : "counters";
@@ -24,6 +35,8 @@ run(const struct options *options)
 		puts("timestampd " VERSION);
 		return EXIT_SUCCESS;
 	}
+	if (options->show)
+		return show(options);
 	int status = options_load(options, &config, stderr);
 	if (status != 0)
 		return status;
@@ -51,8 +64,6 @@ main(int argc, char **argv)
 	log_open();
 	if (options_parse(&options, argc, argv) == 0)
 		status = run(&options);
-	else
-		fputs(OPTIONS_USAGE, stderr);
 	options_free(&options);
 	return status;
 }

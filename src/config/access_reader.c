@@ -25,7 +25,7 @@ struct reader {
 /* Where an entry stands. */
 struct place {
 	const char *file;
-	unsigned line;
+	unsigned line; /* 0: file is an option of the command line */
 };
 
 /* Writes a fault of an entry, unless there were many. */
@@ -34,8 +34,16 @@ complain(struct reader *reader, struct place place, const char *text,
     const char *why)
 {
 	reader->file->error_count++;
+	reader->file->option_errors += place.line == 0;
 	if (++reader->faults > FAULTS_MAX)
 		return;
+	if (place.line == 0) {
+		message_print(reader->file->errors,
+		    "timestampd: %s: \"%.64s\" %s; timestampd -h lists the "
+		    "options\n",
+		    place.file, text, why);
+		return;
+	}
 	message_print(reader->file->errors, "%s:%u: \"%.64s\" %s\n", place.file,
 	    place.line, text, why);
 	if (reader->faults == FAULTS_MAX)
@@ -95,7 +103,8 @@ read_array(struct reader *reader, const struct setting *array, bool is_allowed)
 	for (int i = 0; i < config_setting_length(array->node); i++) {
 		struct setting element = setting_member(array, i);
 		const char *text = config_setting_get_string(element.node);
-		struct place place = { array->file->path,
+		const char *option = setting_option(array);
+		struct place place = { option ? option : array->file->path,
 			config_setting_source_line(element.node) };
 		if (text != NULL)
 			add(reader, text, is_allowed, place);
@@ -215,8 +224,13 @@ find_twins(struct reader *reader)
 		const struct prefix_entry *two = &entries[i];
 		if (!prefix_equal(&one->prefix, &two->prefix))
 			continue;
-		snprintf(why, sizeof(why), "is %s at %s:%u already",
-		    one->value ? "allowed" : "denied", one->file, one->line);
+		if (one->line == 0)
+			snprintf(why, sizeof(why), "is %s by %s already",
+			    one->value ? "allowed" : "denied", one->file);
+		else
+			snprintf(why, sizeof(why), "is %s at %s:%u already",
+			    one->value ? "allowed" : "denied", one->file,
+			    one->line);
 		complain(reader, (struct place){ two->file, two->line },
 		    prefix_text(&two->prefix, text), why);
 	}

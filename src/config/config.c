@@ -4,13 +4,20 @@
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 
 #include "base/message.h"
 #include "config/access_reader.h"
 #include "config/config_file.h"
+#include "config/overlay.h"
+#include "config/printer.h"
 #include "config/setting.h"
 
 #define DAY (24 * 60 * 60)
+
+/* idle_timeout where none is configured, in seconds. */
+#define IDLE_OTHERS 300
+#define IDLE_LINES (7 * DAY)
 
 static void
 read_format(const struct setting *setting, const char *text, void *base)
@@ -54,13 +61,26 @@ is_ip_or_any(const char *text)
 }
 
 static void
-read_auto(const struct setting *setting, const char *text, void *base)
+read_auto(const struct setting *setting, const char *text, int *value)
 {
 	if (strcmp(text, "auto") == 0)
-		((struct config *)base)->max_per_address = CONFIG_AUTO;
+		*value = CONFIG_AUTO;
 	else
 		setting_complain(setting, "\"%s\" is not a number or \"auto\"",
 		    text);
+}
+
+static void
+read_auto_connections(const struct setting *setting, const char *text,
+    void *base)
+{
+	read_auto(setting, text, &((struct config *)base)->max_per_address);
+}
+
+static void
+read_auto_idle(const struct setting *setting, const char *text, void *base)
+{
+	read_auto(setting, text, &((struct config *)base)->idle_timeout);
 }
 
 /* "" leaves the server the user that started it. */
@@ -88,8 +108,9 @@ read_user(const struct setting *setting, const char *text, void *base)
 static const struct setting_rule limits_rules[] = {
 	{ "max_connections", IN(max_connections), .min = 1, .max = 1000000 },
 	{ "max_connections_per_address", IN(max_per_address), .max = 1000000,
-	    .read_text = read_auto },
-	{ "idle_timeout", IN(idle_timeout), .max = 365 * DAY },
+	    .read_text = read_auto_connections },
+	{ "idle_timeout", IN(idle_timeout), .max = 365 * DAY,
+	    .read_text = read_auto_idle },
 	{ "send_timeout", IN(send_timeout), .max = 365 * DAY },
 	{ "drain_timeout", IN(drain_timeout), .max = DAY },
 	{ "lame_duck", IN(lame_duck), .max = DAY },
@@ -98,7 +119,7 @@ static const struct setting_rule limits_rules[] = {
 };
 
 static const struct setting_rule stamp_rules[] = {
-	{ "format", .read_text = read_format },
+	{ "format", IN(stamp.text), .read_text = read_format },
 	{ "timezone", IN(timezone), .is_valid = stamp_zone_exists,
 	    .needs = "\"local\", \"UTC\" or a time zone of this system" },
 	{ "source", IN(arrival), .parse = parse_source,
@@ -121,12 +142,15 @@ static const struct setting_rule http_rules[] = {
 	{ .name = NULL },
 };
 
+/* Not a group: see read_listeners. */
+static const struct setting_rule listeners_rules[] = { { .name = NULL } };
+
 static const struct setting_rule root_rules[] = {
 	{ "log_level", IN(log_level), .parse = log_level_parse,
 	    .choices = "\"error\", \"warning\", \"info\" and \"debug\"" },
 	{ "log_connections", IN(log_connections), .is_flag = true },
 	{ "workers", IN(workers), .max = 1024 },
-	{ "user", .read_text = read_user },
+	{ "user", IN(user), .read_text = read_user },
 	{ "control", IN(control), .is_valid = is_path_or_empty,
 	    .needs = "an absolute path of at most 107 bytes, or \"\"" },
 	{ "limits", .members = limits_rules },
@@ -135,9 +159,9 @@ static const struct setting_rule root_rules[] = {
 	{ "http", .members = http_rules },
 	{ "allow", .read_list = access_leave },
 	{ "deny", .read_list = access_leave },
-	{ "allow_file", .read_list = access_leave },
-	{ "deny_file", .read_list = access_leave },
-	{ .name = "listeners" }, /* see read_listeners */
+	{ "allow_file", .read_list = access_leave, .needs = "a path" },
+	{ "deny_file", .read_list = access_leave, .needs = "a path" },
+	{ .name = "listeners", .members = listeners_rules },
 	{ .name = NULL },
 };
 
@@ -201,10 +225,14 @@ read_http(const struct setting *group, struct config *config)
 		return;
 	}
 	http->protocol = has_path ? PROTOCOL_UNIX : PROTOCOL_TCP;
-	if (http->address[0] == '\0')
+	if (!has_path && http->address[0] == '\0')
 		strcpy(http->address, "127.0.0.1");
-	snprintf(http->where, sizeof(http->where), "%s:%d: http",
-	    group->file->path, (int)config_setting_source_line(group->node));
+	if (config_setting_source_line(group->node) == 0)
+		snprintf(http->where, sizeof(http->where), "-o http");
+	else
+		snprintf(http->where, sizeof(http->where), "%s:%d: http",
+		    group->file->path,
+		    (int)config_setting_source_line(group->node));
 }
 
 static void
@@ -217,11 +245,11 @@ read_root(const struct setting *setting, struct config *config)
 		return;
 	if (rule->members == http_rules)
 		read_http(setting, config);
+	else if (rule->members == listeners_rules)
+		read_listeners(setting, config);
 	else if (rule->members != NULL)
 		setting_read_group(setting, rule->members, PROTOCOL_TCP,
 		    config);
-	else if (strcmp(rule->name, "listeners") == 0)
-		read_listeners(setting, config);
 	else
 		setting_read(setting, rule, config);
 }
@@ -242,25 +270,35 @@ read_access(const struct setting *root, struct config *config)
 	}
 }
 
-static void
-read_text(struct setting_file *file, const char *text, struct config *config)
+/* The file, if there is one.  False after a line in errors. */
+static bool
+parse(struct setting_file *file, config_t *tree)
 {
-	config_t parsed;
+	char *text = NULL;
 
-	config_init(&parsed);
-	if (config_read_string(&parsed, text) == CONFIG_FALSE) {
-		message_print(file->errors, "%s:%d: %s\n", file->path,
-		    config_error_line(&parsed), config_error_text(&parsed));
-		file->error_count++;
-	} else {
-		struct setting root = { file, config_root_setting(&parsed) };
-		for (int i = 0; i < config_setting_length(root.node); i++) {
-			struct setting setting = setting_member(&root, i);
-			read_root(&setting, config);
-		}
-		read_access(&root, config);
+	if (file->path == NULL)
+		return true;
+	text = config_file_read(file->path, file->errors);
+	if (text == NULL)
+		return false;
+	int rc = config_read_string(tree, text);
+	free(text);
+	if (rc == CONFIG_TRUE)
+		return true;
+	message_print(file->errors, "%s:%d: %s\n", file->path,
+	    config_error_line(tree), config_error_text(tree));
+	return false;
+}
+
+/* What the file says, and the command line above it. */
+static void
+read_tree(const struct setting *root, struct config *config)
+{
+	for (int i = 0; i < config_setting_length(root->node); i++) {
+		struct setting setting = setting_member(root, i);
+		read_root(&setting, config);
 	}
-	config_destroy(&parsed);
+	read_access(root, config);
 }
 
 static struct config *
@@ -276,7 +314,7 @@ config_default(void)
 	strcpy(config->control, CONFIG_CONTROL);
 	config->max_connections = 10000;
 	config->max_per_address = CONFIG_AUTO;
-	config->idle_timeout = 300;
+	config->idle_timeout = CONFIG_AUTO;
 	config->send_timeout = 30;
 	config->drain_timeout = 5;
 	config->kept_memory = 256;
@@ -295,27 +333,71 @@ config_default(void)
 	return config;
 }
 
-struct config *
-config_load(const char *path, FILE *errors)
+/* Reads source into config.  Returns 0, or an exit status after the errors. */
+static int
+load(struct config *config, const struct config_source *source, FILE *errors,
+    FILE *out)
 {
-	struct config *config = config_default();
+	struct setting_file file = { source->path, errors, 0, 0 };
+	struct overlay overlay = { 0 };
+	config_t tree;
 
-	if (config == NULL) {
+	config_init(&tree);
+	bool is_read = parse(&file, &tree);
+	if (is_read) {
+		struct setting root = { &file, config_root_setting(&tree) };
+		is_read = overlay_apply(&overlay, &root, source, root_rules);
+		if (is_read)
+			read_tree(&root, config);
+		else
+			fprintf(errors, "out of memory\n");
+	}
+	if (source->debug)
+		config->log_level = LOG_DEBUG;
+	if (is_read && file.error_count == 0 && out != NULL)
+		printer_write(out, config, root_rules,
+		    config_root_setting(&tree));
+	config_destroy(&tree);
+	overlay_free(&overlay);
+	if (is_read && file.error_count == 0)
+		return 0;
+	return file.option_errors > 0 ? EX_USAGE : EX_CONFIG;
+}
+
+/* *config is NULL after an error. */
+static int
+load_or_free(struct config **config, const struct config_source *source,
+    FILE *errors, FILE *out)
+{
+	int status = EX_CONFIG;
+
+	*config = config_default();
+	if (*config == NULL)
 		fprintf(errors, "out of memory\n");
-		return NULL;
-	}
-	if (path == NULL)
-		return config;
-	struct setting_file file = { path, errors, 0 };
-	char *text = config_file_read(path, errors);
-	if (text != NULL)
-		read_text(&file, text, config);
-	if (text == NULL || file.error_count > 0) {
-		config_free(config);
-		config = NULL;
-	}
-	free(text);
-	return config;
+	else
+		status = load(*config, source, errors, out);
+	if (status == 0)
+		return 0;
+	config_free(*config);
+	*config = NULL;
+	return status;
+}
+
+int
+config_load(struct config **config, const struct config_source *source,
+    FILE *errors)
+{
+	return load_or_free(config, source, errors, NULL);
+}
+
+int
+config_show(const struct config_source *source, FILE *out, FILE *errors)
+{
+	struct config *config;
+	int status = load_or_free(&config, source, errors, out);
+
+	config_free(config);
+	return status;
 }
 
 void
@@ -329,17 +411,25 @@ config_free(struct config *config)
 }
 
 int
-config_set_listeners(struct config *config, char *const *specs, size_t count,
-    FILE *errors)
+config_idle_timeout(const struct config *config,
+    const struct listener_config *listener, enum framing framing)
 {
-	int rc = 0;
+	if (listener != NULL && listener->idle_timeout != CONFIG_AUTO)
+		return listener->idle_timeout;
+	if (config->idle_timeout != CONFIG_AUTO)
+		return config->idle_timeout;
+	return framing == FRAMING_LINE ? IDLE_LINES : IDLE_OTHERS;
+}
 
-	if (replace_listeners(config, count) == -1) {
-		fprintf(errors, "out of memory\n");
-		return -1;
-	}
-	for (size_t i = 0; i < count; i++)
-		rc |= listener_config_parse(config->listeners, i, specs[i],
-		    errors);
-	return rc;
+void
+config_make_stamp(const struct config *config,
+    const struct listener_config *listener, struct stamp *stamp)
+{
+	bool has_format = listener != NULL && listener->stamp.text[0] != '\0';
+	bool has_zone = listener != NULL && listener->timezone[0] != '\0' &&
+	                strcmp(listener->timezone, config->timezone) != 0;
+
+	stamp_init(stamp, has_format ? &listener->stamp : &config->stamp);
+	if (has_zone)
+		stamp_use_zone(stamp, listener->timezone);
 }

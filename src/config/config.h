@@ -29,12 +29,13 @@ struct config {
 	char control[sizeof(((struct sockaddr_un *)0)->sun_path)];
 	int max_connections;
 	int max_per_address; /* connections; 0: any number; or CONFIG_AUTO */
-	int idle_timeout, send_timeout; /* seconds; 0: never */
-	int drain_timeout;              /* seconds; 0: at once */
-	int lame_duck;                  /* seconds of service after SIGTERM */
-	int kept_memory;                /* MiB; 0: no limit */
+	int idle_timeout;    /* seconds; 0: never; or CONFIG_AUTO */
+	int send_timeout;    /* seconds; 0: never */
+	int drain_timeout;   /* seconds; 0: at once */
+	int lame_duck;       /* seconds of service after SIGTERM */
+	int kept_memory;     /* MiB; 0: no limit */
 	struct stamp_format stamp;
-	char timezone[64];
+	char timezone[STAMP_ZONE_MAX];
 	int arrival; /* bool: stamps tell when the kernel received the data */
 	int rate_limit, rate_burst; /* replies; limit 0: none */
 	struct access *access;      /* for all listeners; NULL: no lists */
@@ -44,20 +45,41 @@ struct config {
 	struct listener_config http; /* metrics; its where is "": none */
 };
 
+/* Where settings come from, besides those that are built in. */
+struct config_source {
+	const char *path;   /* of a file; NULL: none */
+	char *const *specs; /* -l: listeners, in place of those of the file */
+	size_t spec_count;
+	char *const *settings; /* -o: "NAME=VALUE", in place of the file's */
+	size_t setting_count;
+	bool debug; /* -d: log_level = "debug" */
+};
+
 /*
- * The built-in settings, replaced by those of the file path, if it is not NULL.
- * NULL if anything is wrong, with a line in errors for each fault: "file:line:
- * setting: what is wrong and what is allowed".  Opens no socket and resolves no
- * host.  Free with config_free.  The main thread.
+ * The built-in settings, replaced by those of source.  Returns 0, or an exit
+ * status if anything is wrong, with a line in errors for each fault:
+ * "file:line: setting: what is wrong and what is allowed"; *config is NULL
+ * then.  Opens no socket and resolves no host.  Free with config_free.  The main
+ * thread.
  */
-struct config *config_load(const char *path, FILE *errors);
+int config_load(struct config **config, const struct config_source *source,
+    FILE *errors);
+
+/*
+ * The same, and writes all settings as a file to out, from which the same
+ * configuration would be loaded.
+ */
+int config_show(const struct config_source *source, FILE *out, FILE *errors);
+
 void config_free(struct config *config);
 
 /*
- * Replaces the listeners by those of count SPECs of the command line, each as
- * listener_config_parse takes it.  -1 with a line in errors for each fault.
+ * For connections of a listener, or of none (NULL): how many seconds they may
+ * be idle, 0: for ever; and their stamp, which is new.
  */
-int config_set_listeners(struct config *config, char *const *specs,
-    size_t count, FILE *errors);
+int config_idle_timeout(const struct config *config,
+    const struct listener_config *listener, enum framing framing);
+void config_make_stamp(const struct config *config,
+    const struct listener_config *listener, struct stamp *stamp);
 
 #endif

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/message.h"
 #include "config/access_reader.h"
 #include "config/setting.h"
 
@@ -50,7 +49,11 @@ read_service(const struct setting *setting, const char *text, void *base)
 	struct listener_config *listener = base;
 
 	listener->port = service_port(text, listener->protocol);
-	if (listener->port == -1)
+	if (listener->port == -1 && setting_option(setting) != NULL)
+		setting_complain(setting,
+		    "\"%s\" is not a number or a %s service in /etc/services",
+		    text, protocol_name(listener->protocol));
+	else if (listener->port == -1)
 		setting_complain(setting,
 		    "\"%s\" is not a %s service in /etc/services; a number "
 		    "needs no quotes",
@@ -117,6 +120,33 @@ read_proxies(const struct setting *list, void *base)
 	.offset = offsetof(struct listener_config, field),                     \
 	.size = sizeof(((struct listener_config *)0)->field)
 
+static void
+read_format(const struct setting *setting, const char *text, void *base)
+{
+	struct listener_config *listener = base;
+	char error[256];
+
+	if (stamp_format_compile(&listener->stamp, text, error,
+		sizeof(error)) == -1)
+		setting_complain(setting, "\"%s\": %s", text, error);
+}
+
+static const struct setting_rule stamp_rules[] = {
+	{ "format", IN(stamp.text), .read_text = read_format },
+	{ "timezone", IN(timezone), .is_valid = stamp_zone_exists,
+	    .needs = "\"local\", \"UTC\" or a time zone of this system" },
+	{ .name = NULL },
+};
+
+/* As a list is read: the rules of a group inside a group are its own. */
+static void
+read_stamp(const struct setting *group, void *base)
+{
+	const struct listener_config *listener = base;
+
+	setting_read_group(group, stamp_rules, listener->protocol, base);
+}
+
 static const struct setting_rule rules[] = {
 	/* Read first: which of the others are allowed depends on it. */
 	{ "protocol", IN(protocol), .parse = protocol_parse,
@@ -134,6 +164,9 @@ static const struct setting_rule rules[] = {
 	    .max = 65535 },
 	{ "receive_buffer", IN(receive_buffer), .protocols = 1U << PROTOCOL_TCP,
 	    .min = 4096, .max = 64 << 20 },
+	{ "idle_timeout", IN(idle_timeout), .protocols = CONNECTION,
+	    .max = 365 * 24 * 60 * 60 },
+	{ "stamp", .read_list = read_stamp, .members = stamp_rules },
 	{ "framing", IN(framing), .protocols = STREAM, .parse = framing_parse,
 	    .choices = "\"chunk\" and \"line\"" },
 	{ "proxy_protocol", IN(proxy), .protocols = STREAM,
@@ -149,10 +182,18 @@ static const struct setting_rule rules[] = {
 	    .protocols = 1U << PROTOCOL_UNIX_DGRAM, .is_flag = true },
 	{ "allow", .protocols = INET, .read_list = access_leave },
 	{ "deny", .protocols = INET, .read_list = access_leave },
-	{ "allow_file", .protocols = INET, .read_list = access_leave },
-	{ "deny_file", .protocols = INET, .read_list = access_leave },
+	{ "allow_file", .protocols = INET, .read_list = access_leave,
+	    .needs = "a path" },
+	{ "deny_file", .protocols = INET, .read_list = access_leave,
+	    .needs = "a path" },
 	{ .name = NULL },
 };
+
+const struct setting_rule *
+listener_config_rules(void)
+{
+	return rules;
+}
 
 void
 listener_config_default(struct listener_config *listener,
@@ -166,6 +207,7 @@ listener_config_default(struct listener_config *listener,
 	listener->backlog = 1024;
 	listener->receive_buffer = 80 << 10;
 	listener->framing = FRAMING_CHUNK;
+	listener->idle_timeout = -1;
 	listener->max_datagram = 1400;
 	listener->threads = 1;
 }
@@ -183,6 +225,20 @@ find_duplicate(const struct listener_config *listeners, size_t i)
 		    strcmp(old->path, new->path) == 0)
 			return old;
 	return NULL;
+}
+
+static void
+set_where(struct listener_config *listener, const struct setting *group)
+{
+	const char *option = setting_option(group);
+
+	if (option != NULL)
+		snprintf(listener->where, sizeof(listener->where), "%s",
+		    option);
+	else
+		snprintf(listener->where, sizeof(listener->where), "%s:%d",
+		    group->file->path,
+		    (int)config_setting_source_line(group->node));
 }
 
 void
@@ -203,8 +259,7 @@ listener_config_read(const struct setting *group,
 	if (group->file->error_count > errors_before)
 		return;
 	listener_config_default(listener, listener->protocol);
-	snprintf(listener->where, sizeof(listener->where), "%s:%d",
-	    group->file->path, (int)config_setting_source_line(group->node));
+	set_where(listener, group);
 	setting_read_group(group, rules, listener->protocol, listener);
 	if (group->file->error_count > errors_before)
 		return;
@@ -217,18 +272,28 @@ listener_config_read(const struct setting *group,
 		setting_complain(group,
 		    "proxy_protocol needs proxy_from, the addresses of those "
 		    "that may say who the client is");
+	else if (twin != NULL && setting_option(group) != NULL)
+		setting_complain(group, "is given twice");
 	else if (twin != NULL)
 		setting_complain(group, "is the same as the one at %s",
 		    twin->where);
 }
 
+static void
+add_text(config_setting_t *group, const char *name, const char *text)
+{
+	config_setting_set_string(config_setting_add(group, name,
+				      CONFIG_TYPE_STRING),
+	    text);
+}
+
 /* "PORT", "ADDRESS:PORT" or "[ADDRESS]:PORT" */
 static bool
-parse_inet(struct listener_config *listener, const char *text)
+split_inet(config_setting_t *group, const char *text)
 {
 	const char *colon = strrchr(text, ':');
 	const char *port = colon ? colon + 1 : text;
-	char *end;
+	char address[256];
 
 	if (colon != NULL) {
 		size_t len = (size_t)(colon - text);
@@ -237,52 +302,36 @@ parse_inet(struct listener_config *listener, const char *text)
 			return false;
 		text += has_brackets ? 1 : 0;
 		len -= has_brackets ? 2 : 0;
-		if (len == 0 || len >= sizeof(listener->address))
+		if (len == 0 || len >= sizeof(address))
 			return false;
-		*(char *)mempcpy(listener->address, text, len) = '\0';
+		*(char *)mempcpy(address, text, len) = '\0';
+		add_text(group, "address", address);
 	}
-	unsigned long number = strtoul(port, &end, 10);
-	if (port[0] < '0' || port[0] > '9' || *end != '\0')
-		listener->port = service_port(port, listener->protocol);
+	if (port[0] == '\0' || strlen(port) > 32)
+		return false;
+	if (port[strspn(port, "0123456789")] != '\0')
+		add_text(group, "port", port);
 	else
-		listener->port = number <= 65535 ? (int)number : -1;
-	return listener->port != -1;
+		config_setting_set_int64(config_setting_add(group, "port",
+					     CONFIG_TYPE_INT64),
+		    strtoll(port, NULL, 10));
+	return true;
 }
 
-static bool
-parse(struct listener_config *listener, const char *spec)
+bool
+listener_config_split(config_setting_t *group, const char *text)
 {
-	const char *rest = strchrnul(spec, ':');
+	const char *rest = strchrnul(text, ':');
 	char name[32];
 
-	snprintf(name, sizeof(name), "%.*s", (int)(rest - spec), spec);
+	snprintf(name, sizeof(name), "%.*s", (int)(rest - text), text);
 	int protocol = protocol_parse(name);
 	if (protocol == -1 || *rest == '\0')
 		return false;
 	rest++;
-	listener_config_default(listener, (enum protocol)protocol);
-	snprintf(listener->where, sizeof(listener->where), "-l %s", spec);
-	if (!protocol_is_unix(listener->protocol))
-		return parse_inet(listener, rest);
-	if (rest[0] != '/' || strlen(rest) >= sizeof(listener->path))
-		return false;
-	strcpy(listener->path, rest);
-	return true;
-}
-
-int
-listener_config_parse(struct listener_config *listeners, size_t i,
-    const char *spec, FILE *errors)
-{
-	if (!parse(&listeners[i], spec))
-		message_print(errors,
-		    "-l %s: needs tcp:PORT, udp:ADDRESS:PORT, tcp:[::1]:PORT, "
-		    "unix:/path, unix-dgram:/path or unix-seqpacket:/path; "
-		    "ports to 65535, paths to %zu bytes\n",
-		    spec, sizeof(listeners[i].path) - 1);
-	else if (find_duplicate(listeners, i) != NULL)
-		message_print(errors, "-l %s: given twice\n", spec);
-	else
-		return 0;
-	return -1;
+	add_text(group, "protocol", name);
+	if (!protocol_is_unix((enum protocol)protocol))
+		return split_inet(group, rest);
+	add_text(group, "path", rest);
+	return rest[0] == '/';
 }

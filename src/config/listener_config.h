@@ -11,6 +11,7 @@
 #include "config/access.h"
 #include "net/prefix.h"
 #include "stamp/framing.h"
+#include "stamp/stamp.h"
 
 /* With a ctime stamp UDP carries no more. */
 #define LISTENER_CONFIG_DATAGRAM_MAX 65480
@@ -30,6 +31,9 @@ struct listener_config {
 	int backlog;
 	int receive_buffer; /* bytes; TCP */
 	enum framing framing;
+	int idle_timeout;              /* seconds; -1: as in struct config */
+	struct stamp_format stamp;     /* its text is "": as in struct config */
+	char timezone[STAMP_ZONE_MAX]; /* "": as in struct config */
 	enum proxy_mode proxy;
 	struct prefix proxy_from[LISTENER_CONFIG_PROXIES_MAX]; /* TCP */
 	int proxy_from_count;
@@ -47,7 +51,18 @@ void listener_config_default(struct listener_config *listener,
 /* "off", "accept" or "require" */
 const char *listener_config_proxy_name(enum proxy_mode mode);
 
+struct config_setting_t;
 struct setting;
+struct setting_rule;
+
+/* The settings of a listener. */
+const struct setting_rule *listener_config_rules(void);
+
+/*
+ * Puts what the beginning of a SPEC says, such as "tcp:[::1]:PORT", into group
+ * as settings.  False: it has no such form.
+ */
+bool listener_config_split(struct config_setting_t *group, const char *text);
 
 /*
  * Reads listeners[i] from a group of the file; complains of what is wrong, also
@@ -55,12 +70,5 @@ struct setting;
  */
 void listener_config_read(const struct setting *group,
     struct listener_config *listeners, size_t i);
-
-/*
- * Sets listeners[i] by a SPEC of the command line, as "tcp:[::1]:PORT".  -1
- * with a line in errors when it is wrong or the same as one of those before.
- */
-int listener_config_parse(struct listener_config *listeners, size_t i,
-    const char *spec, FILE *errors);
 
 #endif

@@ -3,20 +3,23 @@
 #include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
-#include <sysexits.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/message.h"
+#include "base/usage.h"
 
 #define DEFAULT_PATH SYSCONFDIR "/timestampd.conf"
 
 static const struct option long_options[] = {
 	{ "config", required_argument, NULL, 'c' },
 	{ "listen", required_argument, NULL, 'l' },
+	{ "option", required_argument, NULL, 'o' },
 	{ "reload", no_argument, NULL, 'r' },
 	{ "status", no_argument, NULL, 's' },
 	{ "json", no_argument, NULL, 'j' },
 	{ "test", no_argument, NULL, 't' },
+	{ "show", no_argument, NULL, 'T' },
 	{ "debug", no_argument, NULL, 'd' },
 	{ "version", no_argument, NULL, 'V' },
 	{ "help", no_argument, NULL, 'h' },
@@ -29,87 +32,98 @@ static const size_t switches[] = {
 	['s'] = offsetof(struct options, status),
 	['j'] = offsetof(struct options, json),
 	['t'] = offsetof(struct options, test),
-	['d'] = offsetof(struct options, debug),
+	['T'] = offsetof(struct options, show),
+	['d'] = offsetof(struct options, source.debug),
 	['V'] = offsetof(struct options, version),
 	['h'] = offsetof(struct options, help),
 };
 
+/* -1 after a complaint. */
 static int
-parse_one(struct options *options, int option)
+parse_one(struct options *options, int option, char **argv)
 {
+	struct config_source *source = &options->source;
+
 	if (option == 'c')
-		options->config_path = optarg;
+		source->path = optarg;
 	else if (option == 'l')
-		options->specs[options->spec_count++] = optarg;
-	else if (option == '?')
-		return -1;
+		options->specs[source->spec_count++] = optarg;
+	else if (option == 'o')
+		options->settings[source->setting_count++] = optarg;
+	else if (option == '?' || option == ':')
+		return usage_refuse("timestampd", option, argv, long_options);
 	else
 		*(bool *)((char *)options + switches[option]) = true;
 	return 0;
 }
 
-/* Whether the options go together; says why not. */
-static bool
-is_consistent(const struct options *options, const char *stray)
+/* -1 unless the options go together; says why not. */
+static int
+check(const struct options *options, const char *stray)
 {
+	if (stray != NULL && options->reload)
+		return usage_complain("timestampd",
+		    "'%s' is not an option; -r takes no process number, it "
+		    "asks at the control socket",
+		    stray);
 	if (stray != NULL)
-		message_print(stderr, "'%s' is not an option%s\n", stray,
-		    options->reload ? "; -r takes no process number any more, "
-				      "it asks at the control socket"
-				    : "");
-	else if (options->reload + options->status + options->test > 1)
-		fprintf(stderr, "-r, -s and -t exclude each other\n");
-	else if (options->json && !options->status)
-		fprintf(stderr, "-j goes with -s only\n");
-	else
-		return true;
-	return false;
+		return usage_complain("timestampd", "'%s' is not an option",
+		    stray);
+	if (options->reload + options->status + options->test + options->show >
+	    1)
+		return usage_complain("timestampd",
+		    "-r, -s, -t and -T exclude each other");
+	if (options->json && !options->status)
+		return usage_complain("timestampd", "-j goes with -s only");
+	return 0;
+}
+
+static int
+parse_all(struct options *options, int argc, char **argv)
+{
+	int option, rc = 0;
+
+	opterr = 0;
+	while (rc == 0 && (option = getopt_long(argc, argv, ":c:l:o:rsjtTdVh",
+			       long_options, NULL)) != -1)
+		rc = parse_one(options, option, argv);
+	return rc == 0 ? check(options, argv[optind]) : -1;
 }
 
 int
 options_parse(struct options *options, int argc, char **argv)
 {
-	int option;
+	struct config_source *source = &options->source;
 
 	*options = (struct options){ 0 };
 	options->specs = calloc((size_t)argc, sizeof(char *));
-	if (options->specs == NULL) {
-		perror(argv[0]);
+	options->settings = calloc((size_t)argc, sizeof(char *));
+	if (options->specs == NULL || options->settings == NULL) {
+		perror("timestampd");
 		return -1;
 	}
-	while ((option = getopt_long(argc, argv, "c:l:rsjtdVh", long_options,
-		    NULL)) != -1)
-		if (parse_one(options, option) == -1)
-			return -1;
+	source->specs = options->specs;
+	source->settings = options->settings;
+	if (parse_all(options, argc, argv) == -1)
+		return -1;
 	/* Decided once: a reload while the file is missing for a moment must
 	 * fail, not listen on every address. */
-	if (options->config_path == NULL &&
+	if (source->path == NULL &&
 	    (access(DEFAULT_PATH, F_OK) == 0 || errno != ENOENT))
-		options->config_path = DEFAULT_PATH;
-	return is_consistent(options, argv[optind]) ? 0 : -1;
+		source->path = DEFAULT_PATH;
+	return 0;
 }
 
 void
 options_free(struct options *options)
 {
 	free(options->specs);
+	free(options->settings);
 }
 
 int
 options_load(const struct options *options, struct config **config,
     FILE *errors)
 {
-	*config = config_load(options->config_path, errors);
-	if (*config == NULL)
-		return EX_CONFIG;
-	if (options->spec_count > 0 &&
-	    config_set_listeners(*config, options->specs, options->spec_count,
-		errors) == -1) {
-		config_free(*config);
-		*config = NULL;
-		return EX_USAGE;
-	}
-	if (options->debug)
-		(*config)->log_level = LOG_DEBUG;
-	return 0;
+	return config_load(config, &options->source, errors);
 }

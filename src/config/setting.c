@@ -5,6 +5,8 @@
 
 #include "base/message.h"
 
+#define OPTION_END "; timestampd -h lists the options\n"
+
 struct setting
 setting_member(const struct setting *parent, int i)
 {
@@ -12,14 +14,38 @@ setting_member(const struct setting *parent, int i)
 		config_setting_get_elem(parent->node, (unsigned)i) };
 }
 
-/* "listeners[1].port", "limits.idle_timeout", "workers" */
+const char *
+setting_option(const struct setting *setting)
+{
+	const config_setting_t *node = setting->node;
+
+	while (node != NULL && config_setting_get_hook(node) == NULL)
+		node = config_setting_parent(node);
+	return node != NULL ? config_setting_get_hook(node) : NULL;
+}
+
+void
+setting_refuse(struct setting_file *file, const char *option, const char *why)
+{
+	message_print(file->errors, "timestampd: %s: ", option);
+	message_print(file->errors, "%s", why);
+	fputs(OPTION_END, file->errors);
+	file->error_count++;
+	file->option_errors++;
+}
+
+/*
+ * "listeners[1].port", "limits.idle_timeout", "workers"; of an option what is
+ * below the node that is its own.
+ */
 static void
 print_name(FILE *out, const config_setting_t *node)
 {
 	const config_setting_t *path[4];
 	int depth = 0;
 
-	for (; depth < 4 && !config_setting_is_root(node);
+	for (; depth < 4 && !config_setting_is_root(node) &&
+	       config_setting_get_hook(node) == NULL;
 	     node = config_setting_parent(node))
 		path[depth++] = node;
 	for (int i = depth - 1; i >= 0; i--)
@@ -34,17 +60,23 @@ void
 setting_complain(const struct setting *setting, const char *format, ...)
 {
 	FILE *errors = setting->file->errors;
+	const char *option = setting_option(setting);
 	va_list args;
 
-	message_print(errors, "%s:%d: ", setting->file->path,
-	    (int)config_setting_source_line(setting->node));
+	if (option != NULL)
+		message_print(errors, "timestampd: %s: ", option);
+	else
+		message_print(errors, "%s:%d: ", setting->file->path,
+		    (int)config_setting_source_line(setting->node));
 	print_name(errors, setting->node);
-	fputs(": ", errors);
+	if (config_setting_get_hook(setting->node) == NULL)
+		fputs(": ", errors);
 	va_start(args, format);
 	message_vprint(errors, format, args);
 	va_end(args);
-	fputc('\n', errors);
+	fputs(option != NULL ? OPTION_END : "\n", errors);
 	setting->file->error_count++;
+	setting->file->option_errors += option != NULL;
 }
 
 const struct setting_rule *

@@ -13,6 +13,7 @@ struct setting_file {
 	const char *path;
 	FILE *errors;
 	int error_count;
+	int option_errors; /* of them, those of the command line */
 };
 
 /* A setting, group or list of the file.  The main thread. */
@@ -45,7 +46,21 @@ struct setting_rule {
 /* Member number i of a group or list. */
 struct setting setting_member(const struct setting *parent, int i);
 
-/* Writes "file:line: name: " and the formatted text as a line of errors. */
+/*
+ * The option of the command line that the setting comes from, such as "-o
+ * workers"; NULL: it is from the file.  It is the hook of its node, or of one
+ * above.
+ */
+const char *setting_option(const struct setting *setting);
+
+/* Writes a line of errors about an option. */
+void setting_refuse(struct setting_file *file, const char *option,
+    const char *why);
+
+/*
+ * Writes "file:line: name: " and the formatted text as a line of errors; of a
+ * setting of the command line its option.
+ */
 void setting_complain(const struct setting *setting, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

@@ -119,7 +119,7 @@ take_settings(struct datagram_thread *thread)
 		return;
 	next = atomic_exchange(&thread->next_settings, NULL);
 	thread->settings = next;
-	stamp_init(&thread->stamp, &next->stamp);
+	thread->stamp = next->stamp;
 	ratelimit_configure(&thread->limit, next->rate_limit, next->rate_burst);
 	/* Always the first time: an inherited socket may differ. */
 	if ((old == NULL || thread->arrival != next->arrival) &&

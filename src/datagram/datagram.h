@@ -14,7 +14,7 @@
 struct datagram_thread;
 
 struct datagram_settings {
-	struct stamp_format stamp;
+	struct stamp stamp;         /* not used yet */
 	bool arrival;               /* stamps tell when data arrived */
 	int rate_limit, rate_burst; /* of a source; 0: no limit */
 	int max_datagram;           /* bytes */

@@ -172,11 +172,9 @@ find_listener(const struct acceptor *acceptor, const struct conn *conn)
 
 /* What makes another process's header one of ours. */
 static void
-adopt_proxy(struct acceptor *acceptor, const struct conn *conn)
+adopt_proxy(struct acceptor *acceptor, const struct listener *listener,
+    struct proxy *proxy)
 {
-	const struct listener *listener = find_listener(acceptor, conn);
-	struct proxy *proxy = conn->proxy;
-
 	proxy->access = access_hold(find_access(acceptor, listener));
 	proxy->sources = &acceptor->sources;
 	proxy->source_max = acceptor->source_max;
@@ -185,12 +183,14 @@ adopt_proxy(struct acceptor *acceptor, const struct conn *conn)
 void
 acceptor_count(struct acceptor *acceptor, struct conn *conn)
 {
+	const struct listener *listener = find_listener(acceptor, conn);
 	const struct proxy *proxy = conn->proxy;
 	struct sockaddr_any client;
 
+	conn->profile = listener != NULL ? listener->profile : 0;
 	/* Who is believed counts for none until the header has come. */
 	if (proxy_is_awaited(conn))
-		adopt_proxy(acceptor, conn);
+		adopt_proxy(acceptor, listener, conn->proxy);
 	if ((proxy == NULL || proxy->due == PROXY_KNOWN ||
 		proxy->due == PROXY_NOT) &&
 	    proxy_find_client(conn, &client))
@@ -271,6 +271,8 @@ make_conn(struct acceptor *acceptor, const struct listener *listener, int fd,
 	struct conn *conn = conn_new(fd, listener->config.protocol,
 	    listener->config.framing, clock_ms());
 
+	if (conn != NULL)
+		conn->profile = listener->profile;
 	if (conn == NULL || due == PROXY_NONE ||
 	    proxy_attach(conn, &proxy) == 0)
 		return conn;

@@ -232,6 +232,25 @@ update_buffers(struct listener *listener, int receive_bytes)
 	return 0;
 }
 
+/* Those that are not of the socket. */
+static void
+take_settings(struct listener_config *config,
+    const struct listener_config *from)
+{
+	config->framing = from->framing;
+	config->idle_timeout = from->idle_timeout;
+	config->stamp = from->stamp;
+	strcpy(config->timezone, from->timezone);
+	config->proxy = from->proxy;
+	config->proxy_from_count = from->proxy_from_count;
+	memcpy(config->proxy_from, from->proxy_from,
+	    sizeof(config->proxy_from));
+	config->max_datagram = from->max_datagram;
+	config->abstract_clients = from->abstract_clients;
+	access_release(config->access);
+	config->access = access_hold(from->access);
+}
+
 int
 listener_update(struct listener *listener, const struct listener *wanted)
 {
@@ -241,15 +260,7 @@ listener_update(struct listener *listener, const struct listener *wanted)
 	listener_config_default(&defaults, config->protocol);
 	if (wanted != NULL)
 		from = &wanted->config;
-	config->framing = from->framing;
-	config->proxy = from->proxy;
-	config->proxy_from_count = from->proxy_from_count;
-	memcpy(config->proxy_from, from->proxy_from,
-	    sizeof(config->proxy_from));
-	config->max_datagram = from->max_datagram;
-	config->abstract_clients = from->abstract_clients;
-	access_release(config->access);
-	config->access = access_hold(from->access);
+	take_settings(config, from);
 	int rc = update_buffers(listener, from->receive_buffer);
 	if (wanted == NULL || listener->origin == ORIGIN_PASSED)
 		return rc;

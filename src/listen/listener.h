@@ -46,6 +46,7 @@ struct listener {
 	ino_t inode;       /* 0: there is none */
 	int fd;            /* -1: none */
 	uint64_t accepted; /* clients */
+	uint16_t profile;  /* number of its profile; 0: it has none yet */
 	bool early;        /* clients may have connected before it was set up */
 	char store_name[48]; /* name in the manager's store; "": not stored */
 	struct datagram_thread

@@ -12,6 +12,7 @@
 #include "base/message.h"
 #include "datagram/datagram.h"
 #include "datagram/unix_peer.h"
+#include "listen/numbering.h"
 #include "listen/plan.h"
 #include "net/sockopt.h"
 #include "stamp/framing.h"
@@ -114,11 +115,15 @@ serve_or_configure(struct listener_set *set, struct listener *listener,
     const struct config *config, struct datagram_settings *settings)
 {
 	if (!protocol_is_datagram(listener->config.protocol)) {
+		if (listener->profile == 0)
+			listener->profile = numbering_choose(&set->listeners,
+			    &set->last_profile);
 		int rc = acceptor_add(&set->acceptor, listener);
 		/* TCP connections inherit it. */
 		return rc | sockopt_set(listener->fd, SOL_SOCKET,
 				SO_TIMESTAMPNS, settings->arrival);
 	}
+	config_make_stamp(config, &listener->config, &settings->stamp);
 	settings->max_datagram = listener->config.max_datagram;
 	settings->abstract_clients = listener->config.abstract_clients;
 	settings->access = listener->config.access != NULL
@@ -137,7 +142,6 @@ configure_all(struct listener_set *set, const struct config *config,
     bool with_serving)
 {
 	struct datagram_settings settings = {
-		.stamp = config->stamp,
 		.arrival = config->arrival,
 		.rate_limit = config->rate_limit,
 		.rate_burst = config->rate_burst,
@@ -160,7 +164,10 @@ configure_all(struct listener_set *set, const struct config *config,
 int
 listener_set_configure(struct listener_set *set, const struct config *config)
 {
-	return configure_all(set, config, true);
+	int rc = configure_all(set, config, true);
+
+	return rc |
+	       numbering_configure(&set->listeners, set->acceptor.pool, config);
 }
 
 /* Whose a client's path is can't be seen in a user namespace without users. */

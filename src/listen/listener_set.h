@@ -20,7 +20,8 @@ struct listener_set {
 	struct listener_list listeners;
 	struct acceptor acceptor;
 	struct user user;
-	int datagram_number; /* of the next datagram thread */
+	int datagram_number;   /* of the next datagram thread */
+	uint16_t last_profile; /* the last number that was given */
 	int done_fd; /* to be watched; eventfd: datagram threads that ended */
 };
 
@@ -55,8 +56,8 @@ int listener_set_reload(struct listener_set *set, const struct config *config,
     FILE *errors);
 
 /*
- * Gives every listener and datagram thread the stamp and guard settings of
- * config, and the ports of all.  -1 with errno: some keep their old settings.
+ * Gives every listener, datagram thread and worker the settings of config, and
+ * the ports of all.  -1 with errno: some keep their old settings.
  */
 int listener_set_configure(struct listener_set *set,
     const struct config *config);

@@ -91,7 +91,6 @@ use_new_config(struct server *server, struct config *config)
 	watchdog_start(server);
 	reload_fit_connections(server);
 	int rc = listener_set_configure(&server->listeners, config);
-	rc |= worker_pool_configure(&server->pool, config);
 	if (rc != 0)
 		log_error("reload: a thread keeps its old settings: %s",
 		    strerror(errno));

@@ -342,6 +342,10 @@ start(struct server *server)
 	int status = open_listeners(server);
 	if (status != 0)
 		return status;
+	if (listener_set_configure(&server->listeners, server->config) == -1) {
+		log_error("cannot start: %s", strerror(errno));
+		return EX_OSERR;
+	}
 	warn_of_root(server);
 	reload_fit_connections(server);
 	take_over(server);

@@ -293,7 +293,7 @@ stamp_chunk(struct conn *conn, struct conn_io *io,
     const struct timespec *arrived, char *data, size_t len)
 {
 	size_t stamp_len;
-	const char *stamp = stamp_at(&io->stamp, arrived, &stamp_len);
+	const char *stamp = stamp_at(io->stamp, arrived, &stamp_len);
 	struct conn_state reply = {
 		.arrived = *arrived,
 		.messages = 1,
@@ -310,7 +310,7 @@ stamp_lines(struct conn *conn, struct conn_io *io,
     const struct timespec *arrived, const char *data, size_t len)
 {
 	size_t stamp_len;
-	const char *stamp = stamp_at(&io->stamp, arrived, &stamp_len);
+	const char *stamp = stamp_at(io->stamp, arrived, &stamp_len);
 	enum conn_want want = CONN_WANT_READ;
 
 	while (len > 0 && want == CONN_WANT_READ) {
@@ -464,7 +464,7 @@ answer_bulk(struct conn *conn, struct conn_io *io, size_t len)
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	stamp.bytes = stamp_at(&io->stamp, &now, &stamp.len);
+	stamp.bytes = stamp_at(io->stamp, &now, &stamp.len);
 	int count_parts = bulk_stamp(bulk, len, conn->line_start, stamp);
 	const struct bulk_part *last = &bulk->parts[count_parts - 1];
 	struct conn_state reply = {

@@ -47,10 +47,11 @@ struct conn {
 	TAILQ_ENTRY(conn) link; /* in the worker's stack only tqe_next */
 	int fd;
 	enum protocol protocol : 8;
-	enum framing framing : 8;
 	enum conn_want want : 8;
-	enum close_reason close_reason : 8; /* with CONN_WANT_TAKEN, _CLOSE */
+	enum close_reason close_reason : 4; /* with CONN_WANT_TAKEN, _CLOSE */
+	enum framing framing : 4;
 	uint8_t events;    /* what epoll watches for; 0: not in epoll */
+	uint16_t profile;  /* number of its listener in config/profile.h */
 	bool line_start;   /* the next byte begins a line */
 	bool arrival : 1;  /* the kernel tells when its data arrived */
 	bool busy : 1;     /* has filled a whole receive */
@@ -58,6 +59,7 @@ struct conn {
 	bool untaken : 1;  /* waits to read, and holds memory nevertheless */
 	bool holds : 1;    /* the next ones are known; the roster owns them */
 	bool takes : 1;    /* its client took some before the last visit */
+	bool patient : 1;  /* may be idle for longer than others */
 	uint32_t round;    /* of the last visit; 0: there was none */
 	int64_t taken;     /* bytes that the client had taken */
 	uint32_t held;     /* bytes that it has in the budget of the workers */
@@ -73,7 +75,7 @@ TAILQ_HEAD(conn_list, conn);
 
 /* Buffers of a worker, lent to the connection that it serves. */
 struct conn_io {
-	struct stamp stamp;
+	struct stamp *stamp; /* of the connection */
 	bool arrival; /* stamps tell when data arrived, where that is known */
 	struct counters *counters;
 	struct bulk_loan loan;

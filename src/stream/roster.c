@@ -33,7 +33,7 @@ static const int waiting[] = { CONN_WANT_WRITE, CONN_WANT_TAKEN,
 void
 roster_init(struct roster *roster, _Atomic size_t *kept)
 {
-	*roster = (struct roster){ .kept = kept, .list = ROSTER_LISTS };
+	*roster = (struct roster){ .kept = kept, .list = ROSTER_PATIENT };
 	for (int i = 0; i < ROSTER_LISTS; i++)
 		TAILQ_INIT(&roster->lists[i]);
 }
@@ -41,6 +41,8 @@ roster_init(struct roster *roster, _Atomic size_t *kept)
 static struct conn_list *
 list_of(struct roster *roster, const struct conn *conn)
 {
+	if (conn->patient)
+		return &roster->lists[ROSTER_PATIENT];
 	return &roster->lists[conn->untaken ? ROSTER_UNTAKEN : conn->want];
 }
 
@@ -60,11 +62,22 @@ release(struct roster *roster, struct conn *conn)
 	hold(roster, conn, 0);
 }
 
+/* The patient ones come after those that want to read. */
+static struct conn *
+next_to_sweep(const struct roster *roster, const struct conn *conn)
+{
+	struct conn *next = TAILQ_NEXT(conn, link);
+
+	if (next != NULL || conn->patient)
+		return next;
+	return TAILQ_FIRST(&roster->lists[ROSTER_PATIENT]);
+}
+
 static void
 unlink_conn(struct roster *roster, struct conn *conn)
 {
 	if (roster->sweep == conn)
-		roster->sweep = TAILQ_NEXT(conn, link);
+		roster->sweep = next_to_sweep(roster, conn);
 	if (roster->next == conn)
 		roster->next = TAILQ_NEXT(conn, link);
 	TAILQ_REMOVE(list_of(roster, conn), conn, link);
@@ -96,6 +109,7 @@ roster_move(struct roster *roster, struct conn *conn, enum conn_want want,
 	unlink_conn(roster, conn);
 	conn->want = want;
 	conn->untaken = untaken;
+	conn->patient = false;
 	conn->active_ms = roster->now_ms;
 	/* One that is known to hold memory does so until the next look. */
 	if (want == CONN_WANT_WRITE && !conn->holds) {
@@ -110,7 +124,7 @@ void
 roster_remove(struct roster *roster, struct conn *conn)
 {
 	unlink_conn(roster, conn);
-	conn->untaken = false;
+	conn->untaken = conn->patient = false;
 	release(roster, conn);
 }
 
@@ -127,6 +141,18 @@ roster_oldest(const struct roster *roster)
 	return oldest;
 }
 
+void
+roster_set_aside(struct roster *roster, struct conn *conn, uint64_t due_ms)
+{
+	struct conn_list *list = &roster->lists[ROSTER_PATIENT];
+
+	if (TAILQ_EMPTY(list) || due_ms < roster->patient_ms)
+		roster->patient_ms = due_ms;
+	unlink_conn(roster, conn);
+	conn->patient = true;
+	TAILQ_INSERT_TAIL(list, conn, link);
+}
+
 uint64_t
 roster_look_ms(const struct roster *roster)
 {
@@ -134,13 +160,15 @@ roster_look_ms(const struct roster *roster)
 	    conn_list);
 	bool is_due = newest != NULL && newest->active_ms >= roster->last_ms;
 
-	if (roster->list < ROSTER_LISTS || roster->sweep != NULL)
+	if (roster->list < ROSTER_PATIENT || roster->sweep != NULL)
 		return roster->now_ms;
 	for (size_t i = 0; i < WAITING; i++)
 		is_due |= !TAILQ_EMPTY(&roster->lists[waiting[i]]);
 	if (is_due)
 		return roster->looked_ms + LOOK_MS;
-	return newest != NULL ? roster->swept_ms + SWEEP_MS : UINT64_MAX;
+	return newest != NULL || !TAILQ_EMPTY(&roster->lists[ROSTER_PATIENT])
+	         ? roster->swept_ms + SWEEP_MS
+	         : UINT64_MAX;
 }
 
 /*
@@ -217,6 +245,7 @@ has_few(const struct conn *conn)
 static bool
 sweep(struct roster *roster)
 {
+	struct conn *patient = TAILQ_FIRST(&roster->lists[ROSTER_PATIENT]);
 	struct conn *conn;
 
 	if (roster->sweep == NULL) {
@@ -224,14 +253,18 @@ sweep(struct roster *roster)
 			return true;
 		roster->swept_ms = roster->now_ms;
 		roster->sweep = TAILQ_FIRST(&roster->lists[CONN_WANT_READ]);
+		if (roster->sweep == NULL)
+			roster->sweep = patient;
 	}
 	for (int i = 0; i < LOOK_MAX && (conn = roster->sweep) != NULL; i++) {
+		bool is_recent = conn->active_ms >= roster->swept_ms;
 		/* From here on a look has measured, or will measure, all. */
-		if (conn->active_ms >= roster->swept_ms) {
-			roster->sweep = NULL;
-			break;
-		}
-		roster->sweep = TAILQ_NEXT(conn, link);
+		if (is_recent && !conn->patient)
+			roster->sweep = patient;
+		else
+			roster->sweep = next_to_sweep(roster, conn);
+		if (is_recent)
+			continue;
 		if (conn_measure(conn) > LITTLE_BYTES)
 			note_holding(roster, conn, 0, roster->now_ms);
 		else
@@ -296,11 +329,11 @@ roster_look(struct roster *roster)
 
 	if (roster->sweep != NULL)
 		return sweep(roster);
-	if (roster->list == ROSTER_LISTS)
+	if (roster->list == ROSTER_PATIENT)
 		begin(roster);
-	for (int visits = 0; roster->list < ROSTER_LISTS;) {
+	for (int visits = 0; roster->list < ROSTER_PATIENT;) {
 		if ((conn = roster->next) == NULL) {
-			if (++roster->list < ROSTER_LISTS)
+			if (++roster->list < ROSTER_PATIENT)
 				roster->next = TAILQ_FIRST(
 				    &roster->lists[roster->list]);
 			continue;

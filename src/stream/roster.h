@@ -8,9 +8,13 @@
 
 #include "stream/conn.h"
 
-/* The lists: by what a connection waits for, and those that are untaken. */
+/*
+ * The lists: by what a connection waits for, those that are untaken, and those
+ * that wait to read and have been idle for as long as the least patient may be.
+ */
 enum {
 	ROSTER_UNTAKEN = CONN_WANT_CLOSE,
+	ROSTER_PATIENT,
 	ROSTER_LISTS,
 };
 
@@ -34,12 +38,13 @@ enum {
  */
 struct roster {
 	struct conn_list lists[ROSTER_LISTS]; /* longest quiet first */
+	uint64_t patient_ms; /* when one of the patient may be due */
 	uint64_t now_ms;
 	uint64_t began_ms, last_ms;   /* this look, the last whole one */
 	uint64_t looked_ms, swept_ms; /* the end of that, the last sweep */
 	struct conn *sweep;           /* the next to be measured, or NULL */
 	struct conn *next;    /* the next of list in this look, or NULL */
-	int list;             /* ROSTER_LISTS: no look has begun */
+	int list;             /* ROSTER_PATIENT: no look has begun */
 	uint32_t round;       /* of the last look: it would wrap after years */
 	_Atomic size_t *kept; /* bytes that all rosters hold */
 };
@@ -61,6 +66,13 @@ void roster_remove(struct roster *roster, struct conn *conn);
 
 /* The connection that has been open longest; NULL: none is open. */
 const struct conn *roster_oldest(const struct roster *roster);
+
+/*
+ * Moves one that waits to read to the patient ones, until due_ms; its time
+ * without activity goes on.
+ */
+void roster_set_aside(struct roster *roster, struct conn *conn,
+    uint64_t due_ms);
 
 /*
  * Moves a connection that waits to read to the untaken ones; false: its client

@@ -10,11 +10,20 @@
 #include "stream/worker_thread.h"
 
 static void
+free_settings(struct worker_settings *settings)
+{
+	if (settings != NULL)
+		profiles_free(&settings->profiles);
+	free(settings);
+}
+
+static void
 worker_free(struct worker *worker)
 {
 	close(worker->epoll_fd);
 	close(worker->wake_fd);
-	free(worker->next_settings);
+	free_settings(worker->next_settings);
+	profiles_free(&worker->settings.profiles);
 	free(worker->io.loan.bulk);
 	free(worker);
 }
@@ -87,7 +96,11 @@ worker_configure(struct worker *worker, const struct worker_settings *settings)
 	if (copy == NULL)
 		return -1;
 	*copy = *settings;
-	free(atomic_exchange(&worker->next_settings, copy));
+	if (profiles_copy(&copy->profiles, &settings->profiles) == -1) {
+		free(copy);
+		return -1;
+	}
+	free_settings(atomic_exchange(&worker->next_settings, copy));
 	eventfd_write(worker->wake_fd, 1);
 	return 0;
 }

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #include "base/counters.h"
-#include "stamp/stamp.h"
+#include "config/profile.h"
 #include "stream/client_log.h"
 #include "stream/conn.h"
 
@@ -17,11 +17,11 @@
 struct worker;
 
 struct worker_settings {
-	struct stamp_format stamp;
-	bool arrival;              /* stamps tell when data arrived */
-	bool log_connections;      /* at level info */
-	uint64_t idle_ms, send_ms; /* 0: never */
-	size_t kept_max; /* bytes for clients that don't read; 0: any */
+	struct profiles profiles;
+	bool arrival;         /* stamps tell when data arrived */
+	bool log_connections; /* at level info */
+	uint64_t send_ms;     /* 0: never */
+	size_t kept_max;      /* bytes for clients that don't read; 0: any */
 };
 
 /* The connection of a worker that has been open longest. */
@@ -59,7 +59,7 @@ enum worker_order {
  */
 struct worker *worker_start(int number, struct worker_shared *shared);
 
-/* Used from the next event on; -1 with errno: out of memory. */
+/* A copy is used from the next event on; -1 with errno: out of memory. */
 int worker_configure(struct worker *worker,
     const struct worker_settings *settings);
 

@@ -23,6 +23,19 @@ worker_pool_size(const struct config *config)
 	return CPU_COUNT(&cpus);
 }
 
+/* Before there are listeners. */
+static int
+configure_first(struct worker_pool *pool, const struct config *config)
+{
+	struct profiles profiles;
+
+	if (profiles_init(&profiles, 1, config) == -1)
+		return -1;
+	int rc = worker_pool_configure(pool, config, &profiles);
+	profiles_free(&profiles);
+	return rc;
+}
+
 int
 worker_pool_start(struct worker_pool *pool, const struct config *config,
     int max_connections)
@@ -47,7 +60,7 @@ worker_pool_start(struct worker_pool *pool, const struct config *config,
 		if (pool->workers[pool->count] == NULL)
 			goto fail;
 	}
-	if (worker_pool_configure(pool, config) == 0)
+	if (configure_first(pool, config) == 0)
 		return 0;
 fail:;
 	int saved_errno = errno;
@@ -104,13 +117,13 @@ worker_pool_dispatch(struct worker_pool *pool, struct conn *conn)
 }
 
 int
-worker_pool_configure(struct worker_pool *pool, const struct config *config)
+worker_pool_configure(struct worker_pool *pool, const struct config *config,
+    const struct profiles *profiles)
 {
 	struct worker_settings settings = {
-		.stamp = config->stamp,
+		.profiles = *profiles,
 		.arrival = config->arrival,
 		.log_connections = config->log_connections,
-		.idle_ms = (uint64_t)config->idle_timeout * 1000,
 		.send_ms = (uint64_t)config->send_timeout * 1000,
 		.kept_max = (size_t)config->kept_memory << 20,
 	};

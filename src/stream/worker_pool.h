@@ -5,6 +5,7 @@
 
 #include "base/counters.h"
 #include "config/config.h"
+#include "config/profile.h"
 #include "stream/conn.h"
 #include "stream/worker.h"
 
@@ -46,8 +47,8 @@ void worker_pool_set_max(struct worker_pool *pool, int max_connections);
 void worker_pool_dispatch(struct worker_pool *pool, struct conn *conn);
 
 /* New settings for all; -1 with errno: a worker keeps its old ones. */
-int worker_pool_configure(struct worker_pool *pool,
-    const struct config *config);
+int worker_pool_configure(struct worker_pool *pool, const struct config *config,
+    const struct profiles *profiles);
 
 /* As those of a worker, for all. */
 void worker_pool_order(struct worker_pool *pool, enum worker_order order);

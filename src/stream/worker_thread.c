@@ -26,6 +26,7 @@
 #define RELIEF_MAX 64 /* connections that are closed for memory at once */
 #define WARN_EVERY_MS 60000
 #define TRIM_EVERY_MS 1000
+#define PATIENCE_EVERY_MS 1000
 
 /* A client that takes nothing for so long, when all are closed, is deaf. */
 #define DEAF_MS 1000
@@ -97,12 +98,25 @@ follow(struct worker *worker, struct conn *conn, enum conn_want want)
 	}
 }
 
+static const struct profile *
+profile_of(const struct worker *worker, const struct conn *conn)
+{
+	const struct profiles *profiles = &worker->settings.profiles;
+
+	/* Without memory for new settings some may be missing. */
+	return &profiles
+	            ->rows[conn->profile < profiles->count ? conn->profile : 0];
+}
+
 /* False: conn was not ready, and its timeout continues to run. */
 static bool
 serve_data(struct worker *worker, struct conn *conn)
 {
 	uint64_t before = conn->bytes_in + conn->bytes_out;
 	bool kept = conn->kept != NULL;
+
+	worker->io.stamp =
+	    &worker->settings.profiles.stamps[profile_of(worker, conn)->stamp];
 	enum conn_want want = conn_ready(conn, &worker->io);
 
 	if (kept && conn->kept == NULL)
@@ -141,6 +155,20 @@ serve(struct worker *worker, struct conn *conn)
 	return follow_header(worker, conn, proxy_ready(conn, &worker->io));
 }
 
+/* The shortest time that a connection may be idle; 0: none has a limit. */
+static uint64_t
+find_shortest(const struct profiles *profiles)
+{
+	uint64_t shortest = 0;
+
+	for (size_t i = 0; i < 2 * profiles->count; i++) {
+		uint64_t ms = profiles->rows[i / 2].idle_ms[i % 2];
+		if (ms != 0 && (shortest == 0 || ms < shortest))
+			shortest = ms;
+	}
+	return shortest;
+}
+
 static void
 use_next_settings(struct worker *worker)
 {
@@ -150,10 +178,13 @@ use_next_settings(struct worker *worker)
 		next = atomic_exchange(&worker->next_settings, NULL);
 	if (next == NULL)
 		return;
+	profiles_free(&worker->settings.profiles);
 	worker->settings = *next;
+	worker->idle_ms = find_shortest(&next->profiles);
+	/* They may have to be closed sooner, or with the others. */
+	worker->roster.patient_ms = 0;
 	worker->io.arrival = next->arrival;
 	worker->log.is_on = next->log_connections;
-	stamp_init(&worker->io.stamp, &next->stamp);
 	free(next);
 }
 
@@ -213,7 +244,13 @@ hand_over_all(struct worker *worker)
 	}
 }
 
-/* How long a connection may be quiet; 0: for ever. */
+static bool
+is_draining(const struct worker *worker)
+{
+	return worker->turn_order >= WORKER_DRAIN;
+}
+
+/* How long all of a list may be quiet; 0: the list does not say. */
 static uint64_t
 timeout_ms(const struct worker *worker, int list)
 {
@@ -223,8 +260,18 @@ timeout_ms(const struct worker *worker, int list)
 		return QUIET_MS;
 	if (list == CONN_WANT_HEADER || list == CONN_WANT_REST)
 		return PROXY_HEADER_MS;
-	return list == CONN_WANT_TAKEN ? worker->settings.send_ms
-	                               : worker->settings.idle_ms;
+	if (list == CONN_WANT_TAKEN)
+		return worker->settings.send_ms;
+	return list == CONN_WANT_READ ? worker->idle_ms : 0;
+}
+
+/* When a connection has been idle for too long; UINT64_MAX: never. */
+static uint64_t
+idle_end_ms(const struct worker *worker, const struct conn *conn)
+{
+	uint64_t ms = profile_of(worker, conn)->idle_ms[conn->framing];
+
+	return ms != 0 ? conn->active_ms + ms : UINT64_MAX;
 }
 
 /* An end that is not the client's fault. */
@@ -259,6 +306,60 @@ expire(struct worker *worker, struct conn *conn)
 		    conn->untaken ? CLOSE_IDLE : CLOSE_SEND_TIMEOUT);
 }
 
+/* The first of a list has been quiet for as long as any of it may be. */
+static void
+expire_first(struct worker *worker, int list, struct conn *conn)
+{
+	uint64_t end_ms = idle_end_ms(worker, conn);
+
+	if (list == CONN_WANT_READ && !is_draining(worker) &&
+	    end_ms > worker->roster.now_ms)
+		roster_set_aside(&worker->roster, conn, end_ms);
+	else
+		expire(worker, conn);
+}
+
+/*
+ * Expires those of a list, in any order, that have been idle for too long.
+ * Returns when the next one has.
+ */
+static uint64_t
+expire_idle(struct worker *worker, int list)
+{
+	uint64_t next_ms = UINT64_MAX;
+	struct conn *conn = TAILQ_FIRST(&worker->roster.lists[list]), *next;
+
+	for (; conn != NULL; conn = next) {
+		uint64_t end_ms = idle_end_ms(worker, conn);
+		next = TAILQ_NEXT(conn, link);
+		if (end_ms <= worker->roster.now_ms)
+			expire(worker, conn);
+		else
+			next_ms = MIN(next_ms, end_ms);
+	}
+	return next_ms;
+}
+
+/* When the patient ones are to be looked at; UINT64_MAX: there are none. */
+static uint64_t
+patient_ms(const struct worker *worker)
+{
+	const struct roster *roster = &worker->roster;
+
+	if (TAILQ_EMPTY(&roster->lists[ROSTER_PATIENT]) || is_draining(worker))
+		return UINT64_MAX;
+	return MAX(roster->patient_ms, worker->patience_ms);
+}
+
+static void
+expire_patient(struct worker *worker)
+{
+	if (patient_ms(worker) > worker->roster.now_ms)
+		return;
+	worker->roster.patient_ms = expire_idle(worker, ROSTER_PATIENT);
+	worker->patience_ms = worker->roster.now_ms + PATIENCE_EVERY_MS;
+}
+
 static void
 expire_all(struct worker *worker)
 {
@@ -270,8 +371,9 @@ expire_all(struct worker *worker)
 		    limit != 0 &&
 		    (conn = TAILQ_FIRST(&worker->roster.lists[list])) != NULL &&
 		    worker->roster.now_ms - conn->active_ms >= limit)
-			expire(worker, conn);
+			expire_first(worker, list, conn);
 	}
+	expire_patient(worker);
 }
 
 /* A stop has a limit in time, and needs none of memory. */
@@ -337,6 +439,7 @@ look(struct worker *worker)
 
 	if (!roster_look(&worker->roster))
 		return false;
+	expire_idle(worker, ROSTER_UNTAKEN);
 	roster_find_heaviest(&worker->roster, &first, 1);
 	worker->burden = first.burden;
 	trim(worker);
@@ -396,6 +499,7 @@ wait_ms(const struct worker *worker)
 {
 	uint64_t end_ms = MIN(look_ms(worker), client_log_due_ms(&worker->log));
 
+	end_ms = MIN(end_ms, patient_ms(worker));
 	for (int list = 0; list < ROSTER_LISTS; list++) {
 		uint64_t limit = timeout_ms(worker, list);
 		const struct conn *conn = TAILQ_FIRST(
@@ -464,6 +568,7 @@ static bool
 is_deaf(const struct worker *worker, struct conn *conn, int list)
 {
 	return list > CONN_WANT_REST && list != CONN_WANT_LINGER &&
+	       list != ROSTER_PATIENT &&
 	       worker->roster.now_ms - conn->active_ms >= DEAF_MS &&
 	       conn_progress(conn) == 0;
 }

@@ -36,6 +36,8 @@ struct worker {
 	int number, epoll_fd;
 	int turn_order; /* the order at the start of this turn of the loop */
 	struct worker_settings settings;
+	uint64_t idle_ms;     /* the shortest of all profiles; 0: none */
+	uint64_t patience_ms; /* when the patient may be looked at again */
 	struct roster roster;
 	struct client_log log;
 	struct conn_list handed_over;

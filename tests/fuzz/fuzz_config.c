@@ -74,7 +74,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	FILE *errors = open_memstream(&text, &len);
 
 	fill(data, size);
-	struct config *config = config_load("/proc/self/fd/100", errors);
+	struct config_source source = { .path = "/proc/self/fd/100" };
+	struct config *config;
+	config_load(&config, &source, errors);
 	fclose(errors);
 	ensure((config == NULL) == (len > 0));
 	ensure(len == 0 || text[len - 1] == '\n');

@@ -29,6 +29,7 @@
  */
 static struct {
 	struct conn *conn; /* NULL: closed */
+	struct stamp stamp;
 	struct conn_io io;
 	int client;
 	bool records, lines, line_start, half_closed;
@@ -203,7 +204,8 @@ begin(uint8_t kind)
 	    world.lines ? FRAMING_LINE : FRAMING_CHUNK, 0);
 	ensure(world.conn != NULL);
 	ensure(stamp_format_compile(&format, "%%", NULL, 0) == 0);
-	stamp_init(&world.io.stamp, &format);
+	world.io.stamp = &world.stamp;
+	stamp_init(&world.stamp, &format);
 	world.io.counters = &world.counters;
 	world.line_start = true;
 	world.half_closed = false;

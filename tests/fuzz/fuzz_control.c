@@ -62,8 +62,8 @@ begin(void)
 {
 	strcpy(world.folder, FOLDER);
 	ensure(mkdtemp(world.folder) != NULL);
-	world.config = config_load(NULL, stderr);
-	ensure(world.config != NULL);
+	ensure(config_load(&world.config, &(struct config_source){ 0 },
+		   stderr) == 0);
 	snprintf(world.config->control, sizeof(world.config->control),
 	    "%s/control", world.folder);
 	world.server.config = world.config;

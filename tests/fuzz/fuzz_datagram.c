@@ -455,6 +455,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static const int problems[] = { 0, EINVAL, EPERM, 0 };
 	static const uint16_t ports[] = { OWN_PORT };
 	struct datagram_settings settings = { .ports = ports, .port_count = 1 };
+	struct stamp_format format;
 
 	if (size > INPUT_MAX)
 		return 0;
@@ -467,7 +468,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	settings.arrival = kind >> 4 & 1;
 	settings.max_datagram = world.max_datagram = sizes[kind & 3];
 	world.send_problem = problems[kind >> 2 & 3];
-	ensure(stamp_format_compile(&settings.stamp, "%%", NULL, 0) == 0);
+	ensure(stamp_format_compile(&format, "%%", NULL, 0) == 0);
+	stamp_init(&settings.stamp, &format);
 	if (world.thread == NULL)
 		begin(&settings);
 	ensure(datagram_configure(world.thread, &settings) == 0);

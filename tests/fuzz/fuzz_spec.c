@@ -57,16 +57,17 @@ try(char **specs, size_t count)
 	char *text = NULL;
 	size_t len;
 	FILE *errors = open_memstream(&text, &len);
-	struct config *config = config_load(NULL, errors);
+	struct config_source source = { .specs = specs, .spec_count = count };
+	struct config *config;
 
-	ensure(config != NULL);
-	int rc = config_set_listeners(config, specs, count, errors);
+	int rc = config_load(&config, &source, errors);
 	fclose(errors);
 	ensure((rc == 0) == (len == 0));
 	if (rc == 0) {
 		ensure(config->listener_count == count);
 		for (size_t i = 0; i < count; i++)
-			ensure_meant(&config->listeners[i], specs[i]);
+			if (strchr(specs[i], ',') == NULL)
+				ensure_meant(&config->listeners[i], specs[i]);
 	}
 	config_free(config);
 	free(text);

@@ -12,6 +12,8 @@ main(void)
 	if (program == NULL || setenv("TIMESTAMPD", program, 1) == -1)
 		return EXIT_FAILURE;
 	free(program);
+	srunner_add_suite(runner, usage_suite());
+	srunner_add_suite(runner, settings_suite());
 	srunner_add_suite(runner, control_suite());
 	srunner_add_suite(runner, stream_suite());
 	srunner_add_suite(runner, datagram_suite());

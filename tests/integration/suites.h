@@ -27,6 +27,8 @@ Suite *stop_suite(void);
 Suite *stream_suite(void);
 Suite *terminal_suite(void);
 Suite *threads_suite(void);
+Suite *usage_suite(void);
+Suite *settings_suite(void);
 Suite *user_suite(void);
 
 #endif

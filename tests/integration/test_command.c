@@ -36,15 +36,8 @@ END_TEST
 
 START_TEST(usage)
 {
-	assert_ends(ARGUMENTS("-x"), EX_USAGE, "usage: timestampd");
-	assert_ends(ARGUMENTS("--port"), EX_USAGE, "'--port'");
-	assert_ends(ARGUMENTS("conf"), EX_USAGE, "'conf' is not an option");
-	assert_ends(ARGUMENTS("-c"), EX_USAGE, "requires an argument");
-	assert_ends(ARGUMENTS("-r", "1"), EX_USAGE,
-	    "'1' is not an option; -r takes no process number any more");
-	assert_ends(ARGUMENTS("-r", "-s"), EX_USAGE, "exclude each other");
-	assert_ends(ARGUMENTS("-j"), EX_USAGE, "-j goes with -s only");
-	assert_ends(ARGUMENTS("-l", "tcp:x"), EX_USAGE, "-l tcp:x: needs");
+	assert_ends(ARGUMENTS("-x"), EX_USAGE, "-x: no such option");
+	assert_ends(ARGUMENTS("-l", "tcp:x"), EX_USAGE, "-l tcp:x: port: ");
 }
 END_TEST
 

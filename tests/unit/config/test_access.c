@@ -24,7 +24,8 @@ load(const char *text)
 	scratch_write("main", text);
 	free(complaints);
 	FILE *errors = open_memstream(&complaints, &len);
-	config = config_load("main", errors);
+	struct config_source source = { .path = "main" };
+	config_load(&config, &source, errors);
 	fclose(errors);
 }
 
@@ -194,8 +195,13 @@ START_TEST(the_command_line_keeps_the_lists_for_all)
 {
 	char *specs[] = { "tcp:1" };
 
-	load("deny = [ \"10.0.0.0/8\" ];" LISTENER("deny = [ \"::1\" ];"));
-	ck_assert_int_eq(config_set_listeners(config, specs, 1, stderr), 0);
+	struct config_source source = { .path = "main",
+		.specs = specs,
+		.spec_count = 1 };
+
+	scratch_write("main",
+	    "deny = [ \"10.0.0.0/8\" ];" LISTENER("deny = [ \"::1\" ];"));
+	ck_assert_int_eq(config_load(&config, &source, stderr), 0);
 	assert_allowed("::1", true);
 	assert_allowed("10.0.0.1", false);
 }

@@ -2,10 +2,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 
 #include "config/config.h"
 #include "harness/scratch.h"
 #include "unit/suites.h"
+
+#define HELP "; timestampd -h lists the options\n"
 
 static char *complaints;
 
@@ -16,10 +19,27 @@ load(const char *path)
 
 	free(complaints);
 	FILE *errors = open_memstream(&complaints, &len);
-	struct config *config = config_load(path, errors);
+	struct config_source source = { .path = path };
+	struct config *config;
 
+	config_load(&config, &source, errors);
 	fclose(errors);
 	return config;
+}
+
+/* What the command line says, without a file. */
+static int
+load_options(struct config **config, char *const *specs, size_t count)
+{
+	struct config_source source = { .specs = specs, .spec_count = count };
+	size_t len;
+
+	free(complaints);
+	FILE *errors = open_memstream(&complaints, &len);
+	int status = config_load(config, &source, errors);
+
+	fclose(errors);
+	return status;
 }
 
 static struct config *
@@ -426,38 +446,30 @@ END_TEST
 
 START_TEST(control_characters_of_a_spec_are_escaped)
 {
-	static const char start[] = "-l tcp:\\x1b[2J\\x0a: needs tcp:PORT, ";
 	char *specs[] = { "tcp:\x1b[2J\n", "unix:/\a", "unix:/\a" };
-	struct config *config = load(NULL);
-	size_t len;
+	struct config *config;
 
-	free(complaints);
-	FILE *errors = open_memstream(&complaints, &len);
-	ck_assert_int_eq(config_set_listeners(config, specs, 3, errors), -1);
-	fclose(errors);
-	config_free(config);
-	ck_assert_mem_eq(complaints, start, strlen(start));
-	ck_assert_str_eq(strchr(complaints, '\n'),
-	    "\n-l unix:/\\x07: given twice\n");
+	ck_assert_int_eq(load_options(&config, specs, 3), EX_USAGE);
+	ck_assert_ptr_null(config);
+	ck_assert_str_eq(complaints,
+	    "timestampd: -l tcp:\\x1b[2J\\x0a: port: \"\\x1b[2J\\x0a\" is "
+	    "not a number or a tcp service in /etc/services" HELP
+	    "timestampd: -l unix:/\\x07: is given twice" HELP);
 }
 END_TEST
 
 START_TEST(specs_replace_the_listeners)
 {
 	char *specs[] = { "tcp:1", "unix:/run/a", "tcp:" };
-	struct config *config = load(NULL);
-	size_t len;
+	struct config *config;
 
-	free(complaints);
-	FILE *errors = open_memstream(&complaints, &len);
-	ck_assert_int_eq(config_set_listeners(config, specs, 2, errors), 0);
+	ck_assert_int_eq(load_options(&config, specs, 2), 0);
 	ck_assert_uint_eq(config->listener_count, 2);
 	ck_assert_int_eq(config->listeners[0].port, 1);
 	ck_assert_str_eq(config->listeners[1].path, "/run/a");
 	ck_assert(!config->built_in_listeners);
-	ck_assert_int_eq(config_set_listeners(config, specs, 3, errors), -1);
-	fclose(errors);
 	config_free(config);
+	ck_assert_int_eq(load_options(&config, specs, 3), EX_USAGE);
 }
 END_TEST
 

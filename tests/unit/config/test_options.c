@@ -13,16 +13,19 @@
 START_TEST(all_options)
 {
 	char *argv[] = { "timestampd", "-c", "file", "--listen=tcp:1", "-l",
-		"udp:2", "-dtVh", NULL };
+		"udp:2", "-dTVh", "-o", "workers=3", "--option=user=daemon",
+		NULL };
 	struct options options;
 
 	optind = 0;
 	ck_assert_int_eq(options_parse(&options, COUNT(argv), argv), 0);
-	ck_assert_str_eq(options.config_path, "file");
-	ck_assert_uint_eq(options.spec_count, 2);
+	ck_assert_str_eq(options.source.path, "file");
+	ck_assert_uint_eq(options.source.spec_count, 2);
 	ck_assert_str_eq(options.specs[1], "udp:2");
-	ck_assert(
-	    options.debug && options.test && options.version && options.help);
+	ck_assert_uint_eq(options.source.setting_count, 2);
+	ck_assert_str_eq(options.source.settings[1], "user=daemon");
+	ck_assert(options.source.debug && !options.test && options.show);
+	ck_assert(options.version && options.help);
 	options_free(&options);
 }
 END_TEST

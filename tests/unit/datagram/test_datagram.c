@@ -23,8 +23,10 @@ settings_of(const char *format, int max_datagram)
 {
 	struct datagram_settings settings = { .max_datagram = max_datagram };
 
-	ck_assert_int_eq(stamp_format_compile(&settings.stamp, format, NULL, 0),
-	    0);
+	struct stamp_format compiled;
+
+	ck_assert_int_eq(stamp_format_compile(&compiled, format, NULL, 0), 0);
+	stamp_init(&settings.stamp, &compiled);
 	return settings;
 }
 

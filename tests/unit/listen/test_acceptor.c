@@ -33,7 +33,9 @@ start(void)
 	};
 	char error[LISTENER_ERROR_MAX];
 
-	config = config_load(NULL, stderr);
+	ck_assert_int_eq(config_load(&config, &(struct config_source){ 0 },
+			     stderr),
+	    0);
 	ck_assert_int_eq(worker_pool_start(&pool, config, ROOM), 0);
 	ck_assert_int_eq(listener_resolve(&wanted, &listeners, 0, error), 0);
 	listener = TAILQ_FIRST(&listeners);

@@ -13,6 +13,7 @@
 #include "unit/suites.h"
 
 static struct conn_io io;
+static struct stamp stamp;
 static struct counters counters;
 static int client;
 
@@ -28,7 +29,8 @@ open_conn(enum protocol protocol, enum framing framing)
 	client = ends[1];
 	stamp_set_zone("UTC", NULL);
 	ck_assert_int_eq(stamp_format_compile(&format, "ctime", NULL, 0), 0);
-	stamp_init(&io.stamp, &format);
+	io.stamp = &stamp;
+	stamp_init(&stamp, &format);
 	io.counters = &counters;
 	return conn_new(ends[0], protocol, framing, 0);
 }

@@ -326,6 +326,39 @@ START_TEST(the_oldest_is_the_one_open_longest)
 }
 END_TEST
 
+/* Where all are patient they are measured nevertheless, every ten seconds. */
+START_TEST(patient_ones_are_measured_too)
+{
+	struct pair quiet = add(), other = add();
+	char data[1000] = "";
+
+	look_after(10000);
+	roster_set_aside(&roster, quiet.conn, roster.now_ms + 70000);
+	roster_set_aside(&roster, other.conn, roster.now_ms + 60000);
+	ck_assert_uint_eq(roster.patient_ms, roster.now_ms + 60000);
+	ck_assert(TAILQ_EMPTY(&roster.lists[CONN_WANT_READ]));
+	ck_assert_uint_eq(roster_look_ms(&roster), roster.swept_ms + 10000);
+	/* As if it had sent what does not wake us. */
+	for (int i = 0; i < 100; i++)
+		ck_assert_int_eq(write(quiet.conn->fd, data, sizeof(data)),
+		    sizeof(data));
+	look_after(10000);
+	ck_assert(quiet.conn->untaken && !quiet.conn->patient);
+	ck_assert_uint_gt(quiet.conn->held, 0);
+	ck_assert(other.conn->patient && !other.conn->untaken);
+	/* One that is served is as all others again. */
+	roster_move(&roster, other.conn, CONN_WANT_READ, false);
+	ck_assert(!other.conn->patient);
+	ck_assert_ptr_eq(TAILQ_FIRST(&roster.lists[CONN_WANT_READ]),
+	    other.conn);
+	roster_set_aside(&roster, other.conn, roster.now_ms);
+	roster_remove(&roster, other.conn);
+	ck_assert(TAILQ_EMPTY(&roster.lists[ROSTER_PATIENT]));
+	close(quiet.client);
+	close(other.client);
+}
+END_TEST
+
 Suite *
 roster_suite(void)
 {
@@ -344,6 +377,7 @@ roster_suite(void)
 	tcase_add_test(tests, a_sweep_measures_all_at_once);
 	tcase_add_test(tests, progress_without_a_look_counts_once);
 	tcase_add_test(tests, the_oldest_is_the_one_open_longest);
+	tcase_add_test(tests, patient_ones_are_measured_too);
 	suite_add_tcase(suite, tests);
 	return suite;
 }

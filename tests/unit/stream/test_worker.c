@@ -16,13 +16,25 @@
 static struct worker_shared shared;
 static struct worker *worker;
 
+/* Of settings_of; a worker has a copy. */
+static struct profile row[1];
+static struct stamp stamp[1];
+
+static void
+set_idle(uint64_t idle_ms)
+{
+	row->idle_ms[FRAMING_CHUNK] = row->idle_ms[FRAMING_LINE] = idle_ms;
+}
+
 static struct worker_settings
 settings_of(const char *format, uint64_t idle_ms)
 {
-	struct worker_settings settings = { .idle_ms = idle_ms };
+	struct worker_settings settings = { .profiles = { 1, 1, row, stamp } };
+	struct stamp_format compiled;
 
-	ck_assert_int_eq(stamp_format_compile(&settings.stamp, format, NULL, 0),
-	    0);
+	ck_assert_int_eq(stamp_format_compile(&compiled, format, NULL, 0), 0);
+	stamp_init(stamp, &compiled);
+	set_idle(idle_ms);
 	return settings;
 }
 
@@ -202,13 +214,13 @@ START_TEST(new_settings_reach_a_worker_that_sleeps)
 	int fd = connect_client();
 
 	client_talk(fd, "before");
-	settings.idle_ms = 0;
+	set_idle(0);
 	ck_assert_int_eq(worker_configure(worker, &settings), 0);
 	ck_assert_int_eq(worker_configure(worker, &settings), 0);
 	client_send(fd, "x", 1);
 	client_read(fd, reply, 5);
 	ck_assert_mem_eq(reply, "[%] x", 5);
-	settings.idle_ms = 1;
+	set_idle(1);
 	ck_assert_int_eq(worker_configure(worker, &settings), 0);
 	client_expect_end(fd);
 	close(fd);
@@ -419,6 +431,78 @@ START_TEST(a_hand_over_keeps_connections_open)
 }
 END_TEST
 
+/* A connection with a profile; the client's end. */
+static int
+connect_as(uint16_t profile, enum framing framing)
+{
+	int ends[2];
+
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	ck_assert_int_eq(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
+	struct conn *conn = conn_new(ends[0], PROTOCOL_UNIX, framing,
+	    clock_ms());
+	ck_assert_ptr_nonnull(conn);
+	conn->profile = profile;
+	worker_dispatch(worker, conn);
+	return ends[1];
+}
+
+static void
+expect_text(int fd, const char *text)
+{
+	char reply[64];
+
+	client_send(fd, "x\n", 2);
+	client_read(fd, reply, strlen(text));
+	ck_assert_mem_eq(reply, text, strlen(text));
+}
+
+START_TEST(each_profile_has_its_time_and_stamp)
+{
+	struct profile rows[] = {
+		{ .idle_ms = { 1, 0 } },
+		{ .idle_ms = { 0, 0 }, .stamp = 1 },
+		{ .idle_ms = { 20, 30 } },
+	};
+	struct stamp stamps[2];
+	struct worker_settings settings = settings_of("%%", 0);
+
+	stamps[0] = *stamp;
+	settings_of("%%%%", 0);
+	stamps[1] = *stamp;
+	settings.profiles = (struct profiles){ 3, 2, rows, stamps };
+	ck_assert_int_eq(worker_configure(worker, &settings), 0);
+	/* Those that may be idle for longer came first. */
+	int never = connect_as(1, FRAMING_CHUNK);
+	int later = connect_as(2, FRAMING_LINE);
+	int lines = connect_as(0, FRAMING_LINE);
+	int soon = connect_as(0, FRAMING_CHUNK);
+	int unknown = connect_as(3, FRAMING_CHUNK);
+	expect_text(never, "[%%] x\n");
+	expect_text(lines, "[%] x\n");
+	client_expect_end(soon);
+	client_expect_end(unknown);
+	client_expect_end(later);
+	expect_text(never, "[%%] x\n");
+	expect_text(lines, "[%] x\n");
+	ck_assert_uint_eq(counters_get(worker_counters(worker),
+			      COUNTER_CLOSED_IDLE),
+	    3);
+	/* New settings reach those that were set aside. */
+	rows[1].idle_ms[FRAMING_CHUNK] = 2;
+	rows[1].stamp = 0;
+	ck_assert_int_eq(worker_configure(worker, &settings), 0);
+	client_expect_end(never);
+	expect_text(lines, "[%] x\n");
+	await_load(1);
+	close(never);
+	close(later);
+	close(lines);
+	close(soon);
+	close(unknown);
+}
+END_TEST
+
 Suite *
 worker_suite(void)
 {
@@ -439,6 +523,7 @@ worker_suite(void)
 	tcase_add_test(tests, drain_then_finish);
 	tcase_add_test(tests, a_hand_over_keeps_connections_open);
 	tcase_add_test(tests, abort_closes_all_and_remains_in_force);
+	tcase_add_test(tests, each_profile_has_its_time_and_stamp);
 	suite_add_tcase(suite, tests);
 	return suite;
 }

@@ -18,7 +18,9 @@ static struct conn_list handed_over = TAILQ_HEAD_INITIALIZER(handed_over);
 static void
 start(int workers, int max_connections)
 {
-	config = config_load(NULL, stderr);
+	ck_assert_int_eq(config_load(&config, &(struct config_source){ 0 },
+			     stderr),
+	    0);
 	config->workers = workers;
 	ck_assert_int_eq(worker_pool_start(&pool, config, max_connections), 0);
 }
@@ -64,6 +66,7 @@ await(int fd, int timeout_ms)
 
 START_TEST(spreads_connections)
 {
+	struct profiles profiles;
 	int clients[6];
 
 	start(3, 10);
@@ -73,7 +76,9 @@ START_TEST(spreads_connections)
 	for (int i = 0; i < 3; i++)
 		ck_assert_int_eq(worker_load(pool.workers[i]), 2);
 	ck_assert_int_eq(worker_pool_connections(&pool), 6);
-	ck_assert_int_eq(worker_pool_configure(&pool, config), 0);
+	ck_assert_int_eq(profiles_init(&profiles, 1, config), 0);
+	ck_assert_int_eq(worker_pool_configure(&pool, config, &profiles), 0);
+	profiles_free(&profiles);
 	worker_pool_order(&pool, WORKER_ABORT);
 	while (pool.running > 0) {
 		ck_assert_int_eq(await(pool.shared.done_fd, -1), 1);

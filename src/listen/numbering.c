@@ -1,0 +1,59 @@
+#include "listen/numbering.h"
+
+#include <stdbool.h>
+#include <sys/param.h>
+
+#include "config/profile.h"
+
+static bool
+is_taken(const struct listener_list *list, uint16_t number)
+{
+	const struct listener *listener;
+
+	TAILQ_FOREACH (listener, list, link)
+		if (listener->profile == number)
+			return true;
+	return false;
+}
+
+uint16_t
+numbering_choose(const struct listener_list *list, uint16_t *last)
+{
+	do
+		++*last;
+	while (*last == 0 || is_taken(list, *last));
+	return *last;
+}
+
+static int
+set_all(struct profiles *profiles, const struct listener_list *list,
+    const struct config *config)
+{
+	const struct listener *listener;
+	int rc = 0;
+
+	TAILQ_FOREACH (listener, list, link)
+		if (listener->profile != 0)
+			rc |= profiles_set(profiles, listener->profile, config,
+			    &listener->config);
+	return rc;
+}
+
+int
+numbering_configure(const struct listener_list *list, struct worker_pool *pool,
+    const struct config *config)
+{
+	const struct listener *listener;
+	struct profiles profiles;
+	size_t last = 0;
+
+	TAILQ_FOREACH (listener, list, link)
+		last = MAX(last, listener->profile);
+	if (profiles_init(&profiles, last + 1, config) == -1)
+		return -1;
+	int rc = set_all(&profiles, list, config);
+	if (rc == 0)
+		rc = worker_pool_configure(pool, config, &profiles);
+	profiles_free(&profiles);
+	return rc;
+}

@@ -1,0 +1,208 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "harness/daemon.h"
+#include "harness/scratch.h"
+#include "suites.h"
+
+#define ARGUMENTS_MAX 8
+
+struct mistake {
+	const char *arguments[ARGUMENTS_MAX];
+	const char *text; /* without the beginning and the end of its lines */
+};
+
+/* Between two lines. */
+#define END_TIMESTAMPD "; timestampd -h lists the options\ntimestampd: "
+
+static const struct mistake server[] = {
+	{ { "-x" }, "-x: no such option" },
+	{ { "--port" }, "--port: no such option" },
+	{ { "--s" }, "--s: is ambiguous" },
+	{ { "--debug=3" }, "--debug: takes no value" },
+	{ { "--config" }, "--config: needs a value" },
+	{ { "-c" }, "-c: needs a value" },
+	{ { "--config=/dev/null", "-xd" }, "-x: no such option" },
+	{ { "-t", "conf" }, "'conf' is not an option" },
+	{ { "-r", "1" },
+	    "'1' is not an option; -r takes no process number, it asks at "
+	    "the control socket" },
+	{ { "-r", "-s" }, "-r, -s, -t and -T exclude each other" },
+	{ { "-tT" }, "-r, -s, -t and -T exclude each other" },
+	{ { "-j" }, "-j goes with -s only" },
+	{ { "-l" }, "-l: needs a value" },
+	{ { "-l", "tcp:x" },
+	    "-l tcp:x: port: \"x\" is not a number or a tcp service in "
+	    "/etc/services" },
+	{ { "-l", "tcp:70000" },
+	    "-l tcp:70000: port: 70000 is out of range: 0 to 65535 are "
+	    "allowed" },
+	{ { "-l", "sctp:1" },
+	    "-l sctp:1: needs tcp:PORT, udp:ADDRESS:PORT, tcp:[::1]:PORT, "
+	    "unix:/path, unix-dgram:/path or unix-seqpacket:/path" },
+	{ { "-l", "tcp::7" },
+	    "-l tcp::7: needs tcp:PORT, udp:ADDRESS:PORT, tcp:[::1]:PORT, "
+	    "unix:/path, unix-dgram:/path or unix-seqpacket:/path" },
+	{ { "-l", "unix:run/a" },
+	    "-l unix:run/a: needs tcp:PORT, udp:ADDRESS:PORT, "
+	    "tcp:[::1]:PORT, unix:/path, unix-dgram:/path or "
+	    "unix-seqpacket:/path" },
+	{ { "-l", "tcp:7,framing=word" },
+	    "-l tcp:7,framing=word: framing: \"word\" is none of \"chunk\" "
+	    "and \"line\"" },
+	{ { "-l", "tcp:7,framing" },
+	    "-l tcp:7,framing: needs NAME=VALUE behind each comma; a comma "
+	    "in a value is \\," },
+	{ { "-l", "tcp:7,speed=9" },
+	    "-l tcp:7,speed=9: speed: no such setting; there are: protocol "
+	    "address port path mode backlog receive_buffer idle_timeout "
+	    "stamp framing proxy_protocol proxy_from max_datagram threads "
+	    "abstract_clients allow deny allow_file deny_file" },
+	{ { "-l", "tcp:7,stamp.format=%Q" },
+	    "-l tcp:7,stamp.format=%Q: stamp.format: \"%Q\": '%Q' is neither "
+	    "a conversion of strftime(3) that fits in a line nor %3N, %6N or "
+	    "%9N" },
+	{ { "-l", "tcp:7,stamp=ctime" },
+	    "-l tcp:7,stamp=ctime: stamp: needs a group: { ... }" },
+	{ { "-l", "udp:7,idle_timeout=4" },
+	    "-l udp:7,idle_timeout=4: idle_timeout: does not apply to a udp "
+	    "listener" },
+	{ { "-l", "tcp:7,port=8" }, "-l tcp:7,port=8: port: is given twice" },
+	{ { "-l", "tcp:7", "-l", "udp:7", "-l", "tcp:7" },
+	    "-l tcp:7: is given twice" },
+	{ { "-l", "tcp:7,proxy_protocol=require" },
+	    "-l tcp:7,proxy_protocol=require: proxy_protocol needs "
+	    "proxy_from, the addresses of those that may say who the client "
+	    "is" },
+	{ { "-l", "tcp:7,allow=300.1.2.3" },
+	    "-l tcp:7,allow=300.1.2.3: \"300.1.2.3\" is not an IPv4 or IPv6 "
+	    "address" },
+	{ { "-l", "tcp:7,allow=10.0.0.0/8,deny=10.0.0.0/8" },
+	    "-l tcp:7,allow=10.0.0.0/8,deny=10.0.0.0/8: \"10.0.0.0/8\" is "
+	    "allowed by -l tcp:7,allow=10.0.0.0/8,deny=10.0.0.0/8 already" },
+	{ { "-l", "tcp:1,x=\x1b[31m", "-l", "tcp:2,y=\n" },
+	    "-l tcp:1,x=\\x1b[31m: x: no such setting; there are: protocol "
+	    "address port path mode backlog receive_buffer idle_timeout "
+	    "stamp framing proxy_protocol proxy_from max_datagram threads "
+	    "abstract_clients allow deny allow_file deny_file" END_TIMESTAMPD
+	    "-l tcp:2,y=\\x0a: y: no such setting; there are: protocol "
+	    "address port path mode backlog receive_buffer idle_timeout "
+	    "stamp framing proxy_protocol proxy_from max_datagram threads "
+	    "abstract_clients allow deny allow_file deny_file" },
+	{ { "-o", "limits.idle=3" },
+	    "-o limits.idle: no such setting; there are: max_connections "
+	    "max_connections_per_address idle_timeout send_timeout "
+	    "drain_timeout lame_duck kept_memory" },
+	{ { "-o", "limit.idle_timeout=3" },
+	    "-o limit.idle_timeout: no such setting; there are: log_level "
+	    "log_connections workers user control limits stamp udp http "
+	    "allow deny allow_file deny_file listeners" },
+	{ { "-o", "workers" },
+	    "-o workers: needs NAME=VALUE or GROUP.NAME=VALUE" },
+	{ { "-o", "=3" }, "-o =3: needs NAME=VALUE or GROUP.NAME=VALUE" },
+	{ { "-o", "workers=many" },
+	    "-o workers: needs a whole number from 0 to 1024" },
+	{ { "-o", "workers=5000" },
+	    "-o workers: 5000 is out of range: 0 to 1024 are allowed" },
+	{ { "-o", "limits=3" },
+	    "-o limits: is a group: needs GROUP.NAME=VALUE" },
+	{ { "-o", "listeners=3" },
+	    "-o listeners: is for the file; -l SPEC listens elsewhere" },
+	{ { "-o", "workers=1", "-o", "workers=2" },
+	    "-o workers: is given twice" },
+	{ { "-o", "a.b.c=1" },
+	    "-o a.b.c: needs NAME=VALUE or GROUP.NAME=VALUE" },
+	{ { "-o", "log_connections=yes" },
+	    "-o log_connections: needs true or false" },
+	{ { "-o", "http.address=127.0.0.1" },
+	    "-o http.address: needs a port, and may have an address; or a "
+	    "path alone" },
+	{ { "-o", "allow=10.0.0.0/8", "-o", "deny=10.0.0.1/8" },
+	    "-o deny: \"10.0.0.1/8\" has bits set behind its length" },
+	{ { "-o", "stamp.timezone=Mars/Base", "-o", "user=no such" },
+	    "-o stamp.timezone: needs \"local\", \"UTC\" or a time zone of "
+	    "this system" END_TIMESTAMPD
+	    "-o user: this system has no user \"no such\"" },
+};
+
+static const struct mistake client[] = {
+	{ { "-x" }, "-x: no such option" },
+	{ { "--nosuch" }, "--nosuch: no such option" },
+	{ { "-W" }, "-W: needs a value" },
+	{ { "--spool" }, "--spool: needs a value" },
+	{ { "--max" }, "--max: is ambiguous" },
+	{ { "--json=1" }, "--json: takes no value" },
+	{ { "-W", "x" }, "-W x: needs a number from 0 to 1000000" },
+	{ { "-w", "4095" },
+	    "-w 4095: needs a number from 4096 to 1099511627776" },
+	{ { "-w", "4096.5" }, "-w 4096.5: needs a whole number" },
+	{ { "-P", "-c", "0" }, "-c 0: needs a number from 1 to 1e+15" },
+	{ { "-P", "-i" }, "-i does not go with -P" },
+	{ { "-1", "text", "-G", "1" }, "-G does not go with -1" },
+	{ { "-A" }, "-A goes with -P only" },
+	{ { "--offset=1" }, "--offset goes with -P only" },
+	{ { "-i", "-s" }, "-i does not go with -s" },
+	{ { "a", "b" }, "'b': only one TARGET is taken" },
+	{ { "host:99999" },
+	    "'host:99999': needs HOST, udp:HOST:PORT, tcp:[::1]:PORT, "
+	    "unix:/path or the like" },
+	{ { "-1", "a\nb" }, "-1 needs a text of one line" },
+};
+
+/* One line for each fault, and nothing else. */
+static void
+assert_refused(const struct mistake *mistake, const char *program)
+{
+	char expected[4096];
+	struct daemon daemon;
+	int status = daemon_run(&daemon, mistake->arguments);
+
+	snprintf(expected, sizeof(expected),
+	    "%s: %s; %s -h lists the options\n", program, mistake->text,
+	    program);
+	ck_assert_str_eq(daemon.log, expected);
+	ck_assert_int_eq(status, EX_USAGE);
+	free(daemon.log);
+}
+
+START_TEST(wrong_command_lines_of_the_server)
+{
+	assert_refused(&server[_i], "timestampd");
+}
+END_TEST
+
+/* The client is built beside the server. */
+START_TEST(wrong_command_lines_of_the_client)
+{
+	char path[4096];
+	const char *daemon = getenv("TIMESTAMPD");
+
+	snprintf(path, sizeof(path), "%.*sbin/timestampc",
+	    (int)(strrchr(daemon, '/') + 1 - daemon), daemon);
+	if (access(path, X_OK) == -1) {
+		puts("skipped: no timestampc beside timestampd");
+		return;
+	}
+	setenv("TIMESTAMPD", path, 1);
+	assert_refused(&client[_i], "timestampc");
+}
+END_TEST
+
+Suite *
+usage_suite(void)
+{
+	Suite *suite = suite_create("usage");
+	TCase *tests = tcase_create("all");
+
+	tcase_set_timeout(tests, 120);
+	tcase_add_checked_fixture(tests, scratch_enter, scratch_leave);
+	tcase_add_loop_test(tests, wrong_command_lines_of_the_server, 0,
+	    sizeof(server) / sizeof(server[0]));
+	tcase_add_loop_test(tests, wrong_command_lines_of_the_client, 0,
+	    sizeof(client) / sizeof(client[0]));
+	suite_add_tcase(suite, tests);
+	return suite;
+}
