@@ -58,9 +58,7 @@ main(int argc, char **argv)
 	/* A closed output or a file at its limit is an error as any other. */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
-	if (client_options_parse(&options, argc, argv) == -1) {
-		fputs("timestampc: -h shows the options\n", stderr);
+	if (client_options_parse(&options, argc, argv) == -1)
 		return EX_USAGE;
-	}
 	return jobs[options.job](&options);
 }

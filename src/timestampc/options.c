@@ -7,7 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/usage.h"
 #include "ping/payload.h"
+
+#define PROGRAM "timestampc"
 
 #define WAIT_NS 5000000000
 #define INTERVAL_NS 1000000000
@@ -83,25 +86,57 @@ static const struct rule {
 	    .unit = 1e9, .min = -9e9, .max = 9e9 },
 };
 
+#define OPTION_TEXT_MAX 16
+#define JOBS 4 /* TALK to ONE */
+
+/* What is known while options are read. */
+struct reading {
+	unsigned jobs;     /* with which all options so far go */
+	int against[JOBS]; /* for each other one: the first that does not */
+	sa_family_t family;
+};
+
+/* "-W", "--max-rtt" */
 static const char *
-option_text(int option, char text[3])
+option_text(int option, char text[OPTION_TEXT_MAX])
 {
-	for (const struct option *row = long_options; row->name != NULL; row++)
+	const struct option *row = long_options;
+
+	snprintf(text, OPTION_TEXT_MAX, "-%c", option);
+	for (; row->name != NULL; row++)
 		if (row->val == option && option >= MAX_LOSS)
-			return row->name;
-	snprintf(text, 3, "-%c", option);
+			snprintf(text, OPTION_TEXT_MAX, "--%s", row->name);
 	return text;
 }
 
 static int
 complain(const struct rule *rule, const char *problem)
 {
-	char text[3];
+	char text[OPTION_TEXT_MAX];
 
-	fprintf(stderr, "timestampc: %s%s %s: %s\n",
-	    rule->option >= MAX_LOSS ? "--" : "",
+	return usage_complain(PROGRAM, "%s %s: %s",
 	    option_text(rule->option, text), optarg, problem);
-	return -1;
+}
+
+/* Rules out the jobs that an option does not go with.  -1: none is left. */
+static int
+narrow(struct reading *reading, int option, unsigned jobs)
+{
+	char text[OPTION_TEXT_MAX], other[OPTION_TEXT_MAX];
+	int job = 0;
+
+	if ((reading->jobs & jobs) == 0) {
+		while ((jobs & 1U << job) == 0)
+			job++;
+		return usage_complain(PROGRAM, "%s does not go with %s",
+		    option_text(option, text),
+		    option_text(reading->against[job], other));
+	}
+	for (; job < JOBS; job++)
+		if ((reading->jobs & ~jobs & 1U << job) != 0)
+			reading->against[job] = option;
+	reading->jobs &= jobs;
+	return 0;
 }
 
 /* Sets a field that is a number. */
@@ -132,19 +167,18 @@ set_number(const struct rule *rule, void *field)
 	return 0;
 }
 
-/* Finds the rule of an option and carries it out; *jobs loses the others. */
+/* Finds the rule of an option and carries it out. */
 static int
-apply(struct client_options *options, int option, unsigned *jobs)
+apply(struct client_options *options, int option, struct reading *reading)
 {
 	const struct rule *rule = rules,
 			  *end = rules + sizeof(rules) / sizeof(rules[0]);
 
 	while (rule < end && rule->option != option)
 		rule++;
-	if (rule == end)
+	if (rule == end || narrow(reading, option, rule->jobs) == -1)
 		return -1;
 	void *field = (char *)options + rule->field;
-	*jobs &= rule->jobs;
 	if (rule->given != 0)
 		*(bool *)((char *)options + rule->given) = true;
 	if (rule->kind == SWITCH)
@@ -156,81 +190,108 @@ apply(struct client_options *options, int option, unsigned *jobs)
 	return 0;
 }
 
-/* -1 after a complaint, by us or by getopt. */
+/* -1 after a complaint. */
 static int
-read_option(struct client_options *options, int option, unsigned *jobs,
-    sa_family_t *family)
+read_option(struct client_options *options, int option, struct reading *reading)
 {
-	if (option == '?')
-		return -1;
-	if (option == 'h' || option == 'V')
-		options->job = option == 'h' ? CLIENT_HELP : CLIENT_VERSION;
-	else if (option == 'P')
-		options->job = CLIENT_PING, *jobs &= PING;
-	else if (option == '1')
-		options->job = CLIENT_ONE, *jobs &= ONE, options->text = optarg;
-	else if (option == '4' || option == '6')
-		*family = option == '4' ? AF_INET : AF_INET6;
-	else
-		return apply(options, option, jobs);
+	switch (option) {
+	case 'h':
+		options->job = CLIENT_HELP;
+		return 0;
+	case 'V':
+		options->job = CLIENT_VERSION;
+		return 0;
+	case 'P':
+		options->job = CLIENT_PING;
+		return narrow(reading, option, PING);
+	case '1':
+		options->job = CLIENT_ONE;
+		options->text = optarg;
+		return narrow(reading, option, ONE);
+	case '4':
+	case '6':
+		reading->family = option == '4' ? AF_INET : AF_INET6;
+		return 0;
+	default:
+		return apply(options, option, reading);
+	}
+}
+
+/* Without -P and -1 the input decides the job.  -1 after a complaint. */
+static int
+find_job(struct client_options *options, struct reading *reading)
+{
+	char text[OPTION_TEXT_MAX];
+
+	if (options->job != CLIENT_PIPE)
+		return 0;
+	if ((reading->jobs & LINES) == 0)
+		return usage_complain(PROGRAM, "%s goes with -P only",
+		    option_text(reading->against[CLIENT_PIPE], text));
+	if (!isatty(STDIN_FILENO))
+		return 0;
+	options->job = CLIENT_TALK;
+	if ((reading->jobs & TALK) == 0)
+		return usage_complain(PROGRAM,
+		    "%s needs an input that is not a terminal",
+		    option_text(reading->against[CLIENT_TALK], text));
 	return 0;
 }
 
-/* Whether options and arguments go together; says why not. */
-static bool
-is_consistent(const struct client_options *options, unsigned jobs, int argc)
+/* -1 unless options and arguments go together, after a complaint. */
+static int
+check(const struct client_options *options, char *const *arguments)
 {
-	if (jobs == 0)
-		fprintf(stderr, "timestampc: these options do not go "
-				"together\n");
-	else if (options->job == CLIENT_TALK && !(jobs & TALK))
-		fprintf(stderr, "timestampc: -S, -w and -G need an input that "
-				"is not a terminal\n");
-	else if (options->since_before && options->since_start)
-		fprintf(stderr, "timestampc: -i and -s exclude each other\n");
-	else if (options->text != NULL && strchr(options->text, '\n') != NULL)
-		fprintf(stderr, "timestampc: -1: needs a text of one line\n");
-	else if (argc > 1)
-		fprintf(stderr, "timestampc: one TARGET only\n");
-	else
-		return true;
-	return false;
+	if (options->since_before && options->since_start)
+		return usage_complain(PROGRAM, "-i does not go with -s");
+	if (options->text != NULL && strchr(options->text, '\n') != NULL)
+		return usage_complain(PROGRAM, "-1 needs a text of one line");
+	if (arguments[0] != NULL && arguments[1] != NULL)
+		return usage_complain(PROGRAM, "'%s': only one TARGET is taken",
+		    arguments[1]);
+	return 0;
+}
+
+/* -1 after a complaint. */
+static int
+read_options(struct client_options *options, struct reading *reading, int argc,
+    char **argv)
+{
+	int option, rc = 0;
+
+	opterr = 0;
+	while (rc == 0 && (option = getopt_long(argc, argv,
+			       ":46jqvW:isw:G:S:PAc:I:l:d:1:hV", long_options,
+			       NULL)) != -1)
+		rc = option == '?' || option == ':'
+		       ? usage_refuse(PROGRAM, option, argv, long_options)
+		       : read_option(options, option, reading);
+	return rc;
 }
 
 int
 client_options_parse(struct client_options *options, int argc, char **argv)
 {
-	static char name[] = "timestampc";
-	unsigned jobs = LINES | PING | ONE;
-	sa_family_t family = AF_UNSPEC;
-	int option;
+	struct reading reading = { .jobs = LINES | PING | ONE,
+		.family = AF_UNSPEC };
 
-	if (argc > 0)
-		argv[0] = name; /* in the messages of getopt */
 	*options = (struct client_options){ .job = CLIENT_PIPE,
 		.wait_ns = WAIT_NS,
 		.interval_ns = INTERVAL_NS,
 		.window_bytes = WINDOW_BYTES };
-	while ((option = getopt_long(argc, argv,
-		    "46jqvW:isw:G:S:PAc:I:l:d:1:hV", long_options, NULL)) != -1)
-		if (read_option(options, option, &jobs, &family) == -1)
-			return -1;
+	if (read_options(options, &reading, argc, argv) == -1)
+		return -1;
 	if (options->job == CLIENT_HELP || options->job == CLIENT_VERSION)
 		return 0;
-	if (options->job == CLIENT_PIPE) {
-		jobs &= LINES;
-		options->job = isatty(STDIN_FILENO) ? CLIENT_TALK : CLIENT_PIPE;
-	}
-	if (!is_consistent(options, jobs, argc - optind))
+	if (find_job(options, &reading) == -1 ||
+	    check(options, argv + optind) == -1)
 		return -1;
 	const char *text = optind < argc ? argv[optind] : "tcp:localhost";
-	if (target_parse(&options->target, text) == -1) {
-		fprintf(stderr,
-		    "timestampc: %s: needs HOST, udp:HOST:PORT, "
-		    "tcp:[::1]:PORT, unix:/path or the like\n",
+	if (target_parse(&options->target, text) == -1)
+		return usage_complain(PROGRAM,
+		    "'%s': needs HOST, udp:HOST:PORT, tcp:[::1]:PORT, "
+		    "unix:/path or the like",
 		    text);
-		return -1;
-	}
-	options->target.family = family;
+	options->target.family = reading.family;
 	return 0;
 }

@@ -79,7 +79,7 @@ struct client_options {
 	"  -h, --help     show this and exit\n"
 
 /*
- * Returns 0, or -1 for a wrong command line, after a message on stderr.
+ * Returns 0, or -1 for a wrong command line, after a line on stderr.
  */
 int client_options_parse(struct client_options *options, int argc, char **argv);
 
