@@ -59,8 +59,8 @@ struct config_source {
  * The built-in settings, replaced by those of source.  Returns 0, or an exit
  * status if anything is wrong, with a line in errors for each fault:
  * "file:line: setting: what is wrong and what is allowed"; *config is NULL
- * then.  Opens no socket and resolves no host.  Free with config_free.  The main
- * thread.
+ * then.  Opens no socket and resolves no host.  Free with config_free.  The
+ * main thread.
  */
 int config_load(struct config **config, const struct config_source *source,
     FILE *errors);
