@@ -354,6 +354,7 @@ START_TEST(patient_ones_are_measured_too)
 	roster_set_aside(&roster, other.conn, roster.now_ms);
 	roster_remove(&roster, other.conn);
 	ck_assert(TAILQ_EMPTY(&roster.lists[ROSTER_PATIENT]));
+	conn_free(other.conn);
 	close(quiet.client);
 	close(other.client);
 }
