@@ -1,0 +1,177 @@
+#include "syntax/parser.h"
+
+bool
+parser_is_closer(int kind)
+{
+	return kind == '}' || kind == ')' || kind == ']';
+}
+
+bool
+parser_is_opener(int kind)
+{
+	return kind == '{' || kind == '(' || kind == '[';
+}
+
+bool
+parser_is_scalar(int kind)
+{
+	return kind == TOKEN_NAME || kind == TOKEN_TEXT ||
+	       kind == TOKEN_NUMBER || kind == TOKEN_FLAG || kind == TOKEN_WORD;
+}
+
+const char *
+parser_closer(const struct frame *frame)
+{
+	return frame->opener == '[' ? "]" : frame->opener == '(' ? ")" : "}";
+}
+
+void
+parser_skip_end(struct parser *parser)
+{
+	struct token token = lexer_peek(&parser->lexer, false);
+	struct lexer rest = { parser->lexer.text, token.end, NULL };
+
+	if (parser->mender.top->is_list ||
+	    (token.kind != ';' && token.kind != ','))
+		return;
+	struct token next = lexer_peek(&rest, false);
+	bool is_comment = token.kind == ';' && token.begins_line &&
+	                  !next.begins_line && next.kind != TOKEN_END &&
+	                  !lexer_sees_setting(&rest, false);
+	if (!is_comment)
+		lexer_next(&parser->lexer, false);
+}
+
+/* Ends the innermost group or list. */
+static void
+close_top(struct parser *parser, size_t at)
+{
+	mender_close(&parser->mender, at);
+	/* It had no opener of its own: what it was in is closed as well. */
+	parser_skip_end(parser);
+}
+
+void
+parser_close_missing(struct parser *parser, const struct token *token)
+{
+	struct frame *top = parser->mender.top;
+
+	if (top->opener != '\0')
+		faults_add(parser->faults, token->at, token->end,
+		    "a %s is missing before this: the %c of line %zu is still "
+		    "open",
+		    parser_closer(top), top->opener, top->line);
+	mender_close(&parser->mender, token->at);
+	parser->lexer.at = token->at;
+}
+
+/* Whether closer, that of token, ends what is open there. */
+static bool
+fits(const struct frame *frame, int closer)
+{
+	return frame->opener == '{' ? closer == '}'
+	                            : frame->opener != '\0' && closer != '}';
+}
+
+void
+parser_read_closer(struct parser *parser, const struct token *token)
+{
+	struct frame *root = parser->mender.frames, *found = parser->mender.top;
+
+	while (found > root && !fits(found, token->kind))
+		found--;
+	/* Rather a wrong closer than none. */
+	if (found == root)
+		found = parser->mender.top;
+	if (found == root) {
+		faults_add(parser->faults, token->at, token->end,
+		    "nothing is open that this %c could close", token->kind);
+		parser_skip_end(parser);
+		return;
+	}
+	while (parser->mender.top > found)
+		parser_close_missing(parser, token);
+	if (*parser_closer(found) != token->kind)
+		faults_add(parser->faults, token->at, token->end,
+		    "the %c of line %zu is closed by %s, not by %c",
+		    found->opener, found->line, parser_closer(found),
+		    token->kind);
+	parser->lexer.at = token->end;
+	close_top(parser, token->at);
+}
+
+void
+parser_open(struct parser *parser, const struct token *token)
+{
+	bool is_list = token->kind != '{';
+
+	/* A list in the braces of a group. */
+	if (!is_list && lexer_peek(&parser->lexer, false).kind == '{') {
+		faults_add(parser->faults, token->at, token->end,
+		    "a list of groups needs parentheses: "
+		    "( { ... }, { ... } )");
+		is_list = true;
+	}
+	if (mender_open(&parser->mender, token, is_list) == 0)
+		return;
+	faults_add(parser->faults, token->at, token->end,
+	    "nested too deeply: no setting is in so many groups and lists");
+	parser->is_stopped = true;
+}
+
+/* In a group texts that follow each other are one. */
+static void
+read_more_text(struct parser *parser)
+{
+	struct token token;
+
+	while (!parser->mender.top->is_list &&
+	       (token = lexer_peek(&parser->lexer, false)).kind == TOKEN_TEXT &&
+	       token.is_plain) {
+		struct lexer rest = { parser->lexer.text, token.end, NULL };
+		if (lexer_next(&rest, false).kind == '=')
+			return;
+		mender_append(&parser->mender, &token);
+		parser->lexer.at = token.end;
+	}
+}
+
+/* Whether words follow a number in its line, as in 5 minutes. */
+static bool
+has_unit(const struct parser *parser)
+{
+	struct token next = lexer_peek(&parser->lexer, true);
+
+	return !next.begins_line &&
+	       (next.kind == TOKEN_NAME || next.kind == TOKEN_WORD ||
+		   next.kind == TOKEN_NUMBER) &&
+	       !lexer_sees_setting(&parser->lexer, false);
+}
+
+void
+parser_read_value(struct parser *parser)
+{
+	struct token token = lexer_next(&parser->lexer, true);
+	enum mender_value how = MENDER_PLAIN;
+
+	if (parser_is_opener(token.kind)) {
+		parser_open(parser, &token);
+		return;
+	}
+	if (token.kind == TOKEN_NAME || token.kind == TOKEN_WORD) {
+		lexer_lengthen(&parser->lexer, &token);
+		how = MENDER_BARE;
+	} else if (token.kind == TOKEN_NUMBER && has_unit(parser)) {
+		lexer_lengthen(&parser->lexer, &token);
+		how = MENDER_BARE;
+	} else if (token.kind == TOKEN_TEXT && !token.is_plain) {
+		how = MENDER_QUOTED;
+	} else if (token.is_number_wrong) {
+		how = MENDER_REFUSED;
+	}
+	struct frame *muted = parser->mender.muted;
+	mender_scalar(&parser->mender, &token, how);
+	if (token.kind == TOKEN_TEXT && token.is_plain && muted == NULL)
+		read_more_text(parser);
+	parser_skip_end(parser);
+}

@@ -1,0 +1,380 @@
+#include <ctype.h>
+#include <string.h>
+
+#include "syntax/parser.h"
+
+#define MEMBERS_MAX 256 /* settings of a group: libconfig searches them all */
+
+/* One fault says it all: the file is of another kind. */
+static void
+stop(struct parser *parser, const struct token *token, const char *why)
+{
+	faults_cut(parser->faults, 0);
+	faults_add(parser->faults, token->at, token->end, "%s", why);
+	parser->is_stopped = true;
+}
+
+static void
+skip_line(struct parser *parser)
+{
+	parser->lexer.at += strcspn(parser->lexer.text + parser->lexer.at,
+	    "\n");
+}
+
+/* The column of byte number at, from 0. */
+static size_t
+column(const char *text, size_t at)
+{
+	size_t start = at;
+
+	while (start > 0 && text[start - 1] != '\n')
+		start--;
+	return at - start;
+}
+
+static bool
+is_dash(const struct token *token, const char *text)
+{
+	return token->kind == TOKEN_WORD && token->begins_line &&
+	       token->end == token->at + 1 && text[token->at] == '-';
+}
+
+/* Whether what follows NAME and ':' is what YAML has there. */
+static bool
+is_yaml(const struct parser *parser, const struct token *name)
+{
+	const char *text = parser->lexer.text;
+	struct token next = lexer_peek(&parser->lexer, true);
+
+	if (text[parser->lexer.at - 1] != ':' || !next.begins_line)
+		return false;
+	return is_dash(&next, text) ||
+	       column(text, next.at) > column(text, name->at);
+}
+
+#define YAML                                                                   \
+	"this looks like YAML; here groups need braces and lists "             \
+	"parentheses: limits: { ... }; listeners = ( { ... }, { ... } );"
+
+/* After NAME and '=': whether there is no value. */
+static bool
+is_value_missing(struct parser *parser, const struct token *name,
+    const struct token *equals)
+{
+	struct token next = lexer_peek(&parser->lexer, true);
+	bool is_missing = !parser_is_scalar(next.kind) &&
+	                  !parser_is_opener(next.kind);
+
+	if (!is_missing && !lexer_sees_setting(&parser->lexer, true) &&
+	    !is_dash(&next, parser->lexer.text))
+		return false;
+	if (is_yaml(parser, name))
+		stop(parser, name, YAML);
+	else
+		faults_add(parser->faults, equals->at, equals->end,
+		    "the value is missing: %.*s = VALUE;",
+		    PARSER_TEXT(parser, name));
+	return true;
+}
+
+/* Takes what stands between a name and its value.  False: there is no value. */
+static bool
+read_equals(struct parser *parser, const struct token *name)
+{
+	struct token next = lexer_peek(&parser->lexer, false);
+
+	if (next.kind == '=') {
+		lexer_next(&parser->lexer, false);
+		struct token second = lexer_peek(&parser->lexer, true);
+		if (second.kind == '=') {
+			faults_add(parser->faults, next.at, second.end,
+			    "one = is enough");
+			parser->lexer.at = second.end;
+		}
+		return !is_value_missing(parser, name, &next);
+	}
+	bool is_group = parser_is_opener(next.kind);
+	bool has_value = is_group ||
+	                 (parser_is_scalar(next.kind) && !next.begins_line &&
+			     !lexer_sees_setting(&parser->lexer, false));
+	if (is_group)
+		faults_add(parser->faults, name->at, next.end,
+		    "a : or = is missing behind the name: %.*s: %c ...",
+		    PARSER_TEXT(parser, name), next.kind);
+	else if (has_value)
+		faults_add(parser->faults, name->at, name->end,
+		    "a = is missing behind the name: %.*s = VALUE;",
+		    PARSER_TEXT(parser, name));
+	else if (next.kind == ';' || next.kind == '}')
+		faults_add(parser->faults, name->at, name->end,
+		    "the value is missing: %.*s = VALUE;",
+		    PARSER_TEXT(parser, name));
+	return has_value;
+}
+
+/* "listeners[0].port = 7000;" */
+static bool
+refuse_index(struct parser *parser, const struct token *name)
+{
+	const char *at = parser->lexer.text + name->end;
+
+	if (at[0] != '[' || !isdigit((unsigned char)at[1]))
+		return false;
+	faults_add(parser->faults, name->at, name->end,
+	    "a list is written as a whole: %.*s = ( { name = value; }, "
+	    "{ ... } );",
+	    PARSER_TEXT(parser, name));
+	skip_line(parser);
+	return true;
+}
+
+static void
+refuse_value(struct parser *parser, const struct token *name)
+{
+	struct token nothing = *name;
+
+	mender_scalar(&parser->mender, &nothing, MENDER_REFUSED);
+	parser_skip_end(parser);
+}
+
+static void
+read_setting(struct parser *parser, const struct token *name)
+{
+	struct mender *mender = &parser->mender;
+	const struct syntax_place *twin = mender->muted == NULL
+	                                    ? mender_find(mender, name)
+	                                    : NULL;
+	size_t faults_before = parser->faults->count;
+
+	if (refuse_index(parser, name))
+		return;
+	if (mender->top->members == MEMBERS_MAX) {
+		faults_add(parser->faults, name->at, name->end,
+		    "this group has too many settings");
+		parser->is_stopped = true;
+		return;
+	}
+	if (twin != NULL)
+		faults_add(parser->faults, name->at, name->end,
+		    "%.*s is set twice: the first time in line %zu",
+		    PARSER_TEXT(parser, name),
+		    faults_line(parser->faults, twin->name_at));
+	bool has_value = read_equals(parser, name);
+	if (!has_value && parser->faults->count == faults_before) {
+		faults_add(parser->faults, name->at, name->end,
+		    "this is not a setting, which is written name = value;");
+		parser_skip_end(parser);
+		return;
+	}
+	mender_member(mender, name, twin != NULL);
+	if (has_value)
+		parser_read_value(parser);
+	else
+		refuse_value(parser, name);
+}
+
+/* A value behind '=' alone. */
+static void
+read_without_name(struct parser *parser, const struct token *equals)
+{
+	int kind = lexer_peek(&parser->lexer, true).kind;
+
+	faults_add(parser->faults, equals->at, equals->end,
+	    "a name is missing before this: name = value;");
+	if (!parser_is_scalar(kind) && !parser_is_opener(kind))
+		return;
+	mender_member(&parser->mender, NULL, true);
+	parser_read_value(parser);
+}
+
+/* What stands where a setting should begin, and is not a name. */
+static void
+read_stray(struct parser *parser, struct token *token)
+{
+	const char *text = parser->lexer.text + token->at;
+
+	if (is_dash(token, parser->lexer.text) ||
+	    (token->begins_line && strncmp(text, "---", 3) == 0)) {
+		stop(parser, token, YAML);
+		return;
+	}
+	if (*text == '<') {
+		stop(parser, token,
+		    "this looks like XML; a setting here is name = value;");
+		return;
+	}
+	if (strncmp(text, "@include", 8) == 0) {
+		faults_add(parser->faults, token->at, token->end,
+		    "@include is not supported: put the settings into this "
+		    "file");
+		skip_line(parser);
+		return;
+	}
+	if (token->kind != TOKEN_TEXT)
+		lexer_lengthen(&parser->lexer, token);
+	if (token->begins_line && strncmp(text, "--", 2) == 0)
+		faults_add(parser->faults, token->at, token->end,
+		    "a comment begins with # or //, not with --");
+	else if (token->kind != TOKEN_WORD)
+		faults_add(parser->faults, token->at, token->end,
+		    "this value belongs to no setting: only lists, in [ ], "
+		    "have more than one");
+	else
+		faults_add(parser->faults, token->at, token->end,
+		    "this is not a setting, which is written name = value;");
+	parser_skip_end(parser);
+}
+
+/* It stands before '=', and is not a name. */
+static void
+complain_name(struct parser *parser, const struct token *token)
+{
+	const char *name = parser->lexer.text + token->text_at;
+	int len = PARSER_LENGTH(token);
+	const char *dot = memchr(name, '.', (size_t)len);
+
+	if (dot != NULL && dot > name && dot + 1 < name + len)
+		faults_add(parser->faults, token->at, token->end,
+		    "a setting in a group is written %.*s: { %.*s = VALUE; };",
+		    (int)(dot - name), name, (int)(name + len - dot - 1),
+		    dot + 1);
+	else
+		faults_add(parser->faults, token->at, token->end,
+		    "this cannot be a name, which begins with a letter and "
+		    "has letters, digits, - and _");
+}
+
+/* A name in quotes, as in JSON, or what can't be a name. */
+static void
+read_wrong_name(struct parser *parser, struct token *token)
+{
+	if (lexer_peek(&parser->lexer, false).kind != '=') {
+		read_stray(parser, token);
+		return;
+	}
+	if (token->kind == TOKEN_TEXT) {
+		struct lexer inner = { parser->lexer.text, token->text_at,
+			NULL };
+		struct token name = lexer_next(&inner, false);
+		if (name.kind == TOKEN_NAME && name.end == token->text_end) {
+			faults_add(parser->faults, token->at, token->end,
+			    "a name needs no quotes: %.*s = VALUE;",
+			    PARSER_TEXT(parser, token));
+			read_setting(parser, &name);
+			return;
+		}
+	}
+	complain_name(parser, token);
+	struct token equals = lexer_next(&parser->lexer, false);
+	mender_member(&parser->mender, NULL, true);
+	if (is_value_missing(parser, token, &equals))
+		refuse_value(parser, token);
+	else
+		parser_read_value(parser);
+}
+
+/* "[name]" in a line */
+static bool
+is_section(const struct parser *parser, const struct token *token)
+{
+	const char *at = parser->lexer.text + token->at;
+	size_t len = strcspn(at, "\n");
+
+	return token->begins_line && memchr(at, ']', len) != NULL &&
+	       memchr(at, '"', len) == NULL;
+}
+
+/* A group or list without a name, in a group. */
+static void
+read_nameless(struct parser *parser, const struct token *token)
+{
+	struct frame *top = parser->mender.top;
+	bool is_root = top == parser->mender.frames;
+
+	struct lexer start = { parser->lexer.text, 0, NULL };
+
+	lexer_skip(&start);
+	if (start.at == token->at && token->kind == '{') {
+		bool is_json = lexer_peek(&parser->lexer, false).kind ==
+		               TOKEN_TEXT;
+		stop(parser, token,
+		    is_json ? "this looks like JSON; here the file has no "
+			      "braces around it, and a setting is name = "
+			      "value; with no quotes around the name"
+			    : "the file has no braces around it");
+	} else if (token->kind == '[' && is_section(parser, token)) {
+		stop(parser, token,
+		    "this looks like an INI or TOML file; a group here is "
+		    "limits: { name = value; };");
+	} else if (token->kind == '{' && !is_root && top[-1].is_list) {
+		parser_close_missing(parser, token);
+	} else {
+		faults_add(parser->faults, token->at, token->end,
+		    "a name is missing before this: name = %c ...",
+		    token->kind);
+		mender_member(&parser->mender, NULL, true);
+		parser_open(parser, token);
+	}
+}
+
+static void
+read_separator(struct parser *parser, const struct token *token)
+{
+	struct frame *top = parser->mender.top;
+	struct token next = lexer_peek(&parser->lexer, false);
+
+	if (token->kind == ';' && token->begins_line && !next.begins_line &&
+	    next.kind != TOKEN_END) {
+		faults_add(parser->faults, token->at, token->end,
+		    "a comment begins with # or //, not with ;");
+		skip_line(parser);
+	} else if (token->kind == ',' && next.kind == '{' &&
+		   top > parser->mender.frames && top[-1].is_list) {
+		parser_close_missing(parser, token);
+	} else {
+		faults_add(parser->faults, token->at, token->end,
+		    "this %c is one too many", token->kind);
+	}
+}
+
+/* Whether the end of the group is missing before a setting at token. */
+static bool
+is_closing(struct parser *parser, const struct token *token)
+{
+	struct frame *top = parser->mender.top;
+	const char *text = parser->lexer.text;
+
+	for (size_t i = 0; i < parser->closing_count; i++)
+		if (parser->closings[i] == token->at)
+			return top > parser->mender.frames;
+	if (top > parser->mender.frames && top->suspect == 0 &&
+	    token->begins_line) {
+		size_t line = top->at - column(text, top->at);
+		size_t indent = strspn(text + line, " \t");
+		if (mender_line(&parser->mender, token->at) > top->line &&
+		    column(text, token->at) <= indent)
+			top->suspect = token->at;
+	}
+	return false;
+}
+
+void
+parser_read_statement(struct parser *parser)
+{
+	struct token token = lexer_next(&parser->lexer, false);
+
+	if (token.kind == TOKEN_NAME && is_closing(parser, &token))
+		parser_close_missing(parser, &token);
+	else if (token.kind == TOKEN_NAME)
+		read_setting(parser, &token);
+	else if (parser_is_scalar(token.kind))
+		read_wrong_name(parser, &token);
+	else if (parser_is_closer(token.kind))
+		parser_read_closer(parser, &token);
+	else if (parser_is_opener(token.kind))
+		read_nameless(parser, &token);
+	else if (token.kind == '=')
+		read_without_name(parser, &token);
+	else
+		read_separator(parser, &token);
+}
