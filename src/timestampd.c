@@ -7,6 +7,7 @@
 #include "base/streams.h"
 #include "config/config.h"
 #include "config/options.h"
+#include "config/summary.h"
 #include "server/control.h"
 #include "server/server.h"
 
@@ -43,7 +44,7 @@ run(const struct options *options)
 	if (!options->test && !options->reload && !options->status)
 		return server_run(config, options);
 	if (options->test)
-		puts("the configuration is good");
+		summary_print(stdout, options->source.path, config);
 	else
 		status = control_ask(config->control,
 		    options->reload ? "reload" : request);

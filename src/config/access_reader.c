@@ -8,11 +8,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/message.h"
-
 #define ENTRIES_MAX 1000000      /* of one group */
 #define FILE_SIZE_MAX (64 << 20) /* bytes */
-#define FAULTS_MAX 20            /* shown of one group */
+#define FAULTS_SHOWN 20          /* of one group */
 
 /* The state of one access_read. */
 struct reader {
@@ -22,33 +20,44 @@ struct reader {
 	int faults;
 };
 
-/* Where an entry stands. */
+/* Where an entry stands; element: in the configuration itself, if known. */
 struct place {
 	const char *file;
 	unsigned line; /* 0: file is an option of the command line */
+	const struct setting *element;
 };
 
-/* Writes a fault of an entry, unless there were many. */
+/* Adds a fault of an entry, unless there were many. */
 static void
 complain(struct reader *reader, struct place place, const char *text,
     const char *why)
 {
-	reader->file->error_count++;
-	reader->file->option_errors += place.line == 0;
-	if (++reader->faults > FAULTS_MAX)
-		return;
-	if (place.line == 0) {
-		message_print(reader->file->errors,
-		    "timestampd: %s: \"%.64s\" %s; timestampd -h lists the "
-		    "options\n",
-		    place.file, text, why);
+	struct faults *faults = reader->file->faults;
+	bool is_ours = place.file == reader->file->path;
+	char reason[640];
+
+	if (++reader->faults > FAULTS_SHOWN) {
+		reader->file->error_count++;
 		return;
 	}
-	message_print(reader->file->errors, "%s:%u: \"%.64s\" %s\n", place.file,
-	    place.line, text, why);
-	if (reader->faults == FAULTS_MAX)
-		message_print(reader->file->errors,
-		    "%s:%u: further faults of these lists are not shown\n",
+	if (place.element != NULL) {
+		setting_complain(place.element, "\"%.64s\" %s", text, why);
+	} else if (place.line == 0) {
+		snprintf(reason, sizeof(reason), "\"%.64s\" %s", text, why);
+		setting_refuse(reader->file, place.file, reason);
+	} else {
+		size_t at = is_ours ? faults_line_start(faults, place.line)
+		                    : FAULTS_NOWHERE;
+		reader->file->error_count++;
+		if (is_ours)
+			faults_add(faults, at, at, "\"%.64s\" %s", text, why);
+		else
+			faults_add(faults, at, at, "%s:%u: \"%.64s\" %s",
+			    place.file, place.line, text, why);
+	}
+	if (reader->faults == FAULTS_SHOWN)
+		faults_add(faults, FAULTS_NOWHERE, FAULTS_NOWHERE,
+		    "%s:%u: further faults of these lists are not shown",
 		    place.file, place.line);
 }
 
@@ -105,7 +114,8 @@ read_array(struct reader *reader, const struct setting *array, bool is_allowed)
 		const char *text = config_setting_get_string(element.node);
 		const char *option = setting_option(array);
 		struct place place = { option ? option : array->file->path,
-			config_setting_source_line(element.node) };
+			config_setting_source_line(element.node),
+			option != NULL ? NULL : &element };
 		if (text != NULL)
 			add(reader, text, is_allowed, place);
 		else
@@ -156,7 +166,7 @@ trim(char *line)
 static int
 read_lines(struct reader *reader, FILE *file, const char *path, bool is_allowed)
 {
-	struct place place = { path, 0 };
+	struct place place = { path, 0, NULL };
 	char *line = NULL;
 	size_t size = 0;
 	ssize_t len;
@@ -231,7 +241,7 @@ find_twins(struct reader *reader)
 			snprintf(why, sizeof(why), "is %s at %s:%u already",
 			    one->value ? "allowed" : "denied", one->file,
 			    one->line);
-		complain(reader, (struct place){ two->file, two->line },
+		complain(reader, (struct place){ two->file, two->line, NULL },
 		    prefix_text(&two->prefix, text), why);
 	}
 }

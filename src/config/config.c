@@ -6,7 +6,6 @@
 #include <string.h>
 #include <sysexits.h>
 
-#include "base/message.h"
 #include "config/access_reader.h"
 #include "config/config_file.h"
 #include "config/overlay.h"
@@ -14,6 +13,7 @@
 #include "config/setting.h"
 
 #define DAY (24 * 60 * 60)
+#define HOMES_MAX 8
 
 /* idle_timeout where none is configured, in seconds. */
 #define IDLE_OTHERS 300
@@ -25,7 +25,12 @@ read_format(const struct setting *setting, const char *text, void *base)
 	struct stamp_format *format = &((struct config *)base)->stamp;
 	char error[256];
 
-	if (stamp_format_compile(format, text, error, sizeof(error)) == -1)
+	if (strchr(text, '%') == NULL && text[0] != '\0' &&
+	    stamp_format_compile(format, text, error, sizeof(error)) == -1)
+		setting_complain_choice(setting, text,
+		    "\"ctime\", \"rfc3339\", \"epoch\", the latter two also "
+		    "with -ms, -us or -ns, and a pattern of strftime(3)");
+	else if (stamp_format_compile(format, text, error, sizeof(error)) == -1)
 		setting_complain(setting, "\"%s\": %s", text, error);
 }
 
@@ -50,14 +55,20 @@ is_path(const char *text)
 	return text[0] == '/';
 }
 
-static bool
-is_ip_or_any(const char *text)
+/* A name would have to be looked up. */
+static void
+read_ip(const struct setting *setting, const char *text, void *base)
 {
+	struct listener_config *http = &((struct config *)base)->http;
 	struct in6_addr address;
+	char why[ADDRESS_WHY_MAX];
 
-	return strcmp(text, "*") == 0 ||
-	       inet_pton(AF_INET, text, &address) == 1 ||
-	       inet_pton(AF_INET6, text, &address) == 1;
+	if (address_parse(text, http->address, why) == -1)
+		setting_complain(setting, "%s", why);
+	else if (strcmp(http->address, "*") != 0 &&
+		 inet_pton(AF_INET, http->address, &address) != 1 &&
+		 inet_pton(AF_INET6, http->address, &address) != 1)
+		setting_complain(setting, "needs \"*\" or an IP address");
 }
 
 static void
@@ -110,11 +121,12 @@ static const struct setting_rule limits_rules[] = {
 	{ "max_connections_per_address", IN(max_per_address), .max = 1000000,
 	    .read_text = read_auto_connections },
 	{ "idle_timeout", IN(idle_timeout), .max = 365 * DAY,
-	    .read_text = read_auto_idle },
-	{ "send_timeout", IN(send_timeout), .max = 365 * DAY },
-	{ "drain_timeout", IN(drain_timeout), .max = DAY },
-	{ "lame_duck", IN(lame_duck), .max = DAY },
-	{ "kept_memory", IN(kept_memory), .max = 1 << 20 },
+	    .read_text = read_auto_idle, .unit = "seconds" },
+	{ "send_timeout", IN(send_timeout), .max = 365 * DAY,
+	    .unit = "seconds" },
+	{ "drain_timeout", IN(drain_timeout), .max = DAY, .unit = "seconds" },
+	{ "lame_duck", IN(lame_duck), .max = DAY, .unit = "seconds" },
+	{ "kept_memory", IN(kept_memory), .max = 1 << 20, .unit = "MiB" },
 	{ .name = NULL },
 };
 
@@ -134,8 +146,7 @@ static const struct setting_rule udp_rules[] = {
 };
 
 static const struct setting_rule http_rules[] = {
-	{ "address", IN(http.address), .is_valid = is_ip_or_any,
-	    .needs = "\"*\" or an IP address" },
+	{ "address", IN(http.address), .read_text = read_ip },
 	{ "port", IN(http.port), .max = 65535 },
 	{ "path", IN(http.path), .is_valid = is_path,
 	    .needs = "an absolute path of at most 107 bytes" },
@@ -270,23 +281,30 @@ read_access(const struct setting *root, struct config *config)
 	}
 }
 
-/* The file, if there is one.  False after a line in errors. */
+/* The file, if there is one.  False after a fault. */
 static bool
 parse(struct setting_file *file, config_t *tree)
 {
-	char *text = NULL;
+	struct faults *faults = file->faults;
 
 	if (file->path == NULL)
 		return true;
-	text = config_file_read(file->path, file->errors);
-	if (text == NULL)
+	faults->text = config_file_read(faults);
+	if (faults->text == NULL)
 		return false;
-	int rc = config_read_string(tree, text);
-	free(text);
-	if (rc == CONFIG_TRUE)
+	if (syntax_read(file->syntax, faults) == -1) {
+		if (faults->count == 0)
+			faults_add(faults, FAULTS_NOWHERE, FAULTS_NOWHERE,
+			    "out of memory");
+		return false;
+	}
+	if (config_read_string(tree, file->syntax->mended) == CONFIG_TRUE) {
+		struct setting root = { file, config_root_setting(tree) };
+		setting_attach(&root);
 		return true;
-	message_print(file->errors, "%s:%d: %s\n", file->path,
-	    config_error_line(tree), config_error_text(tree));
+	}
+	size_t at = faults_line_start(faults, (size_t)config_error_line(tree));
+	faults_add(faults, at, at, "%s", config_error_text(tree));
 	return false;
 }
 
@@ -333,35 +351,75 @@ config_default(void)
 	return config;
 }
 
-/* Reads source into config.  Returns 0, or an exit status after the errors. */
-static int
-load(struct config *config, const struct config_source *source, FILE *errors,
-    FILE *out)
+/* All tables, and where their settings are. */
+static void
+list_homes(struct setting_home homes[HOMES_MAX])
 {
-	struct setting_file file = { source->path, errors, 0, 0 };
+	const struct setting_home all[] = {
+		{ "in limits: { ", " = ...; };", limits_rules },
+		{ "in stamp: { ", " = ...; };", stamp_rules },
+		{ "in udp: { ", " = ...; };", udp_rules },
+		{ "in a listener: listeners = ( { protocol = ...; ",
+		    " = ...; } );", listener_config_rules() },
+		{ "in http: { ", " = ...; };", http_rules },
+		{ "at the top level of the file, outside of groups", "",
+		    root_rules },
+		{ NULL, NULL, NULL },
+	};
+
+	memcpy(homes, all, sizeof(all));
+}
+
+/* Reads source into config.  Returns 0, or an exit status; adds faults. */
+static int
+read_source(struct config *config, const struct config_source *source,
+    struct setting_file *file, FILE *out)
+{
 	struct overlay overlay = { 0 };
 	config_t tree;
 
 	config_init(&tree);
-	bool is_read = parse(&file, &tree);
+	bool is_read = parse(file, &tree);
 	if (is_read) {
-		struct setting root = { &file, config_root_setting(&tree) };
+		struct setting root = { file, config_root_setting(&tree) };
 		is_read = overlay_apply(&overlay, &root, source, root_rules);
 		if (is_read)
 			read_tree(&root, config);
 		else
-			fprintf(errors, "out of memory\n");
+			faults_add(file->faults, FAULTS_NOWHERE, FAULTS_NOWHERE,
+			    "out of memory");
+		setting_check_quotes(file);
 	}
 	if (source->debug)
 		config->log_level = LOG_DEBUG;
-	if (is_read && file.error_count == 0 && out != NULL)
+	bool is_right = is_read && file->error_count == 0 &&
+	                file->faults->count == 0;
+	if (is_right && out != NULL)
 		printer_write(out, config, root_rules,
 		    config_root_setting(&tree));
 	config_destroy(&tree);
 	overlay_free(&overlay);
-	if (is_read && file.error_count == 0)
+	if (is_right)
 		return 0;
-	return file.option_errors > 0 ? EX_USAGE : EX_CONFIG;
+	return file->option_errors > 0 ? EX_USAGE : EX_CONFIG;
+}
+
+static int
+load(struct config *config, const struct config_source *source, FILE *errors,
+    FILE *out)
+{
+	struct setting_home homes[HOMES_MAX];
+	struct faults faults = { .path = source->path };
+	struct syntax syntax = { 0 };
+	struct setting_file file = { source->path, &faults, &syntax, homes, 0,
+		0 };
+
+	list_homes(homes);
+	int status = read_source(config, source, &file, out);
+	faults_print(&faults, errors, source->with_pictures);
+	syntax_free(&syntax);
+	faults_free(&faults);
+	return status;
 }
 
 /* *config is NULL after an error. */

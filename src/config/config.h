@@ -52,15 +52,17 @@ struct config_source {
 	size_t spec_count;
 	char *const *settings; /* -o: "NAME=VALUE", in place of the file's */
 	size_t setting_count;
-	bool debug; /* -d: log_level = "debug" */
+	bool debug;         /* -d: log_level = "debug" */
+	bool with_pictures; /* of errors */
 };
 
 /*
  * The built-in settings, replaced by those of source.  Returns 0, or an exit
  * status if anything is wrong, with a line in errors for each fault:
- * "file:line: setting: what is wrong and what is allowed"; *config is NULL
- * then.  Opens no socket and resolves no host.  Free with config_free.  The
- * main thread.
+ * "file:line:column: setting: what is wrong and what is allowed"; with pictures
+ * also the line of the file, and a mark under the fault.  *config is NULL then.
+ * Opens no socket and resolves no host.  Free with config_free.  The main
+ * thread.
  */
 int config_load(struct config **config, const struct config_source *source,
     FILE *errors);

@@ -10,10 +10,14 @@
 
 #define DEFAULT_PORT 21567
 
-static bool
-is_not_empty(const char *text)
+static void
+read_address(const struct setting *setting, const char *text, void *base)
 {
-	return text[0] != '\0';
+	struct listener_config *listener = base;
+	char why[ADDRESS_WHY_MAX];
+
+	if (address_parse(text, listener->address, why) == -1)
+		setting_complain(setting, "%s", why);
 }
 
 static bool
@@ -152,8 +156,8 @@ static const struct setting_rule rules[] = {
 	{ "protocol", IN(protocol), .parse = protocol_parse,
 	    .choices = "\"tcp\", \"udp\", \"unix\", \"unix-dgram\" and "
 		       "\"unix-seqpacket\"" },
-	{ "address", IN(address), .protocols = INET, .is_valid = is_not_empty,
-	    .needs = "\"*\", an IP address or a host name" },
+	{ "address", IN(address), .protocols = INET,
+	    .read_text = read_address },
 	{ "port", IN(port), .protocols = INET, .read_text = read_service,
 	    .max = 65535 },
 	{ "path", IN(path), .protocols = UNIX, .is_valid = is_absolute,
@@ -163,9 +167,9 @@ static const struct setting_rule rules[] = {
 	{ "backlog", IN(backlog), .protocols = CONNECTION, .min = 1,
 	    .max = 65535 },
 	{ "receive_buffer", IN(receive_buffer), .protocols = 1U << PROTOCOL_TCP,
-	    .min = 4096, .max = 64 << 20 },
+	    .min = 4096, .max = 64 << 20, .unit = "bytes" },
 	{ "idle_timeout", IN(idle_timeout), .protocols = CONNECTION,
-	    .max = 365 * 24 * 60 * 60 },
+	    .max = 365 * 24 * 60 * 60, .unit = "seconds" },
 	{ "stamp", .read_list = read_stamp, .members = stamp_rules },
 	{ "framing", IN(framing), .protocols = STREAM, .parse = framing_parse,
 	    .choices = "\"chunk\" and \"line\"" },
@@ -175,7 +179,7 @@ static const struct setting_rule rules[] = {
 	{ "proxy_from", .protocols = 1U << PROTOCOL_TCP,
 	    .read_list = read_proxies },
 	{ "max_datagram", IN(max_datagram), .protocols = DATAGRAM, .min = 1,
-	    .max = LISTENER_CONFIG_DATAGRAM_MAX },
+	    .max = LISTENER_CONFIG_DATAGRAM_MAX, .unit = "bytes" },
 	{ "threads", IN(threads), .protocols = 1U << PROTOCOL_UDP, .min = 1,
 	    .max = 64 },
 	{ "abstract_clients", IN(abstract_clients),
@@ -241,6 +245,20 @@ set_where(struct listener_config *listener, const struct setting *group)
 		    (int)config_setting_source_line(group->node));
 }
 
+/* For all that is wrong in a listener whose protocol is wrong. */
+static void
+read_anyway(const struct setting *group, struct listener_config *listener)
+{
+	listener_config_default(listener, PROTOCOL_TCP);
+	for (int i = 0; i < config_setting_length(group->node); i++) {
+		struct setting setting = setting_member(group, i);
+		const struct setting_rule *rule = setting_find_rule(&setting,
+		    rules);
+		if (rule != NULL)
+			setting_read(&setting, rule, listener);
+	}
+}
+
 void
 listener_config_read(const struct setting *group,
     struct listener_config *listeners, size_t i)
@@ -256,8 +274,10 @@ listener_config_read(const struct setting *group,
 		return;
 	}
 	setting_read(&protocol, rules, listener);
-	if (group->file->error_count > errors_before)
+	if (group->file->error_count > errors_before) {
+		read_anyway(group, listener);
 		return;
+	}
 	listener_config_default(listener, listener->protocol);
 	set_where(listener, group);
 	setting_read_group(group, rules, listener->protocol, listener);

@@ -9,6 +9,7 @@
 
 #include "base/protocol.h"
 #include "config/access.h"
+#include "config/address.h"
 #include "net/prefix.h"
 #include "stamp/framing.h"
 #include "stamp/stamp.h"
@@ -24,7 +25,7 @@ enum proxy_mode { PROXY_OFF, PROXY_ACCEPT, PROXY_REQUIRE };
 /* One listener as configured; its name or "*" may stand for many addresses. */
 struct listener_config {
 	enum protocol protocol;
-	char address[256]; /* TCP and UDP; "*": every address */
+	char address[ADDRESS_MAX]; /* TCP and UDP; "*": every address */
 	int port;
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* Unix */
 	mode_t mode;
@@ -63,6 +64,9 @@ const struct setting_rule *listener_config_rules(void);
  * as settings.  False: it has no such form.
  */
 bool listener_config_split(struct config_setting_t *group, const char *text);
+
+/* The settings of a listener. */
+const struct setting_rule *listener_config_rules(void);
 
 /*
  * Reads listeners[i] from a group of the file; complains of what is wrong, also

@@ -125,5 +125,10 @@ int
 options_load(const struct options *options, struct config **config,
     FILE *errors)
 {
-	return config_load(config, &options->source, errors);
+	struct config_source source = options->source;
+
+	/* A log gets a line for each fault. */
+	source.with_pictures = options->test ||
+	                       (errors == stderr && isatty(STDERR_FILENO));
+	return config_load(config, &source, errors);
 }

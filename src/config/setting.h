@@ -7,11 +7,17 @@
 #include <stdio.h>
 
 #include "base/protocol.h"
+#include "syntax/faults.h"
+#include "syntax/syntax.h"
 
-/* The file that is read, its errors and their number; of config_load. */
+struct setting_home;
+
+/* The file that is read, and what is wrong in it; of config_load. */
 struct setting_file {
 	const char *path;
-	FILE *errors;
+	struct faults *faults;
+	struct syntax *syntax; /* NULL: no one knows where settings stand */
+	const struct setting_home *homes; /* all tables; NULL: unknown */
 	int error_count;
 	int option_errors; /* of them, those of the command line */
 };
@@ -37,11 +43,24 @@ struct setting_rule {
 	int (*parse)(const char *text); /* -1: wrong */
 	bool (*is_valid)(const char *text);
 	const char *choices, *needs; /* one of them, for the message */
+	const char *unit;            /* of a number, or NULL */
 	void (*read_text)(const struct setting *setting, const char *text,
 	    void *base); /* for all other text */
 	void (*read_list)(const struct setting *list, void *base);
 	const struct setting_rule *members; /* of a group */
 };
+
+/*
+ * A table, and where in the file its settings are, for a message: the text in
+ * front of a name and behind it; behind it "", if there the name is not told.
+ */
+struct setting_home {
+	const char *before, *after; /* NULL ends the list */
+	const struct setting_rule *rules;
+};
+
+/* Tells each setting below root where it stands, by the syntax of its file. */
+void setting_attach(const struct setting *root);
 
 /* Member number i of a group or list. */
 struct setting setting_member(const struct setting *parent, int i);
@@ -49,20 +68,31 @@ struct setting setting_member(const struct setting *parent, int i);
 /*
  * The option of the command line that the setting comes from, such as "-o
  * workers"; NULL: it is from the file.  It is the hook of its node, or of one
- * above.
+ * above.  The hook of a setting of the file is its place.
  */
 const char *setting_option(const struct setting *setting);
 
-/* Writes a line of errors about an option. */
+/* Adds a fault of an option. */
 void setting_refuse(struct setting_file *file, const char *option,
     const char *why);
 
 /*
- * Writes "file:line: name: " and the formatted text as a line of errors; of a
- * setting of the command line its option.
+ * Adds "name: " and the formatted text to the faults, where the value stands;
+ * of a setting of the command line with its option.  Says nothing if the syntax
+ * of the value was refused, but counts.
  */
 void setting_complain(const struct setting *setting, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/*
+ * The same of a value that is not one of choices, which are in quotes:
+ * "\"a\", \"b\" and \"c\"".  Says which one is near.
+ */
+void setting_complain_choice(const struct setting *setting, const char *text,
+    const char *choices);
+
+/* Complains of text without quotes, where nothing else was said of it. */
+void setting_check_quotes(struct setting_file *file);
 
 /* The rule for setting; NULL, after a complaint, when rules has none. */
 const struct setting_rule *setting_find_rule(const struct setting *setting,

@@ -86,10 +86,12 @@ read_equals(struct parser *parser, const struct token *name)
 	if (next.kind == '=') {
 		lexer_next(&parser->lexer, false);
 		struct token second = lexer_peek(&parser->lexer, true);
-		if (second.kind == '=') {
-			faults_add(parser->faults, next.at, second.end,
+		bool is_arrow = second.at == next.end &&
+		                parser->lexer.text[second.at] == '>';
+		if (second.kind == '=' || is_arrow) {
+			faults_add(parser->faults, next.at, second.at + 1,
 			    "one = is enough");
-			parser->lexer.at = second.end;
+			parser->lexer.at = second.at + 1;
 		}
 		return !is_value_missing(parser, name, &next);
 	}

@@ -3,6 +3,7 @@
  * error with a reason.
  */
 #include <fcntl.h>
+#include <libconfig.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 
 #include "config/config.h"
 #include "fuzz.h"
+#include "syntax/syntax.h"
 
 #define FILE_FD 100
 
@@ -66,6 +68,27 @@ ensure_sound(const struct config *config)
 	}
 }
 
+/*
+ * What the syntax leaves is what libconfig reads, so every error has its cause
+ * from us.
+ */
+static void
+ensure_readable(const uint8_t *data, size_t size)
+{
+	struct syntax syntax = { 0 };
+	struct faults faults = { .path = "x", .text = calloc(1, size + 1) };
+	config_t parsed;
+
+	ensure(faults.text != NULL);
+	memcpy(faults.text, data, size);
+	config_init(&parsed);
+	if (syntax_read(&syntax, &faults) == 0)
+		ensure(config_read_string(&parsed, syntax.mended));
+	config_destroy(&parsed);
+	syntax_free(&syntax);
+	faults_free(&faults);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -73,8 +96,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t len;
 	FILE *errors = open_memstream(&text, &len);
 
+	ensure_readable(data, size);
 	fill(data, size);
-	struct config_source source = { .path = "/proc/self/fd/100" };
+	struct config_source source = { .path = "/proc/self/fd/100",
+		.with_pictures = true };
 	struct config *config;
 	config_load(&config, &source, errors);
 	fclose(errors);

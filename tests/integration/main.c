@@ -14,6 +14,7 @@ main(void)
 	free(program);
 	srunner_add_suite(runner, usage_suite());
 	srunner_add_suite(runner, settings_suite());
+	srunner_add_suite(runner, errors_suite());
 	srunner_add_suite(runner, control_suite());
 	srunner_add_suite(runner, stream_suite());
 	srunner_add_suite(runner, datagram_suite());

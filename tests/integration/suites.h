@@ -15,6 +15,7 @@ Suite *clients_suite(void);
 Suite *command_suite(void);
 Suite *control_suite(void);
 Suite *datagram_suite(void);
+Suite *errors_suite(void);
 Suite *handover_suite(void);
 Suite *http_suite(void);
 Suite *limits_suite(void);

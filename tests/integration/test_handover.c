@@ -228,7 +228,7 @@ START_TEST(with_a_bad_file_a_restart_is_a_stop)
 	daemon_signal(&server, SIGUSR2);
 	daemon_signal(&server, SIGCONT);
 	client_expect(fd, "unanswered", 10);
-	expect_stop(fd, "conf:1: workers: needs a whole number");
+	expect_stop(fd, "conf:1:11: workers: needs a whole number");
 }
 END_TEST
 

@@ -93,13 +93,11 @@ static const struct mistake server[] = {
 	    "stamp framing proxy_protocol proxy_from max_datagram threads "
 	    "abstract_clients allow deny allow_file deny_file" },
 	{ { "-o", "limits.idle=3" },
-	    "-o limits.idle: no such setting; there are: max_connections "
-	    "max_connections_per_address idle_timeout send_timeout "
-	    "drain_timeout lame_duck kept_memory" },
+	    "-o limits.idle: no such setting; did you mean "
+	    "\"idle_timeout\"?" },
 	{ { "-o", "limit.idle_timeout=3" },
-	    "-o limit.idle_timeout: no such setting; there are: log_level "
-	    "log_connections workers user control limits stamp udp http "
-	    "allow deny allow_file deny_file listeners" },
+	    "-o limit.idle_timeout: no such setting; did you mean "
+	    "\"limits\"?" },
 	{ { "-o", "workers" },
 	    "-o workers: needs NAME=VALUE or GROUP.NAME=VALUE" },
 	{ { "-o", "=3" }, "-o =3: needs NAME=VALUE or GROUP.NAME=VALUE" },

@@ -277,7 +277,7 @@ static const struct {
 	const char *wrapper, *user, *said;
 	int status;
 } refused[] = {
-	{ "", "no-such", "conf:1: user: this system has no user \"no-such\"",
+	{ "", "no-such", "conf:1:8: user: this system has no user \"no-such\"",
 	    EX_CONFIG },
 	{ AS_NOBODY, "daemon",
 	    "user: cannot become \"daemon\" for good: Operation not permitted; "

@@ -32,6 +32,9 @@ main(void)
 	srunner_add_suite(runner, worker_pool_suite());
 	srunner_add_suite(runner, ratelimit_suite());
 	srunner_add_suite(runner, loop_suite());
+	srunner_add_suite(runner, nearest_suite());
+	srunner_add_suite(runner, syntax_suite());
+	srunner_add_suite(runner, address_suite());
 	srunner_add_suite(runner, config_file_suite());
 	srunner_add_suite(runner, listener_config_suite());
 	srunner_add_suite(runner, config_suite());

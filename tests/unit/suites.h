@@ -6,6 +6,7 @@
 /* One suite for each room of src/, through its public header. */
 Suite *acceptor_suite(void);
 Suite *account_suite(void);
+Suite *address_suite(void);
 Suite *client_options_suite(void);
 Suite *target_suite(void);
 Suite *traffic_suite(void);
@@ -48,10 +49,12 @@ Suite *config_file_suite(void);
 Suite *listener_config_suite(void);
 Suite *stamp_suite(void);
 Suite *zone_suite(void);
+Suite *syntax_suite(void);
 Suite *datagram_suite(void);
 Suite *loop_suite(void);
 Suite *worker_suite(void);
 Suite *stamp_reader_suite(void);
+Suite *nearest_suite(void);
 Suite *offset_suite(void);
 Suite *clock_watch_suite(void);
 Suite *probes_suite(void);

@@ -217,8 +217,8 @@ static const struct {
 	{ LISTENER("deny = ( \"10.0.0.1\",\n true );"), "",
 	    "main:2: listeners[0].deny[1]: needs text in \"quotes\"\n" },
 	{ "allow = [ \"10.0.0.1\",\n\"10.0.0.1/8\",\n\"ipx:1\" ];", "",
-	    "main:2: \"10.0.0.1/8\" has bits set behind its length\n"
-	    "main:3: \"ipx:1\" is not an IPv4 or IPv6 address\n" },
+	    "main:2: allow[1]: \"10.0.0.1/8\" has bits set behind its length\n"
+	    "main:3: allow[2]: \"ipx:1\" is not an IPv4 or IPv6 address\n" },
 	{ "allow = [ \"10.0.0.0/8\",\n\"::ffff:10.0.0.0/104\" ];", "",
 	    "main:2: \"10.0.0.0/8\" is allowed at main:1 already\n" },
 	{ "deny = [ \"::1\" ];\nallow = [ \"::1/128\" ];", "",
@@ -274,6 +274,19 @@ expand(const char *text, char *expanded, size_t size)
 	return expanded;
 }
 
+/* Leaves "main:LINE: " of "main:LINE:COLUMN: "; tests/unit/errors has columns. */
+static void
+strip_columns(char *text)
+{
+	while ((text = strstr(text, "main:")) != NULL) {
+		text += strlen("main:");
+		text += strspn(text, "0123456789");
+		size_t len = strspn(text + (*text == ':'), "0123456789");
+		if (len > 0 && text[len + 1] == ':')
+			memmove(text, text + len + 1, strlen(text + len));
+	}
+}
+
 START_TEST(says_what_is_wrong)
 {
 	char expected[1024] = "";
@@ -281,6 +294,7 @@ START_TEST(says_what_is_wrong)
 	scratch_write("list", bad[_i].list);
 	load_with_folder(bad[_i].text);
 	ck_assert_ptr_null(config);
+	strip_columns(complaints);
 	ck_assert_str_eq(complaints,
 	    expand(bad[_i].complaint, expected, sizeof(expected)));
 }
