@@ -21,6 +21,12 @@ int client_unix(const char *path, int type);
 
 void client_send(int fd, const void *data, size_t len);
 
+/*
+ * Whether no further client gets to a listening TCP socket that was told to drop
+ * SYNs.  Some kernels, Linux 6.18 here, want CAP_NET_ADMIN for that; it prints so.
+ */
+bool client_is_kept_out(int fd);
+
 /* A control message to send along with data; see cmsg(3). */
 struct client_control {
 	int level, type;
