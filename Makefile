@@ -10,7 +10,10 @@ sbindir ?= $(prefix)/sbin
 bindir ?= $(prefix)/bin
 datadir ?= $(prefix)/share
 mandir ?= $(datadir)/man
+docdir ?= $(datadir)/doc/timestampd
 unitdir ?= $(prefix)/lib/systemd/system
+bashcompdir ?= $(datadir)/bash-completion/completions
+zshcompdir ?= $(datadir)/zsh/site-functions
 DESTDIR ?=
 INSTALL ?= install
 
@@ -24,7 +27,7 @@ DEPS_BUILD = gcc make pkg-config libc6-dev libconfig-dev libsystemd-dev \
 	libedit-dev libmicrohttpd-dev
 DEPS_CHECK = check netcat-openbsd ncat socat telnet busybox python3 \
 	iproute2 tzdata util-linux systemd strace faketime xinetd prometheus \
-	haproxy nginx libnginx-mod-stream keepalived nftables mandoc
+	haproxy nginx libnginx-mod-stream keepalived nftables mandoc zsh
 DEPS_CI = clang clang-format clang-tidy cppcheck libclang-rt-14-dev \
 	valgrind shellcheck
 DEPS_BENCH = python3 util-linux iproute2 xinetd socat ncat memcached \
@@ -218,9 +221,9 @@ check: all $(UNIT) $(INTEGRATION) $(REPLAYS)
 	$(if $(filter integration,$(SUITES)),TIMESTAMPD=$(PROGRAM) \
 		TIMESTAMPD_WRAPPER="$(WRAPPER)" $(INTEGRATION))
 ifeq ($(VARIANT)$(WRAPPER),none)
-	$(MAKE) check-hardening check-calls check-manual check-client \
-		check-metrics check-fault check-hosts check-examples \
-		check-readme check-systemd
+	$(MAKE) check-hardening check-package check-calls check-manual \
+		check-client check-metrics check-fault check-hosts \
+		check-examples check-readme check-systemd
 endif
 
 ## check-calls: the system calls of the tests pass the filter of the unit
@@ -335,6 +338,11 @@ DISTROS ?= bookworm trixie
 check-distros: | $(filter deps-distros,$(MAKECMDGOALS))
 	tests/build/distros $(DISTROS)
 
+## check-package: completions of the shells
+check-package: all
+	TIMESTAMPD=$(PROGRAM) TIMESTAMPC=$(CLIENT) PYTHONDONTWRITEBYTECODE=1 \
+		tests/package/run
+
 ## check-reproducible: builds in two folders give the same bytes
 check-reproducible:
 	rm -rf build/one build/two
@@ -405,7 +413,8 @@ lint: check-analyzer
 	shellcheck .ci/run container/collect tests/install-packages \
 		$(addprefix tests/build/,calls distros floors hardening help sizes) \
 		$(wildcard tests/examples/*.sh) \
-		$(addprefix tests/systemd/,boot run inside)
+		$(addprefix tests/systemd/,boot run inside) \
+		$(wildcard conf/completions/*.bash)
 
 ## format: bring the C sources into form
 format:
@@ -432,6 +441,9 @@ deps-distros:
 deps-image:
 	@tests/install-packages $(DEPS_IMAGE)
 
+# What other programs read, and what stands in front of several servers.
+EXAMPLES = $(filter %.json %.yml,$(wildcard conf/*)) $(wildcard conf/examples/*)
+
 # An existing configuration belongs to the administrator: do not overwrite it.
 ## install: install below prefix, /usr/local, and DESTDIR
 install: all
@@ -448,6 +460,13 @@ install: all
 		systemd/timestampd-http.socket "$(DESTDIR)$(unitdir)"
 	$(INSTALL) -D -m 644 systemd/sealed.conf \
 		"$(DESTDIR)$(datadir)/timestampd/sealed.conf"
+	for program in timestampd timestampc; do \
+		$(INSTALL) -D -m 644 conf/completions/$$program.bash \
+			"$(DESTDIR)$(bashcompdir)/$$program" && \
+		$(INSTALL) -D -m 644 -t "$(DESTDIR)$(zshcompdir)" \
+			conf/completions/_$$program || exit 1; \
+	done
+	$(INSTALL) -D -m 644 -t "$(DESTDIR)$(docdir)/examples" $(EXAMPLES)
 	test -e "$(DESTDIR)$(sysconfdir)/timestampd.conf" || \
 		$(INSTALL) -D -m 644 conf/timestampd.conf \
 			"$(DESTDIR)$(sysconfdir)/timestampd.conf"
@@ -462,8 +481,14 @@ uninstall:
 		"$(DESTDIR)$(unitdir)/timestampd.service" \
 		"$(DESTDIR)$(unitdir)/timestampd.socket" \
 		"$(DESTDIR)$(unitdir)/timestampd-http.socket" \
-		"$(DESTDIR)$(datadir)/timestampd/sealed.conf"
-	rmdir "$(DESTDIR)$(datadir)/timestampd" 2>/dev/null || true
+		"$(DESTDIR)$(datadir)/timestampd/sealed.conf" \
+		"$(DESTDIR)$(bashcompdir)/timestampd" \
+		"$(DESTDIR)$(bashcompdir)/timestampc" \
+		"$(DESTDIR)$(zshcompdir)/_timestampd" \
+		"$(DESTDIR)$(zshcompdir)/_timestampc" \
+		$(patsubst %,"$(DESTDIR)$(docdir)/examples/%",$(notdir $(EXAMPLES)))
+	rmdir "$(DESTDIR)$(datadir)/timestampd" "$(DESTDIR)$(docdir)/examples" \
+		"$(DESTDIR)$(docdir)" 2>/dev/null || true
 	! cmp -s conf/timestampd.conf "$(DESTDIR)$(sysconfdir)/timestampd.conf" || \
 		rm -f "$(DESTDIR)$(sysconfdir)/timestampd.conf"
 
@@ -489,5 +514,6 @@ FORCE:
 .PHONY: check-systemd check-asan check-tsan check-valgrind check-reproducible
 .PHONY: check-distros check-examples check-hosts check-manual check-metrics
 .PHONY: check-sizes check-image check-readme deps-distros deps-image help image
+.PHONY: check-package
 .PHONY: coverage fuzz $(FUZZ_TARGETS:%=fuzz-%) soak lint format bench bench-programs
 .PHONY: deps deps-ci deps-bench install uninstall dist clean FORCE
