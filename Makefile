@@ -226,6 +226,11 @@ ifeq ($(VARIANT)$(WRAPPER),none)
 		check-examples check-readme check-systemd
 endif
 
+# For packages: without root, namespaces and the programs of other tests.
+## check-unit: the unit tests alone
+check-unit: $(UNIT)
+	$(WRAPPER) $(UNIT)
+
 ## check-calls: the system calls of the tests pass the filter of the unit
 check-calls: all $(INTEGRATION)
 	PROGRAM=$(PROGRAM) TESTS=$(INTEGRATION) tests/build/calls
@@ -338,7 +343,22 @@ DISTROS ?= bookworm trixie
 check-distros: | $(filter deps-distros,$(MAKECMDGOALS))
 	tests/build/distros $(DISTROS)
 
-## check-package: completions of the shells
+# From the tarball of "make dist", in new root folders, into build/deb/CODENAME.
+## deb: build Debian packages in new roots; DISTROS=NAME; root
+deb: dist | $(filter deps-distros,$(MAKECMDGOALS))
+	for codename in $(DISTROS); do \
+		rm -rf build/deb/$$codename && \
+		mkdir -p build/deb/$$codename && \
+		cp $(TARBALL) build/deb/$$codename || exit 1; \
+	done
+	tests/build/distros -c tests/package/build -x build/deb $(DISTROS)
+
+# tests/package/check has what is checked; debian/tests runs under a real systemd.
+## check-deb: install, upgrade under load, remove and purge them; root
+check-deb: deb
+	tests/build/distros -c tests/package/check -x build/deb $(DISTROS)
+
+## check-package: versions, lists of files, completions of the shells
 check-package: all
 	TIMESTAMPD=$(PROGRAM) TIMESTAMPC=$(CLIENT) PYTHONDONTWRITEBYTECODE=1 \
 		tests/package/run
@@ -414,7 +434,8 @@ lint: check-analyzer
 		$(addprefix tests/build/,calls distros floors hardening help sizes) \
 		$(wildcard tests/examples/*.sh) \
 		$(addprefix tests/systemd/,boot run inside) \
-		$(wildcard conf/completions/*.bash)
+		$(addprefix tests/package/,build check) $(wildcard conf/completions/*.bash) \
+		$(filter-out %/control,$(wildcard debian/tests/*)) debian/timestampd.prerm
 
 ## format: bring the C sources into form
 format:
@@ -492,11 +513,13 @@ uninstall:
 	! cmp -s conf/timestampd.conf "$(DESTDIR)$(sysconfdir)/timestampd.conf" || \
 		rm -f "$(DESTDIR)$(sysconfdir)/timestampd.conf"
 
+# The same bytes each time.
 ## dist: build/timestampd-VERSION.tar.gz of the last commit
+TARBALL = build/timestampd-$(VERSION).tar.gz
 dist:
 	@mkdir -p build
-	git archive --prefix=timestampd-$(VERSION)/ HEAD | \
-		gzip -9n >build/timestampd-$(VERSION).tar.gz
+	git -c tar.umask=0022 archive --prefix=timestampd-$(VERSION)/ HEAD | \
+		gzip -9n >$(TARBALL)
 
 ## clean: remove build/
 clean:
@@ -514,6 +537,6 @@ FORCE:
 .PHONY: check-systemd check-asan check-tsan check-valgrind check-reproducible
 .PHONY: check-distros check-examples check-hosts check-manual check-metrics
 .PHONY: check-sizes check-image check-readme deps-distros deps-image help image
-.PHONY: check-package
+.PHONY: check-deb check-package check-unit deb
 .PHONY: coverage fuzz $(FUZZ_TARGETS:%=fuzz-%) soak lint format bench bench-programs
 .PHONY: deps deps-ci deps-bench install uninstall dist clean FORCE
