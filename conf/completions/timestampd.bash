@@ -36,13 +36,15 @@ _timestampd()
 		compopt -o filenames 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -f -- "$2")
 		;;
+	-o | --option) ;;
 	-l | --listen)
 		_timestampd_spec "$word"
 		;;
 	*)
 		mapfile -t COMPREPLY < <(compgen -W '-c --config -l --listen
 			-r --reload -s --status -j --json -t --test
-			-d --debug -V --version -h --help' -- "$word")
+			-d --debug -o --option -T --show -V --version
+			-h --help' -- "$word")
 		;;
 	esac
 }
