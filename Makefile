@@ -31,7 +31,7 @@ DEPS_CHECK = check netcat-openbsd ncat socat telnet busybox python3 \
 DEPS_CI = clang clang-format clang-tidy cppcheck libclang-rt-14-dev \
 	valgrind shellcheck
 DEPS_BENCH = python3 util-linux iproute2 xinetd socat ncat memcached \
-	redis-server moreutils gnuplot-nox netcat-openbsd sockperf irtt
+	redis-server moreutils netcat-openbsd sockperf irtt
 DEPS_IMAGE = podman crun
 DEPS_DISTROS = debootstrap git util-linux
 
@@ -221,9 +221,9 @@ check: all $(UNIT) $(INTEGRATION) $(REPLAYS)
 	$(if $(filter integration,$(SUITES)),TIMESTAMPD=$(PROGRAM) \
 		TIMESTAMPD_WRAPPER="$(WRAPPER)" $(INTEGRATION))
 ifeq ($(VARIANT)$(WRAPPER),none)
-	$(MAKE) check-hardening check-package check-calls check-manual \
-		check-client check-metrics check-fault check-hosts \
-		check-examples check-readme check-systemd
+	$(MAKE) check-hardening check-package check-calls check-tools \
+		check-manual check-client check-metrics check-fault \
+		check-hosts check-examples check-readme check-systemd
 endif
 
 # For packages: without root, namespaces and the programs of other tests.
@@ -304,6 +304,10 @@ check-metrics: all
 	TIMESTAMPD=$(PROGRAM) PYTHONDONTWRITEBYTECODE=1 \
 		tests/metrics/run $(METRICS)
 
+## check-tools: what the tests are made with
+check-tools:
+	PYTHONDONTWRITEBYTECODE=1 tests/build/tools
+
 ## soak: clients of all kinds, SOAK=600 seconds; nothing may grow
 SOAK ?= 600
 soak: all
@@ -382,6 +386,7 @@ bench-programs: $(LOAD) $(LIMITS)
 ROUNDS ?= 5
 SECONDS ?= 0.4
 ONLY ?=
+BASELINE ?= compare
 BUDGET ?= 300
 SERVER_CPU ?= 0
 LOAD_CPU ?= 1
@@ -391,7 +396,11 @@ bench: all bench-programs
 		--output build/bench --rounds $(ROUNDS) --seconds $(SECONDS) \
 		--server-cpu $(SERVER_CPU) --load-cpu $(LOAD_CPU) \
 		--budget $(BUDGET) --only "$(ONLY)" $(if $(PLOT),--plot) \
-		$(if $(BASE),--base "$(BASE)")
+		--baseline $(BASELINE) $(if $(BASE),--base "$(BASE)")
+
+## bench-baseline: keep the ratios, with which make bench compares later ones
+bench-baseline:
+	$(MAKE) BASELINE=write bench
 
 ## coverage: which lines of src/ the tests run
 coverage:
@@ -539,4 +548,5 @@ FORCE:
 .PHONY: check-sizes check-image check-readme deps-distros deps-image help image
 .PHONY: check-deb check-package check-unit deb
 .PHONY: coverage fuzz $(FUZZ_TARGETS:%=fuzz-%) soak lint format bench bench-programs
+.PHONY: bench-baseline check-tools
 .PHONY: deps deps-ci deps-bench install uninstall dist clean FORCE

@@ -21,18 +21,20 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(1, os.path.join(HERE, os.pardir, "harness"))
 
 import chart  # noqa: E402
+import compare  # noqa: E402
 import goal  # noqa: E402
 import network  # noqa: E402
 import ready  # noqa: E402
 import table  # noqa: E402
 from result import Results, figures  # noqa: E402
-from server import Failed, Missing, Place, Server  # noqa: E402
+from server import Failed, Missing, Place, Server, version  # noqa: E402
 from workload import WORKLOADS, Job, with_base  # noqa: E402
 
 SPARE_FILES = 500  # beyond those of a workload
 FILES = SPARE_FILES + max(workload.files for workload in WORKLOADS)
 WARM_MS = 100
 RUN_TIMEOUT = 60
+PICTURE = os.path.join(HERE, "performance.svg")
 
 
 def arguments():
@@ -53,7 +55,11 @@ def arguments():
                         help="regular expression for workloads")
     parser.add_argument("--server-cpu", type=int, default=0)
     parser.add_argument("--load-cpu", type=int, default=1)
-    parser.add_argument("--plot", action="store_true")
+    parser.add_argument("--plot", action="store_true",
+                        help="draw PICTURE")
+    parser.add_argument("--baseline", choices=("compare", "write"),
+                        default="compare",
+                        help="write: keep the ratios for later comparisons")
     return parser.parse_args()
 
 
@@ -179,11 +185,23 @@ class Bench:
                            results=self.results.as_json()), file, indent=1)
         print(f"\n{path}")
         if self.options.plot:
-            try:
-                print("\n".join(chart.draw(self.results, self.workloads,
-                                           self.options.output)))
-            except Missing as missing:
-                print(f"no charts: {missing} is not installed")
+            self.plot()
+
+    def plot(self):
+        try:
+            chart.draw(self.results, self.options.rounds, PICTURE)
+            print(os.path.relpath(PICTURE))
+        except chart.Lacking as lacking:
+            print(f"no picture: {lacking} was not measured")
+
+    def compare(self):
+        """Says what got slower since the last release, or keeps the ratios."""
+        now = compare.ratios(self.results, self.workloads)
+        if self.options.baseline == "write":
+            compare.write(now, version(self.options.server))
+            print(os.path.relpath(compare.BASELINE))
+        elif (baseline := compare.load()) is not None:
+            print("\n" + compare.show(now, baseline))
 
 
 def main():
@@ -208,6 +226,7 @@ def main():
         bench = Bench(options, place, workloads)
         bench.all_rounds()
         bench.report()
+        bench.compare()
         bench.write()
 
 

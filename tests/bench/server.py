@@ -55,6 +55,12 @@ def installed(program):
     return path
 
 
+def version(program):
+    """What a program says that it is, such as "timestampd 1.0"."""
+    return subprocess.run([program, "-V"], text=True, check=True,
+                          capture_output=True).stdout.split("\n")[0]
+
+
 def free_port(kind=socket.SOCK_STREAM):
     with socket.socket(socket.AF_INET, kind) as probe:
         probe.bind(("127.0.0.1", 0))
