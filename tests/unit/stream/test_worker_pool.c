@@ -1,6 +1,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -104,7 +105,7 @@ START_TEST(tells_of_room_when_asked_for_it)
 	int a = connect_client(), b = connect_client();
 	close(a);
 	while (worker_pool_connections(&pool) != 1)
-		;
+		sched_yield();
 	ck_assert(worker_pool_has_room(&pool));
 	a = connect_client();
 	ck_assert(!worker_pool_has_room(&pool));
@@ -132,7 +133,7 @@ START_TEST(a_new_maximum_holds_at_once)
 	ck_assert(!worker_pool_has_room(&pool));
 	close(a);
 	while (worker_pool_connections(&pool) != 1)
-		;
+		sched_yield();
 	ck_assert(!worker_pool_has_room(&pool));
 	close(b);
 	finish();
