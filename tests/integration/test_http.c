@@ -390,20 +390,26 @@ START_TEST(silent_clients_are_ended)
 }
 END_TEST
 
-/* One that sends byte after byte is never silent. */
+/*
+ * One that sends byte after byte is never silent.  It has longer than one that is,
+ * which came at the same time.
+ */
 START_TEST(slow_clients_are_ended)
 {
 	daemon_start_config(&server, TCP HTTP);
-	struct pollfd client = {
-		.fd = client_tcp(daemon_port(&server, HTTP_NAME)),
-		.events = POLLIN,
-	};
-	int sent = 0;
+	int http = daemon_port(&server, HTTP_NAME), sent = 0;
+	struct pollfd silent = { .fd = client_tcp(http), .events = POLLIN };
+	struct pollfd client = { .fd = client_tcp(http), .events = POLLIN };
+	bool outlives = false;
 
 	client_send(client.fd, "GET /live HTTP/1.1\r\nX: ", 23);
-	for (; poll(&client, 1, 500) == 0; sent++)
+	for (; poll(&client, 1, 500) == 0; sent++) {
+		outlives |= poll(&silent, 1, 0) == 1;
 		send(client.fd, "x", 1, MSG_NOSIGNAL);
+	}
 	ck_assert_msg(sent > 10 && sent < 40, "%d", sent);
+	ck_assert(outlives);
+	close(silent.fd);
 	close(client.fd);
 	assert_serves();
 	daemon_stop(&server);

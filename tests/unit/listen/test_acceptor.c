@@ -1,5 +1,6 @@
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -7,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "harness/caught.h"
 #include "harness/client.h"
 #include "harness/daemon.h"
 #include "listen/acceptor.h"
@@ -137,7 +139,7 @@ START_TEST(batches_grow_with_the_queue)
 			close(clients[i]);
 		}
 		while (worker_pool_connections(&pool) != 0)
-			;
+			sched_yield();
 	}
 	ck_assert_uint_le(calls, 3);
 }
@@ -155,7 +157,7 @@ START_TEST(single_clients_take_one_accept_each)
 		client_talk(a, "hello");
 		close(a);
 		while (worker_pool_connections(&pool) != 0)
-			;
+			sched_yield();
 	}
 	ck_assert_uint_eq(counters_get(&counters, COUNTER_ACCEPTED), 100);
 	ck_assert_uint_ge(empty, 1);
@@ -225,6 +227,27 @@ START_TEST(pauses_without_file_descriptors)
 }
 END_TEST
 
+/* What clients can cause often is not logged as often. */
+START_TEST(a_pause_is_logged_once_a_minute)
+{
+	static const int lines[] = { 1, 0, 1, 0 };
+	int fd = listener->fd;
+
+	caught_begin();
+	listener->fd = socket(AF_INET, SOCK_DGRAM, 0);
+	for (int i = 0; i < 4; i++) {
+		accept_all();
+		ck_assert_int_eq(caught_lines(), lines[i]);
+		acceptor_note_time(&acceptor, acceptor.resume_ms);
+		if (i == 1)
+			acceptor.logged_ms[0] = clock_ms() - 60000;
+	}
+	caught_end();
+	close(listener->fd);
+	listener->fd = fd;
+}
+END_TEST
+
 /* accept(2) says of a datagram socket what it may say of one client. */
 START_TEST(pauses_when_every_client_fails)
 {
@@ -260,6 +283,7 @@ acceptor_suite(void)
 	tcase_add_test(tests, pauses_when_full_and_goes_on_with_room);
 	tcase_add_test(tests, a_listener_added_in_a_pause_is_watched_after_it);
 	tcase_add_test(tests, pauses_without_file_descriptors);
+	tcase_add_test(tests, a_pause_is_logged_once_a_minute);
 	tcase_add_test(tests, pauses_when_every_client_fails);
 	suite_add_tcase(suite, tests);
 	return suite;

@@ -309,6 +309,23 @@ START_TEST(longest_pattern_fits)
 }
 END_TEST
 
+START_TEST(renders_once_a_second)
+{
+	struct stamp_format format = compile("ctime");
+	struct stamp stamp;
+	struct timespec now = { SOME_SECOND, 0 };
+	size_t len;
+
+	stamp_init(&stamp, &format);
+	stamp_at(&stamp, &now, &len);
+	stamp.text[1] = '?';
+	now.tv_nsec = 999999999;
+	ck_assert_int_eq(stamp_at(&stamp, &now, &len)[1], '?');
+	now.tv_sec++;
+	ck_assert_int_ne(stamp_at(&stamp, &now, &len)[1], '?');
+}
+END_TEST
+
 START_TEST(knows_the_zones_of_the_system)
 {
 	ck_assert(stamp_zone_exists("local"));
@@ -396,6 +413,7 @@ stamp_suite(void)
 	tcase_add_test(tests, a_zone_of_any_length_is_safe);
 	tcase_add_loop_test(tests, refuses_what_is_no_format, 0, 10);
 	tcase_add_test(tests, longest_pattern_fits);
+	tcase_add_test(tests, renders_once_a_second);
 	tcase_add_test(tests, knows_the_zones_of_the_system);
 	tcase_add_loop_test(tests, a_stamp_may_have_a_zone_of_its_own, 0, 6);
 	tcase_add_test(tests, a_zone_of_its_own_is_read_once);

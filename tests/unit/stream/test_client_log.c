@@ -7,26 +7,18 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "harness/caught.h"
 #include "stream/client_log.h"
 #include "unit/suites.h"
 
 static struct client_log client_log;
 static _Atomic uint64_t last_number;
-static int log_end, standard_error, client;
+static int client;
 
-/* What the log writes is caught from here on. */
 static void
 start(void)
 {
-	int ends[2];
-
-	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0,
-			     ends),
-	    0);
-	standard_error = dup(STDERR_FILENO);
-	dup2(ends[1], STDERR_FILENO);
-	close(ends[1]);
-	log_end = ends[0];
+	caught_begin();
 	log_set_level(LOG_INFO);
 	client_log_init(&client_log, 60, &last_number);
 	client_log.is_on = true;
@@ -35,22 +27,9 @@ start(void)
 static void
 finish(void)
 {
-	dup2(standard_error, STDERR_FILENO);
-	close(standard_error);
-	close(log_end);
+	caught_end();
 	close(client);
 	log_set_level(LOG_INFO);
-}
-
-/* The lines since the last call. */
-static const char *
-caught(void)
-{
-	static char text[16384];
-	ssize_t n = read(log_end, text, sizeof(text) - 1);
-
-	text[n > 0 ? n : 0] = '\0';
-	return text;
 }
 
 static int
@@ -88,21 +67,21 @@ START_TEST(says_what_a_connection_had)
 	snprintf(peer, sizeof(peer), "from pid %d uid %u: open\n", getpid(),
 	    getuid());
 	client_log_open(&client_log, conn, 1000);
-	const char *text = caught();
+	const char *text = caught_text();
 	assert_has(text, " info: unix ");
 	assert_has(text, peer);
 	client_log_open(&client_log, conn, 1000);
-	ck_assert_str_eq(caught(), "");
+	ck_assert_str_eq(caught_text(), "");
 	conn->messages = 3;
 	conn->bytes_in = 15;
 	conn->bytes_out = 96;
 	client_log_close(&client_log, conn, CLOSE_IDLE, 3042);
-	text = caught();
+	text = caught_text();
 	assert_has(text, " info: unix ");
 	assert_has(text,
 	    ": closed, idle: 3 messages, 15 bytes in, 96 bytes out, 2.042 s\n");
 	client_log_close(&client_log, conn, CLOSE_IDLE, 3042);
-	ck_assert_str_eq(caught(), "");
+	ck_assert_str_eq(caught_text(), "");
 	conn_free(conn);
 }
 END_TEST
@@ -113,9 +92,9 @@ START_TEST(says_that_one_goes_to_another_process)
 
 	conn->restored = true;
 	client_log_open(&client_log, conn, 1000);
-	assert_has(caught(), ": taken over\n");
+	assert_has(caught_text(), ": taken over\n");
 	client_log_hand_over(&client_log, conn, 1000);
-	assert_has(caught(), ": handed over: 0 messages, ");
+	assert_has(caught_text(), ": handed over: 0 messages, ");
 	ck_assert_ptr_null(conn->name);
 	conn_free(conn);
 }
@@ -130,7 +109,7 @@ START_TEST(is_silent_when_off)
 	client_log_open(&client_log, conn, 1000);
 	ck_assert_ptr_null(conn->name);
 	client_log_close(&client_log, conn, CLOSE_CLIENT, 2000);
-	ck_assert_str_eq(caught(), "");
+	ck_assert_str_eq(caught_text(), "");
 	ck_assert_uint_eq(client_log_due_ms(&client_log), UINT64_MAX);
 	conn_free(conn);
 }
@@ -145,28 +124,28 @@ START_TEST(leaves_lines_out_and_counts_them)
 		conns[i] = open_conn();
 		client_log_open(&client_log, conns[i], 5000);
 	}
-	ck_assert_int_eq(count_lines(caught()), 3);
+	ck_assert_int_eq(caught_lines(), 3);
 	ck_assert_uint_eq(client_log_due_ms(&client_log), 6000);
 	/* One whose opening was left out is named at its end. */
 	client_log_close(&client_log, conns[4], CLOSE_CLIENT, 5999);
-	ck_assert_str_eq(caught(), "");
+	ck_assert_str_eq(caught_text(), "");
 	client_log_flush(&client_log, 5999);
-	ck_assert_str_eq(caught(), "");
+	ck_assert_str_eq(caught_text(), "");
 	client_log_close(&client_log, conns[3], CLOSE_CLIENT, 6000);
-	text = caught();
+	text = caught_text();
 	assert_has(text, " info: 3 lines about connections are left out: this "
 			 "thread writes at most 3 a second\n");
 	assert_has(text, ": closed, the client closed: ");
 	ck_assert_int_eq(count_lines(text), 2);
 	client_log_close(&client_log, conns[2], CLOSE_CLIENT, 6001);
 	client_log_close(&client_log, conns[1], CLOSE_CLIENT, 6002);
-	ck_assert_int_eq(count_lines(caught()), 2);
+	ck_assert_int_eq(caught_lines(), 2);
 	ck_assert_uint_eq(client_log_due_ms(&client_log), UINT64_MAX);
 	client_log_close(&client_log, conns[0], CLOSE_CLIENT, 6003);
 	client_log_flush(&client_log, 7000);
-	assert_has(caught(), ": 1 lines about connections");
+	assert_has(caught_text(), ": 1 lines about connections");
 	client_log_flush(&client_log, 8000);
-	ck_assert_str_eq(caught(), "");
+	ck_assert_str_eq(caught_text(), "");
 	for (int i = 0; i < 5; i++)
 		conn_free(conns[i]);
 }
@@ -185,7 +164,7 @@ START_TEST(leaves_nothing_out_at_debug)
 	}
 	for (int i = 0; i < 5; i++)
 		client_log_close(&client_log, conns[i], CLOSE_CLIENT, 5000);
-	const char *text = caught();
+	const char *text = caught_text();
 	ck_assert_int_eq(count_lines(text), 10);
 	assert_has(text, " debug: unix ");
 	ck_assert_uint_eq(client_log_due_ms(&client_log), UINT64_MAX);
@@ -200,10 +179,10 @@ START_TEST(closes_without_a_log_at_debug)
 	struct conn *conn = open_conn();
 
 	client_log_open(&client_log, conn, 1000);
-	caught();
+	caught_text();
 	log_set_level(LOG_DEBUG);
 	conn_close(conn, &counters, CLOSE_ERROR, 1001);
-	assert_has(caught(), ": closed, error: 0 messages, ");
+	assert_has(caught_text(), ": closed, error: 0 messages, ");
 }
 END_TEST
 

@@ -1,7 +1,11 @@
 #include <arpa/inet.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <string.h>
 
+#include "base/clock.h"
+#include "harness/caught.h"
+#include "harness/daemon.h"
 #include "stream/sources.h"
 #include "unit/suites.h"
 
@@ -75,16 +79,18 @@ START_TEST(loopback_and_unix_clients_count_for_none)
 END_TEST
 
 #define THREADS 4
-#define TAKES 20000
+/* Memcheck runs a thread at a time: it meets no more in more rounds. */
+#define TAKES (daemon_is_wrapped() ? 1000U : 20000U)
 
 static void *
 take_and_leave(void *arg)
 {
 	struct sockaddr_any peer = address("2001:db8::1");
 	uint32_t number = *(uint32_t *)arg;
+	uint32_t takes = TAKES;
 	_Atomic int *count;
 
-	for (uint32_t i = 0; i < TAKES; i++) {
+	for (uint32_t i = 0; i < takes; i++) {
 		peer.in6.sin6_addr.s6_addr32[1] = htonl(number << 16 | i % 9);
 		ck_assert(sources_take(&sources, &peer, 1, &count));
 		ck_assert_int_eq(*count, 1);
@@ -133,16 +139,35 @@ START_TEST(memory_is_bounded)
 	_Atomic int *kept = take("2001:db9::1", 0), *count;
 	size_t before = 0;
 
-	for (uint32_t i = 0; i < 1000000; i++) {
+	/* Many more than there are chains, then as many again. */
+	for (uint32_t i = 0; i < 200000; i++) {
 		peer.in6.sin6_addr.s6_addr32[1] = htonl(i);
 		ck_assert(sources_take(&sources, &peer, 0, &count));
 		ck_assert_int_eq((*count)--, 1);
-		if (i == 200000)
+		if (i == 100000)
 			before = mallinfo2().uordblks;
 	}
 	ck_assert_uint_le(mallinfo2().uordblks, before + before / 10);
 	ck_assert_ptr_eq(take("2001:db9::1", 0), kept);
 	ck_assert_int_eq(*kept, 2);
+}
+END_TEST
+
+/* Clients cause the line: it comes once a minute at most. */
+START_TEST(a_warning_comes_once_a_minute)
+{
+	caught_begin();
+	sources_warn(&sources, 3);
+	ck_assert_ptr_nonnull(strstr(caught_text(),
+	    "warning: max_connections_per_address (3) are open"));
+	sources_warn(&sources, 3);
+	ck_assert_int_eq(caught_lines(), 0);
+	sources.warned_ms = clock_ms() - 60000;
+	sources_warn(&sources, 3);
+	ck_assert_int_eq(caught_lines(), 1);
+	sources_warn(&sources, 3);
+	ck_assert_int_eq(caught_lines(), 0);
+	caught_end();
 }
 END_TEST
 
@@ -159,6 +184,7 @@ sources_suite(void)
 	tcase_add_test(tests, the_maximum_is_held);
 	tcase_add_test(tests, loopback_and_unix_clients_count_for_none);
 	tcase_add_test(tests, threads_count_at_the_same_time);
+	tcase_add_test(tests, a_warning_comes_once_a_minute);
 	tcase_add_test(tests, memory_is_bounded);
 	suite_add_tcase(suite, tests);
 	return suite;
