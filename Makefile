@@ -402,6 +402,14 @@ bench: all bench-programs
 bench-baseline:
 	$(MAKE) BASELINE=write bench
 
+# Small changes to src/ that a test should notice: tests/mutants/README.md.  ONLY
+# chooses by FILE:LINE: KIND.
+## mutants: what no test notices; MUTANTS=100, SEED=1
+MUTANTS ?= 100
+SEED ?= 1
+mutants:
+	tests/mutants/run --count $(MUTANTS) --seed $(SEED) --only "$(ONLY)"
+
 ## coverage: which lines of src/ the tests run
 coverage:
 	rm -rf build/coverage-gcc
@@ -548,5 +556,5 @@ FORCE:
 .PHONY: check-sizes check-image check-readme deps-distros deps-image help image
 .PHONY: check-deb check-package check-unit deb
 .PHONY: coverage fuzz $(FUZZ_TARGETS:%=fuzz-%) soak lint format bench bench-programs
-.PHONY: bench-baseline check-tools
+.PHONY: bench-baseline mutants check-tools
 .PHONY: deps deps-ci deps-bench install uninstall dist clean FORCE
