@@ -25,6 +25,42 @@ allowed_of(int tries, uint64_t network, uint64_t now_ms)
 	return allowed;
 }
 
+/* The set that has a network. */
+static int
+set_of(const struct ratelimit *of, uint64_t network)
+{
+	for (int set = 0; set < RATELIMIT_SETS; set++)
+		for (int way = 0; way < RATELIMIT_WAYS; way++)
+			if (of->buckets[set][way].network == network)
+				return set;
+	return -1;
+}
+
+/* Each word of the seed counts: nobody knows the set of a network. */
+START_TEST(sets_are_secret)
+{
+	static struct ratelimit limits[3];
+	static const uint64_t seeds[3][3] = {
+		{ 0xd1b54a32d192ed03, 0x8cb92ba72f3d8dd7, 1 },
+		{ 0x9e6c63d0876a9a47, 0x8cb92ba72f3d8dd7, 1 },
+		{ 0xd1b54a32d192ed03, 0x2545f4914f6cdd1d, 1 },
+	};
+	int same[3] = { 0 };
+
+	for (int i = 0; i < 3; i++) {
+		ratelimit_init(&limits[i], seeds[i]);
+		ratelimit_configure(&limits[i], 1, 1);
+		for (uint64_t network = 1; network <= 100; network++) {
+			ratelimit_allow(&limits[i], network, 1);
+			same[i] += set_of(&limits[i], network) ==
+			           set_of(&limits[0], network);
+		}
+	}
+	ck_assert_int_lt(same[1], 10);
+	ck_assert_int_lt(same[2], 10);
+}
+END_TEST
+
 START_TEST(burst_then_leak)
 {
 	set_up(10000, 50);
@@ -207,6 +243,7 @@ ratelimit_suite(void)
 	Suite *suite = suite_create("ratelimit");
 	TCase *tests = tcase_create("all");
 
+	tcase_add_test(tests, sets_are_secret);
 	tcase_add_test(tests, burst_then_leak);
 	tcase_add_loop_test(tests, the_leak_is_capped, 0, 4);
 	tcase_add_test(tests, refills_with_time);
