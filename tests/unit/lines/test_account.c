@@ -469,6 +469,28 @@ START_TEST(a_line_that_went_twice_is_late_at_once)
 }
 END_TEST
 
+/* So that there is room for the times of what was not. */
+START_TEST(times_of_what_was_answered_are_forgotten)
+{
+	struct account account;
+
+	account_init(&account, ACCOUNT_MANY, 0);
+	account_connected(&account, 0);
+	for (uint64_t n = 0; n < 10; n++) {
+		account_read(&account, (struct framing_text){ "x\n", 2 },
+		    100000 * n);
+		account_read(&account, (struct framing_text){ "y\n", 2 },
+		    100000 * n + 50000);
+		ck_assert_uint_eq(account.times.count, 2);
+		account_sent(&account, 4);
+		account_answered(&account, 2);
+		ck_assert_uint_eq(account.times.count, 1);
+		account_answered(&account, 2);
+		ck_assert_uint_eq(account.times.count, 0);
+	}
+}
+END_TEST
+
 START_TEST(times_are_thinned_out)
 {
 	struct account account;
@@ -515,6 +537,7 @@ account_suite(void)
 	tcase_add_test(tests, a_short_wait_for_a_connection_is_in_time);
 	tcase_add_test(tests, a_new_connection_is_tested_again);
 	tcase_add_test(tests, a_line_that_went_twice_is_late_at_once);
+	tcase_add_test(tests, times_of_what_was_answered_are_forgotten);
 	tcase_add_test(tests, times_are_thinned_out);
 	suite_add_tcase(suite, tests);
 	return suite;

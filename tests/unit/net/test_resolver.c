@@ -11,14 +11,16 @@ START_TEST(a_number_takes_no_time)
 	static const struct {
 		const char *host;
 		int family;
+		uint64_t deadline_ms;
 	} cases[] = {
-		{ "127.0.0.1", AF_INET },
-		{ "::1", AF_INET6 },
+		{ "127.0.0.1", AF_INET, 0 },
+		{ "::1", AF_INET6, 0 },
+		{ "127.0.0.1", AF_INET, UINT64_MAX },
 	};
 	struct addrinfo *found = NULL;
 
-	ck_assert_int_eq(resolver_find(cases[_i].host, 7, SOCK_STREAM, 0,
-			     &found),
+	ck_assert_int_eq(resolver_find(cases[_i].host, 7, SOCK_STREAM,
+			     cases[_i].deadline_ms, &found),
 	    0);
 	ck_assert_int_eq(found->ai_family, cases[_i].family);
 	ck_assert_int_eq(found->ai_socktype, SOCK_STREAM);
@@ -59,7 +61,7 @@ resolver_suite(void)
 	Suite *suite = suite_create("resolver");
 	TCase *tests = tcase_create("all");
 
-	tcase_add_loop_test(tests, a_number_takes_no_time, 0, 2);
+	tcase_add_loop_test(tests, a_number_takes_no_time, 0, 3);
 	tcase_add_test(tests, a_name_is_found);
 	tcase_add_test(tests, a_name_after_the_deadline_is_not);
 	suite_add_tcase(suite, tests);
