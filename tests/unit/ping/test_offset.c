@@ -42,7 +42,13 @@ ask(struct world *world, struct offset *offset, int64_t *gap_ns)
 	struct stamp_reading stamp = { at_ns - at_ns % world->resolution_ns,
 		world->resolution_ns, world->has_zone };
 	world->now_ns += world->back_ns + below(world->noise_ns);
-	return offset_add(offset, sent_ns, world->now_ns, &stamp, gap_ns);
+	enum offset_fit fit = offset_add(offset, sent_ns, world->now_ns, &stamp,
+	    gap_ns);
+	if (fit == OFFSET_FITS || fit == OFFSET_NEW_ZONE)
+		ck_assert_int_eq(*gap_ns, 0);
+	else
+		ck_assert_int_gt(*gap_ns, 0);
+	return fit;
 }
 
 static void
