@@ -15,11 +15,10 @@
 #include "base/message.h"
 #include "http/exposition.h"
 
-#define NAME "http" /* FileDescriptorName= */
-#define FRESH_MS 20 /* figures that are not older are shown again */
-#define TELL_MS 250 /* how long a client waits for new ones */
-#define QUIET_S 5   /* a client may send and take nothing for so long */
-#define CLIENT_MS 10000
+#define NAME "http"       /* FileDescriptorName= */
+#define FRESH_MS 20       /* figures that are not older are shown again */
+#define TELL_MS 250       /* how long a client waits for new ones */
+#define QUIET_S 5         /* a client may send and take nothing for so long */
 #define REQUEST_MAX 16384 /* bytes of a request's head */
 /* A reload may look up host names for 10 s. */
 #define LATE_MS 20000
@@ -180,24 +179,21 @@ note_client(void *cls, struct MHD_Connection *connection, void **context,
     enum MHD_ConnectionNotificationCode code)
 {
 	struct http *http = cls;
-	struct http_client *client = *context;
-	const union MHD_ConnectionInfo *info =
-	    http->library.get_connection_info(connection,
-		MHD_CONNECTION_INFO_CONNECTION_FD);
+	const struct microhttpd *library = &http->library;
 
-	pthread_mutex_lock(&http->lock);
-	if (code == MHD_CONNECTION_NOTIFY_CLOSED && client != NULL)
-		client->fd = -1;
-	for (int i = 0; code == MHD_CONNECTION_NOTIFY_STARTED && info != NULL &&
-			i < HTTP_CLIENTS_MAX;
-	     i++)
-		if (http->clients[i].fd == -1) {
-			*context = &http->clients[i];
-			http->clients[i].fd = info->connect_fd;
-			http->clients[i].since_ms = clock_ms();
-			break;
-		}
-	pthread_mutex_unlock(&http->lock);
+	if (code != MHD_CONNECTION_NOTIFY_STARTED) {
+		crowd_remove(&http->crowd, *context);
+		return;
+	}
+	/* Each may overwrite what the one before returned. */
+	int fd = library
+	             ->get_connection_info(connection,
+			 MHD_CONNECTION_INFO_CONNECTION_FD)
+	             ->connect_fd;
+	const void *daemon =
+	    library->get_connection_info(connection, MHD_CONNECTION_INFO_DAEMON)
+		->daemon;
+	*context = crowd_add(&http->crowd, fd, daemon);
 }
 
 /*
@@ -234,8 +230,7 @@ http_init(struct http *http)
 	http->started_ns = clock_ns_since(&(struct timespec){ 0 });
 	http->unready = "starting\n";
 	http->responsive = true;
-	for (int i = 0; i < HTTP_CLIENTS_MAX; i++)
-		http->clients[i].fd = -1;
+	crowd_init(&http->crowd);
 }
 
 void
@@ -291,7 +286,7 @@ serve(struct http *http, struct http_site *site, char *error)
 		site->daemon = http->library.start_daemon(flags, 0, NULL, NULL,
 		    answer, http, MHD_OPTION_LISTEN_SOCKET, fd,
 		    MHD_OPTION_NOTIFY_CONNECTION, note_client, http,
-		    MHD_OPTION_CONNECTION_LIMIT, (unsigned)HTTP_CLIENTS_MAX,
+		    MHD_OPTION_CONNECTION_LIMIT, (unsigned)CROWD_MAX,
 		    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)QUIET_S,
 		    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)REQUEST_MAX,
 		    MHD_OPTION_END);
@@ -447,6 +442,7 @@ http_close(struct http *http)
 	metrics_release(http->metrics);
 	pthread_cond_destroy(&http->told);
 	pthread_mutex_destroy(&http->lock);
+	crowd_destroy(&http->crowd);
 }
 
 bool
@@ -483,10 +479,5 @@ http_note_beat(struct http *http, bool responsive, uint64_t now_ms)
 {
 	http->beat_ms = now_ms;
 	http->responsive = responsive;
-	pthread_mutex_lock(&http->lock);
-	for (int i = 0; i < HTTP_CLIENTS_MAX; i++)
-		if (http->clients[i].fd != -1 &&
-		    http->clients[i].since_ms + CLIENT_MS <= now_ms)
-			shutdown(http->clients[i].fd, SHUT_RDWR);
-	pthread_mutex_unlock(&http->lock);
+	crowd_end_late(&http->crowd, now_ms);
 }

@@ -8,14 +8,14 @@
 #include <stdio.h>
 
 #include "config/config.h"
+#include "http/crowd.h"
 #include "http/metrics.h"
 #include "http/microhttpd.h"
 #include "listen/listener.h"
 #include "listen/user.h"
 #include "systemd/fdstore.h"
 
-#define HTTP_CLIENTS_MAX 16
-#define HTTP_FDS_MAX (HTTP_CLIENTS_MAX + 8)
+#define HTTP_FDS_MAX (CROWD_MAX + 8)
 
 /* A listening socket, and the thread of libmicrohttpd that serves it. */
 struct http_site {
@@ -43,13 +43,10 @@ struct http {
 	_Atomic uint64_t beat_ms;      /* when the main thread was responsive */
 	_Atomic bool responsive;       /* the other threads are */
 	_Atomic bool is_broken;        /* libmicrohttpd has given up */
+	struct crowd crowd;            /* of both sites */
 	pthread_mutex_t lock;          /* of what follows */
 	pthread_cond_t told;
 	struct metrics *metrics; /* NULL: none yet */
-	struct http_client {
-		int fd; /* -1: none */
-		uint64_t since_ms;
-	} clients[HTTP_CLIENTS_MAX];
 };
 
 /* All functions are for the main thread. */

@@ -29,6 +29,7 @@ main(void)
 	srunner_add_suite(runner, counters_suite());
 	srunner_add_suite(runner, exposition_suite());
 	srunner_add_suite(runner, process_suite());
+	srunner_add_suite(runner, http_suite());
 	srunner_add_suite(runner, worker_pool_suite());
 	srunner_add_suite(runner, ratelimit_suite());
 	srunner_add_suite(runner, loop_suite());

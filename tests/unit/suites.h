@@ -26,6 +26,7 @@ Suite *sockopt_suite(void);
 Suite *cmsg_suite(void);
 Suite *exposition_suite(void);
 Suite *framing_suite(void);
+Suite *http_suite(void);
 Suite *process_suite(void);
 Suite *handover_suite(void);
 Suite *listener_suite(void);

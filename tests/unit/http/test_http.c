@@ -1,0 +1,144 @@
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "config/config.h"
+#include "harness/client.h"
+#include "http/http.h"
+#include "unit/suites.h"
+
+static struct http http;
+static struct user user;
+static int epoll_fd;
+
+static void
+set_up(void)
+{
+	http = (struct http){ 0 };
+	user = (struct user){ .is_settled = true };
+	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	ck_assert_int_ne(epoll_fd, -1);
+	http_init(&http);
+	http_watch(&http, epoll_fd);
+}
+
+static void
+tear_down(void)
+{
+	http_close(&http);
+	close(epoll_fd);
+}
+
+static int
+prepare(const char *address, int port)
+{
+	struct config config = { .http = { .protocol = PROTOCOL_TCP,
+				     .port = port,
+				     .backlog = 100,
+				     .threads = 1,
+				     .where = "test" } };
+
+	strcpy(config.http.address, address);
+	return http_prepare(&http, &config, &user, stderr);
+}
+
+static int
+port_of(const struct http_site *site)
+{
+	return sockaddr_port(&site->listener->bound);
+}
+
+/* How many places the clients of a daemon have. */
+static int
+count_clients(const struct MHD_Daemon *daemon)
+{
+	struct crowd *crowd = &http.crowd;
+	int count = 0;
+
+	pthread_mutex_lock(&crowd->lock);
+	for (int i = 0; i < CROWD_DAEMONS * CROWD_MAX; i++)
+		count += crowd->clients[i].fd != -1 &&
+		         crowd->clients[i].daemon == daemon;
+	pthread_mutex_unlock(&crowd->lock);
+	return count;
+}
+
+static void
+await_clients(const struct MHD_Daemon *daemon, int count)
+{
+	while (count_clients(daemon) != count)
+		sched_yield();
+}
+
+static void
+connect_all(int *fds, int count, int port)
+{
+	for (int i = 0; i < count; i++)
+		fds[i] = client_tcp(port);
+}
+
+static void
+close_all(const int *fds, int count)
+{
+	for (int i = 0; i < count; i++)
+		close(fds[i]);
+}
+
+#define SOME (CROWD_MAX - 1)
+
+/* Two daemons serve during a reload: each client has a place, and a limit. */
+START_TEST(clients_of_both_sites_have_places)
+{
+	int old[SOME], new[SOME];
+
+	ck_assert_int_eq(prepare("127.0.0.1", 0), 0);
+	http_replace(&http);
+	connect_all(old, SOME, port_of(&http.site));
+	await_clients(http.site.daemon, SOME);
+	ck_assert_int_eq(prepare("127.0.0.2", 0), 0);
+	for (int i = 0; i < SOME; i++)
+		new[i] = client_tcp_to("127.0.0.2", port_of(&http.next));
+	await_clients(http.next.daemon, SOME);
+	http_replace(&http);
+	await_clients(http.site.daemon, SOME);
+	http_note_beat(&http, true, UINT64_MAX);
+	await_clients(http.site.daemon, 0);
+	close_all(old, SOME);
+	close_all(new, SOME);
+}
+END_TEST
+
+START_TEST(the_oldest_gives_its_place)
+{
+	int fds[2 * CROWD_MAX];
+	char byte;
+
+	ck_assert_int_eq(prepare("127.0.0.1", 0), 0);
+	http_replace(&http);
+	for (int i = 0; i < 2 * CROWD_MAX; i++) {
+		fds[i] = client_tcp(port_of(&http.site));
+		await_clients(http.site.daemon,
+		    i < SOME ? i + 1 : CROWD_MAX - 1);
+		if (i >= SOME)
+			ck_assert_int_eq(recv(fds[i - SOME], &byte, 1, 0), 0);
+	}
+	close_all(fds, 2 * CROWD_MAX);
+}
+END_TEST
+
+Suite *
+http_suite(void)
+{
+	Suite *suite = suite_create("http");
+	TCase *tests = tcase_create("all");
+
+	tcase_set_timeout(tests, 60);
+	tcase_add_checked_fixture(tests, set_up, tear_down);
+	tcase_add_test(tests, clients_of_both_sites_have_places);
+	tcase_add_test(tests, the_oldest_gives_its_place);
+	suite_add_tcase(suite, tests);
+	return suite;
+}
