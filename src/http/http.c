@@ -39,9 +39,10 @@ get_metrics(struct http *http)
 
 	pthread_mutex_lock(&http->lock);
 	const struct metrics *old = http->metrics;
-	if (old == NULL || old->taken_ms + FRESH_MS <= now_ms) {
+	if (!http->is_joining &&
+	    (old == NULL || old->taken_ms + FRESH_MS <= now_ms)) {
 		eventfd_write(http->ask_fd, 1);
-		while (http->metrics == old && rc == 0)
+		while (http->metrics == old && rc == 0 && !http->is_joining)
 			rc = pthread_cond_timedwait(&http->told, &http->lock,
 			    &end);
 	}
@@ -302,11 +303,23 @@ serve(struct http *http, struct http_site *site, char *error)
 }
 
 static void
-close_site(const struct http *http, struct http_site *site)
+note_joining(struct http *http, bool is_joining)
+{
+	pthread_mutex_lock(&http->lock);
+	http->is_joining = is_joining;
+	pthread_cond_broadcast(&http->told);
+	pthread_mutex_unlock(&http->lock);
+}
+
+static void
+close_site(struct http *http, struct http_site *site)
 {
 	/* A broken one would not end. */
-	if (site->daemon != NULL && !http->is_broken)
+	if (site->daemon != NULL && !http->is_broken) {
+		note_joining(http, true);
 		http->library.stop_daemon(site->daemon);
+		note_joining(http, false);
+	}
 	listener_free(site->listener);
 	*site = (struct http_site){ 0 };
 }

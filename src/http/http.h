@@ -47,6 +47,7 @@ struct http {
 	pthread_mutex_t lock;          /* of what follows */
 	pthread_cond_t told;
 	struct metrics *metrics; /* NULL: none yet */
+	bool is_joining;         /* the main thread is in stop_daemon */
 };
 
 /* All functions are for the main thread. */

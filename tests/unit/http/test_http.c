@@ -1,7 +1,9 @@
+#include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -9,6 +11,8 @@
 #include "harness/client.h"
 #include "http/http.h"
 #include "unit/suites.h"
+
+static const char request[] = "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n";
 
 static struct http http;
 static struct user user;
@@ -129,6 +133,44 @@ START_TEST(the_oldest_gives_its_place)
 }
 END_TEST
 
+/* How often figures have been asked for, once or more. */
+static unsigned long long
+count_asks(void)
+{
+	struct pollfd ask = { .fd = http.ask_fd, .events = POLLIN };
+	eventfd_t asks;
+
+	ck_assert_int_eq(poll(&ask, 1, -1), 1);
+	ck_assert_int_eq(eventfd_read(http.ask_fd, &asks), 0);
+	return asks;
+}
+
+/* The main thread has none while it ends the other: then nobody awaits them. */
+START_TEST(nobody_awaits_figures_that_cannot_come)
+{
+	int fds[SOME];
+	struct epoll_event event;
+
+	ck_assert_int_eq(prepare("127.0.0.1", 0), 0);
+	connect_all(fds, SOME, port_of(&http.next));
+	await_clients(http.next.daemon, SOME);
+	for (int i = 0; i < SOME; i++)
+		client_send(fds[i], request, strlen(request));
+	ck_assert_int_eq(epoll_wait(epoll_fd, &event, 1, -1), 1);
+	ck_assert_ptr_eq(event.data.ptr, &http);
+	/* The second one asks when the first has given up. */
+	unsigned long long asks = count_asks();
+	if (asks == 1)
+		asks += count_asks();
+	http_undo(&http);
+	eventfd_t more;
+	if (eventfd_read(http.ask_fd, &more) == 0)
+		asks += more;
+	ck_assert_msg(asks < SOME, "%llu", asks);
+	close_all(fds, SOME);
+}
+END_TEST
+
 Suite *
 http_suite(void)
 {
@@ -139,6 +181,7 @@ http_suite(void)
 	tcase_add_checked_fixture(tests, set_up, tear_down);
 	tcase_add_test(tests, clients_of_both_sites_have_places);
 	tcase_add_test(tests, the_oldest_gives_its_place);
+	tcase_add_test(tests, nobody_awaits_figures_that_cannot_come);
 	suite_add_tcase(suite, tests);
 	return suite;
 }
