@@ -249,10 +249,17 @@ open_ask(struct http *http)
 	http->beat_ms = clock_ms();
 	if (http->ask_fd != -1)
 		return 0;
-	http->ask_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (http->ask_fd == -1)
+	int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (fd == -1)
 		return -1;
-	return epoll_ctl(http->epoll_fd, EPOLL_CTL_ADD, http->ask_fd, &event);
+	if (epoll_ctl(http->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0) {
+		http->ask_fd = fd;
+		return 0;
+	}
+	int problem = errno;
+	close(fd);
+	errno = problem;
+	return -1;
 }
 
 /* -1 with errno. */

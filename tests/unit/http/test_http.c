@@ -171,6 +171,23 @@ START_TEST(nobody_awaits_figures_that_cannot_come)
 }
 END_TEST
 
+/* A first try that failed leaves nothing: the next one is asked for figures. */
+START_TEST(it_can_be_tried_again)
+{
+	struct epoll_event event;
+
+	http_watch(&http, -1);
+	ck_assert_int_eq(prepare("127.0.0.1", 0), -1);
+	http_watch(&http, epoll_fd);
+	ck_assert_int_eq(prepare("127.0.0.1", 0), 0);
+	int fd = client_tcp(port_of(&http.next));
+	client_send(fd, request, strlen(request));
+	ck_assert_int_eq(epoll_wait(epoll_fd, &event, 1, 10000), 1);
+	ck_assert_ptr_eq(event.data.ptr, &http);
+	close(fd);
+}
+END_TEST
+
 Suite *
 http_suite(void)
 {
@@ -182,6 +199,7 @@ http_suite(void)
 	tcase_add_test(tests, clients_of_both_sites_have_places);
 	tcase_add_test(tests, the_oldest_gives_its_place);
 	tcase_add_test(tests, nobody_awaits_figures_that_cannot_come);
+	tcase_add_test(tests, it_can_be_tried_again);
 	suite_add_tcase(suite, tests);
 	return suite;
 }
