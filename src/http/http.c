@@ -117,6 +117,8 @@ respond(struct http *http, struct MHD_Connection *connection, const char *path,
 		good = "all threads respond\n";
 	} else if (strcmp(path, "/ready") == 0) {
 		problem = http->unready;
+		if (problem == NULL)
+			problem = find_hang(http);
 		good = "new clients are welcome\n";
 	} else {
 		*status = MHD_HTTP_NOT_FOUND;
@@ -479,7 +481,7 @@ http_tell(struct http *http, struct metrics *metrics)
 	eventfd_read(http->ask_fd, &asked);
 	if (metrics == NULL)
 		return;
-	metrics->is_ready = http->unready == NULL;
+	metrics->is_ready = http->unready == NULL && http->responsive;
 	pthread_mutex_lock(&http->lock);
 	struct metrics *old = http->metrics;
 	http->metrics = metrics;

@@ -81,7 +81,7 @@ bool http_is_open(const struct http *http);
 /* New figures, which it releases; NULL: there are none. */
 void http_tell(struct http *http, struct metrics *metrics);
 
-/* Why new clients are not welcome, a line; NULL: they are. */
+/* Why no new clients are welcome, a line; NULL: they are if threads respond. */
 void http_set_unready(struct http *http, const char *why);
 
 /* At each beat: whether the other threads respond.  Ends late clients. */

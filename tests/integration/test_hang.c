@@ -230,9 +230,14 @@ START_TEST(it_is_not_live)
 		return;
 	await_http(port, "GET /live", " 503 Service Unavailable\r\n");
 	await_http(port, "GET /live", "\r\n\r\na thread does not respond\n");
+	/* A balancer that asks for nothing else sends its clients elsewhere. */
+	await_http(port, "GET /ready", " 503 Service Unavailable\r\n");
+	await_http(port, "GET /ready", "\r\n\r\na thread does not respond\n");
+	await_http(port, "GET /metrics", "\ntimestampd_ready 0\n");
 	await_http(port, "GET /metrics", "\ntimestampd_connections_open 0\n");
 	ck_assert_int_eq(ptrace(PTRACE_DETACH, thread, 0, 0), 0);
 	await_http(port, "GET /live", " 200 OK\r\n");
+	await_http(port, "GET /ready", " 200 OK\r\n");
 	daemon_stop(&server);
 }
 END_TEST
@@ -250,8 +255,11 @@ START_TEST(a_main_thread_that_hangs_is_not_live)
 	await_http(port, "GET /metrics", "\ntimestampd_workers 1\n");
 	await_http(port, "GET /live",
 	    "\r\n\r\nthe main thread does not respond\n");
+	await_http(port, "GET /ready",
+	    "\r\n\r\nthe main thread does not respond\n");
 	ck_assert_int_eq(ptrace(PTRACE_DETACH, thread, 0, 0), 0);
 	await_http(port, "GET /live", " 200 OK\r\n");
+	await_http(port, "GET /ready", " 200 OK\r\n");
 	daemon_stop(&server);
 }
 END_TEST
