@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/message.h"
 #include "http/exposition.h"
+#include "net/sockopt.h"
 
 #define NAME "http"       /* FileDescriptorName= */
 #define FRESH_MS 20       /* figures that are not older are shown again */
@@ -395,6 +396,28 @@ is_same(const struct listener *open, const struct listener_config *wanted)
 	       strcmp(open->config.path, wanted->path) == 0;
 }
 
+/*
+ * Opens it beside the one that is open.  Of two addresses at one port each may
+ * hold the other: for this moment both may have it.
+ */
+static int
+open_beside(struct listener *listener, const struct listener *open, char *error)
+{
+	bool is_port_shared = open != NULL &&
+	                      listener->config.protocol == PROTOCOL_TCP &&
+	                      open->config.protocol == PROTOCOL_TCP &&
+	                      listener->config.port ==
+	                          sockaddr_port(&open->bound);
+
+	if (!is_port_shared)
+		return listener_open(listener, NULL, error);
+	sockopt_set(open->fd, SOL_SOCKET, SO_REUSEPORT, 1);
+	int rc = listener_open(listener, open, error), problem = errno;
+	sockopt_set(open->fd, SOL_SOCKET, SO_REUSEPORT, 0);
+	errno = problem;
+	return rc;
+}
+
 /* -1 with errno and a message in error. */
 static int
 open_site(struct http *http, const struct config *config,
@@ -406,7 +429,7 @@ open_site(struct http *http, const struct config *config,
 	if (listener_resolve(&config->http, &list, 0, error) == -1)
 		return -1;
 	site->listener = TAILQ_FIRST(&list);
-	if (listener_open(site->listener, NULL, error) == -1)
+	if (open_beside(site->listener, http->site.listener, error) == -1)
 		return -1;
 	user_give_path(user, config, site->listener);
 	return serve(http, site, error);

@@ -188,6 +188,26 @@ START_TEST(it_can_be_tried_again)
 }
 END_TEST
 
+/* From loopback to all addresses and back, with the same port. */
+START_TEST(the_address_changes_at_the_same_port)
+{
+	static const char *const addresses[] = { "0.0.0.0", "127.0.0.1",
+		"127.0.0.2", "*", "127.0.0.1" };
+
+	ck_assert_int_eq(prepare("127.0.0.1", 0), 0);
+	http_replace(&http);
+	int port = port_of(&http.site);
+	for (size_t i = 0; i < sizeof(addresses) / sizeof(*addresses); i++) {
+		ck_assert_int_eq(prepare(addresses[i], port), 0);
+		http_replace(&http);
+		int fd = client_tcp_to(i == 2 ? "127.0.0.2" : "127.0.0.1",
+		    port);
+		await_clients(http.site.daemon, 1);
+		close(fd);
+	}
+}
+END_TEST
+
 Suite *
 http_suite(void)
 {
@@ -200,6 +220,7 @@ http_suite(void)
 	tcase_add_test(tests, the_oldest_gives_its_place);
 	tcase_add_test(tests, nobody_awaits_figures_that_cannot_come);
 	tcase_add_test(tests, it_can_be_tried_again);
+	tcase_add_test(tests, the_address_changes_at_the_same_port);
 	suite_add_tcase(suite, tests);
 	return suite;
 }
