@@ -280,6 +280,21 @@ load(struct http *http, const struct listener *listener, char *error)
 	return 0;
 }
 
+/*
+ * A duplicate that libmicrohttpd did not take: where it could not start its
+ * thread it has closed it, and the number may be that of another file by now.
+ */
+static void
+close_duplicate(int fd, const struct listener *listener)
+{
+	uint64_t cookie, own_cookie;
+
+	if (fd != -1 && sockopt_cookie(fd, &cookie) == 0 &&
+	    sockopt_cookie(listener->fd, &own_cookie) == 0 &&
+	    cookie == own_cookie)
+		close(fd);
+}
+
 /* libmicrohttpd closes its socket: it gets a duplicate.  -1 with errno. */
 static int
 serve(struct http *http, struct http_site *site, char *error)
@@ -306,12 +321,12 @@ serve(struct http *http, struct http_site *site, char *error)
 		listener_fail(listener, error, "cannot be served: %m");
 	}
 	int problem = errno;
-	if (fd != -1)
-		close(fd);
+	close_duplicate(fd, listener);
 	errno = problem;
 	return -1;
 }
 
+/* While the main thread is in stop_daemon it has no figures for anyone. */
 static void
 note_joining(struct http *http, bool is_joining)
 {

@@ -5,6 +5,8 @@ clients, and HTTP goes on or, where libmicrohttpd gives up, ends with a line.
 import contextlib
 import http.client
 import os
+import re
+import signal
 
 from clients import Clients, configure
 from daemon import Server, check
@@ -20,6 +22,10 @@ LINES_MAX = 4
 ALLOCATIONS_MAX = 400
 ASK_S = 2  # a fault may cost an answer
 HTTP = "http: { port = 0; };\n"
+# What the main thread does to begin it, besides what a listener needs.
+BEGIN = {"clone3": "EAGAIN", "epoll_create1": "EMFILE", "epoll_ctl": "ENOSPC",
+         "eventfd2": "EMFILE", "fcntl": "EMFILE", "openat": "ENFILE"}
+BEGIN_MAX = 60
 
 
 def find_thread(server):
@@ -37,8 +43,8 @@ def read_trace(tracer):
     return "".join(f"1 {line}\n" for line in tracer.stop().splitlines())
 
 
-def start(folder):
-    configure(folder, head=HTTP)
+def start(folder, head=HTTP):
+    configure(folder, head=head)
     server = Server(folder)
     check(server.await_ready(), server.log.decode())
     return server
@@ -46,8 +52,9 @@ def start(folder):
 
 def ask(server, path):
     """(status, body), or None: no answer."""
-    connection = http.client.HTTPConnection(
-        "127.0.0.1", server.port("http 127.0.0.1"), timeout=ASK_S)
+    ports = re.findall(rb"listening on http 127.0.0.1:(\d+)", server.log)
+    connection = http.client.HTTPConnection("127.0.0.1", int(ports[-1]),
+                                            timeout=ASK_S)
     with contextlib.closing(connection), contextlib.suppress(
             OSError, http.client.HTTPException):
         connection.request("GET", path)
@@ -132,8 +139,45 @@ def without_memory(folder):
         server.kill()
 
 
+def reload(server, head):
+    since = len(server.log)
+    configure(server.folder, head=head)
+    server.signal(signal.SIGHUP)
+    return server.await_log("reloaded", "reload refused", since=since)
+
+
+def begin_without(call, errno):
+    """A case: a reload is to begin HTTP, and the n-th call fails; n = 1, 2 ..."""
+    def case(folder):
+        server = start(folder, "")
+        try:
+            before = len(server.descriptors())
+            n, failed = 0, True
+            while failed and n < BEGIN_MAX:
+                n += 1
+                tracer = Strace(server, "-e", f"trace=close,{call}",
+                                *injection(call, errno, n),
+                                thread=str(server.child.pid))
+                reload(server, HTTP)
+                trace = read_trace(tracer)
+                failed = injected(trace, call) > 0
+                # The number may be that of another thread's file.
+                check("EBADF" not in trace, "closed twice:", trace)
+                check(reload(server, "") == "reloaded", "it still fails")
+                # The eventfd stays.
+                server.check_descriptors(before + 1, before)
+            check(1 < n < BEGIN_MAX, "the last was", n)
+            check(reload(server, HTTP) == "reloaded", "it still fails")
+            check_serves(server, len(server.log))
+            server.stop()
+        finally:
+            server.kill()
+    return f"http: begins: {call}: {errno}", case
+
+
 def groups(folder, run_alone):
     """[(how to run them, cases)]"""
     cases = [fail(key, errno) for key in discover(folder)
              for _, errno in errnos_of(key)]
+    cases += [begin_without(call, errno) for call, errno in BEGIN.items()]
     return [(run_alone, [*cases, ("memory: http", without_memory)])]
