@@ -21,7 +21,7 @@
 /* Of version 2: version and command, family, transport, type of a value. */
 enum { LOCAL = 0x20, PROXY = 0x21 };
 enum { UNSPEC, INET, INET6, UNIX, FAMILIES };
-enum { STREAM = 1, DGRAM = 2 };
+enum { NEITHER, STREAM, DGRAM };
 enum { TYPE_CRC32C = 3 };
 
 static const size_t addresses_len[FAMILIES] = { 0, 12, 36, 216 };
@@ -184,7 +184,8 @@ read_whole_2(const uint8_t *bytes, struct proxy_header *header)
 {
 	int family = bytes[13] >> 4, transport = bytes[13] & 15;
 	bool is_local = bytes[12] == LOCAL;
-	bool has_client = !is_local && family != UNSPEC && transport == STREAM;
+	/* Also one that came to the balancer by UDP, such as by QUIC. */
+	bool has_client = !is_local && family != UNSPEC && transport != NEITHER;
 	size_t at = HEAD_2;
 
 	if (!is_local && (family >= FAMILIES || transport > DGRAM))

@@ -76,7 +76,9 @@ static const struct {
 	{ TEXT(V2 "\x21\0\0\0"), NULL },
 	{ TEXT(V2 "\x21\0\0\x0c" TCP4_BYTES), NULL },
 	{ TEXT(V2 "\x21\x10\0\x0c" TCP4_BYTES), NULL },
-	{ TEXT(V2 "\x21\x12\0\x0c" TCP4_BYTES), NULL },
+	/* By UDP to the balancer: the lists hold for this client, too. */
+	{ TEXT(V2 "\x21\x12\0\x0c" TCP4_BYTES), "192.0.2.7:8080" },
+	{ TEXT(V2 "\x21\x22\0\x24" TCP6_BYTES), "[2001:db8::7]:8080" },
 	{ TEXT(V2 "\x21\1\0\0"), NULL },
 };
 
