@@ -104,15 +104,22 @@ may_serve(struct conn *conn)
 	return false;
 }
 
-/* The data follow.  The client is the one that a header named, if any did. */
+/*
+ * The data follow.  The client is the one that a header named, if any did.  The
+ * lists go: a reload makes new ones, and the connection may last for days.
+ */
 static enum conn_want
 settle(struct conn *conn, bool is_to_judge)
 {
+	struct proxy *proxy = conn->proxy;
+
 	if (is_to_judge && !may_serve(conn)) {
 		conn_discard(conn);
 		return refuse(conn, conn->close_reason);
 	}
-	if (conn->proxy->due != PROXY_KNOWN)
+	access_release(proxy->access);
+	proxy->access = NULL;
+	if (proxy->due != PROXY_KNOWN)
 		proxy_detach(conn);
 	return CONN_WANT_READ;
 }

@@ -30,7 +30,7 @@ enum proxy_due {
  */
 struct proxy {
 	enum proxy_due due;
-	struct access *access;   /* which clients are served; held */
+	struct access *access;   /* who is served; held until that is known */
 	struct sources *sources; /* where the client is counted */
 	int source_max;
 	struct sockaddr_any client; /* with PROXY_KNOWN */

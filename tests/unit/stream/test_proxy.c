@@ -246,6 +246,30 @@ START_TEST(lists_are_of_the_named_client)
 }
 END_TEST
 
+/* A connection may outlive many reloads, and must not keep what they replace. */
+START_TEST(the_lists_are_not_kept)
+{
+	static const struct text headers[] = { TEXT(V1), TEXT(V2),
+		TEXT("hello") };
+	struct prefix_entry entry = { .value = false };
+	const char *why;
+
+	prefix_parse("198.51.100.0/24", &entry.prefix, &why);
+	lists = access_new(&entry, 1, NULL);
+	for (int i = 0; i < COUNT(headers); i++) {
+		struct conn *conn = open_conn(PROXY_MAYBE);
+		ck_assert_ptr_eq(conn->proxy->access, lists);
+		client_sends(headers[i].bytes, headers[i].len);
+		ck_assert_int_eq(proxy_ready(conn, &io), CONN_WANT_READ);
+		if (conn->proxy != NULL)
+			ck_assert_ptr_null(conn->proxy->access);
+		finish(conn);
+	}
+	access_release(lists);
+	lists = NULL;
+}
+END_TEST
+
 START_TEST(some_addresses_are_believed)
 {
 	struct listener_config listener = {
@@ -293,6 +317,7 @@ proxy_suite(void)
 	tcase_add_test(tests, the_unbelieved_are_served_at_once);
 	tcase_add_test(tests, the_named_client_is_counted);
 	tcase_add_test(tests, lists_are_of_the_named_client);
+	tcase_add_test(tests, the_lists_are_not_kept);
 	tcase_add_test(tests, some_addresses_are_believed);
 	suite_add_tcase(suite, tests);
 	return suite;
