@@ -19,6 +19,7 @@
 #define NAME "http"       /* FileDescriptorName= */
 #define FRESH_MS 20       /* figures that are not older are shown again */
 #define TELL_MS 250       /* how long a client waits for new ones */
+#define BUSY_MS 1000      /* then nobody waits for so long */
 #define QUIET_S 5         /* a client may send and take nothing for so long */
 #define REQUEST_MAX 16384 /* bytes of a request's head */
 /* A reload may look up host names for 10 s. */
@@ -28,7 +29,8 @@
 
 /*
  * The newest figures, with a reference; NULL: there are none yet.  Those of
- * before are shown while the main thread is busy.
+ * before are shown while the main thread is busy: one client in a while finds
+ * out whether it still is, and delays those behind it.
  */
 static struct metrics *
 get_metrics(struct http *http)
@@ -40,13 +42,15 @@ get_metrics(struct http *http)
 
 	pthread_mutex_lock(&http->lock);
 	const struct metrics *old = http->metrics;
-	if (!http->is_joining &&
-	    (old == NULL || old->taken_ms + FRESH_MS <= now_ms)) {
+	bool is_fresh = old != NULL && now_ms < old->taken_ms + FRESH_MS;
+	if (!is_fresh && !http->is_joining && now_ms >= http->busy_ms) {
 		eventfd_write(http->ask_fd, 1);
 		while (http->metrics == old && rc == 0 && !http->is_joining)
 			rc = pthread_cond_timedwait(&http->told, &http->lock,
 			    &end);
 	}
+	if (rc != 0)
+		http->busy_ms = end_ms + BUSY_MS;
 	struct metrics *metrics = http->metrics;
 	if (metrics != NULL)
 		metrics->references++;
@@ -523,6 +527,7 @@ http_tell(struct http *http, struct metrics *metrics)
 	pthread_mutex_lock(&http->lock);
 	struct metrics *old = http->metrics;
 	http->metrics = metrics;
+	http->busy_ms = 0;
 	pthread_cond_broadcast(&http->told);
 	pthread_mutex_unlock(&http->lock);
 	metrics_release(old);

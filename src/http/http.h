@@ -48,6 +48,7 @@ struct http {
 	pthread_cond_t told;
 	struct metrics *metrics; /* NULL: none yet */
 	bool is_joining;         /* the main thread is in stop_daemon */
+	uint64_t busy_ms;        /* nobody waits for figures until then */
 };
 
 /* All functions are for the main thread. */
