@@ -31,7 +31,7 @@ _timestampc()
 	word=${line##*[[:space:]]}
 	read -ra words <<<"${line%"$word"}"
 	case ${words[-1]} in
-	-S)
+	-S | --spool)
 		compopt -o filenames 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -f -- "$2")
 		return
@@ -42,9 +42,10 @@ _timestampc()
 	esac
 	case $word in
 	-*)
-		mapfile -t COMPREPLY < <(compgen -W '-4 -6 -j -q -v -W -i -s -w
-			-G -S -P -A -c -I -l -d --max-loss --max-rtt
-			--max-offset --offset -1 -V -h' -- "$word")
+		mapfile -t COMPREPLY < <(compgen -W '-4 -6 -j --json -q --quiet -v
+			--verbose -W -i -s -w -G -S --spool -P --ping -A -c -I
+			-l -d --max-loss --max-rtt --max-offset --offset -1 -V
+			--version -h --help' -- "$word")
 		;;
 	*)
 		_timestampc_target "$word"
