@@ -58,7 +58,9 @@ void sockopt_prefer_second(int fd);
 /*
  * Makes a listening TCP socket drop every SYN.  Closing it resets the
  * connections in its backlog: none may arrive after the last accept.  A client
- * whose SYN is dropped tries again and reaches the next listener there.
+ * whose SYN is dropped tries again and reaches the next listener there.  Linux
+ * 6.18 and later let only CAP_NET_ADMIN do this; without it a client that comes
+ * between the last accept and the close is reset.
  */
 void sockopt_drop_syn(int fd);
 
