@@ -265,6 +265,43 @@ read_root(const struct setting *setting, struct config *config)
 		setting_read(setting, rule, config);
 }
 
+/* True: one of them would be in the other's way. */
+static bool
+is_same_place(const struct listener_config *http,
+    const struct listener_config *listener)
+{
+	return http->protocol == PROTOCOL_TCP &&
+	       listener->protocol == PROTOCOL_TCP && http->port > 0 &&
+	       http->port == listener->port &&
+	       (strcmp(http->address, "*") == 0 ||
+		   strcmp(listener->address, "*") == 0 ||
+		   strcmp(http->address, listener->address) == 0);
+}
+
+/* After both were read, in whatever order. */
+static void
+check_http(const struct setting *root, const struct config *config)
+{
+	struct setting group = { root->file,
+		config_setting_get_member(root->node, "http") };
+
+	for (size_t i = 0; group.node != NULL && i < config->listener_count;
+	     i++) {
+		const struct listener_config *listener = &config->listeners[i];
+
+		if (!is_same_place(&config->http, listener))
+			continue;
+		setting_complain(&group,
+		    "needs another port: %d is the one of "
+		    "%s%s",
+		    listener->port,
+		    config->built_in_listeners ? "the built-in listener"
+					       : "the listener at ",
+		    config->built_in_listeners ? "" : listener->where);
+		return;
+	}
+}
+
 /* After the listeners, because theirs need those for all. */
 static void
 read_access(const struct setting *root, struct config *config)
@@ -316,6 +353,7 @@ read_tree(const struct setting *root, struct config *config)
 		struct setting setting = setting_member(root, i);
 		read_root(&setting, config);
 	}
+	check_http(root, config);
 	read_access(root, config);
 }
 

@@ -65,9 +65,6 @@ const struct setting_rule *listener_config_rules(void);
  */
 bool listener_config_split(struct config_setting_t *group, const char *text);
 
-/* The settings of a listener. */
-const struct setting_rule *listener_config_rules(void);
-
 /*
  * Reads listeners[i] from a group of the file; complains of what is wrong, also
  * when one of the listeners before is the same.  The main thread.

@@ -57,6 +57,18 @@ parse_one(struct options *options, int option, char **argv)
 	return 0;
 }
 
+/* What a running server would not hear of; NULL: nothing. */
+static const char *
+find_unheard(const struct config_source *source)
+{
+	if (source->spec_count > 0)
+		return source->specs[0];
+	for (size_t i = 0; i < source->setting_count; i++)
+		if (strncmp(source->settings[i], "control=", 8) != 0)
+			return source->settings[i];
+	return NULL;
+}
+
 /* -1 unless the options go together; says why not. */
 static int
 check(const struct options *options, const char *stray)
@@ -73,6 +85,11 @@ check(const struct options *options, const char *stray)
 	    1)
 		return usage_complain("timestampd",
 		    "-r, -s, -t and -T exclude each other");
+	const char *unheard = find_unheard(&options->source);
+	if ((options->reload || options->status) && unheard != NULL)
+		return usage_complain("timestampd",
+		    "'%s' does not reach the running server: change its file",
+		    unheard);
 	if (options->json && !options->status)
 		return usage_complain("timestampd", "-j goes with -s only");
 	return 0;

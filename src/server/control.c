@@ -80,7 +80,8 @@ control_open(struct server *server)
 		log_warning("the control socket stays at %s: %s",
 		    old->bound.un.sun_path, error);
 	else if (errno == ENOENT)
-		log_debug("no control socket: the folder of %s is missing",
+		log_info("no control socket, so timestampd -r and -s do not "
+			 "work: the folder of %s is missing",
 		    path);
 	else
 		log_warning("no control socket, so timestampd -r and -s do not "
@@ -203,8 +204,12 @@ control_close(struct server *server)
 static int
 fail(int status, const char *path)
 {
-	message_print(stderr, "cannot ask the server at %s: %s\n", path,
-	    strerror(errno));
+	const char *hint = errno == ENOENT || errno == ECONNREFUSED
+	                     ? "; does it run, with the same -c?"
+	                     : "";
+
+	message_print(stderr, "cannot ask the server at %s: %s%s\n", path,
+	    strerror(errno), hint);
 	return status;
 }
 

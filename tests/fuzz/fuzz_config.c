@@ -50,7 +50,9 @@ ensure_sound(const struct config *config)
 {
 	ensure(config->workers >= 0 && config->workers <= 1024);
 	ensure(config->max_connections >= 1);
-	ensure(config->idle_timeout >= 0 && config->send_timeout >= 0);
+	ensure(
+	    config->idle_timeout >= 0 || config->idle_timeout == CONFIG_AUTO);
+	ensure(config->send_timeout >= 0);
 	ensure(config->drain_timeout >= 0);
 	ensure(config->rate_limit >= 0 && config->rate_burst >= 1);
 	ensure(stamp_zone_exists(config->timezone));
@@ -58,6 +60,7 @@ ensure_sound(const struct config *config)
 	for (size_t i = 0; i < config->listener_count; i++) {
 		const struct listener_config *at = &config->listeners[i];
 		ensure(at->port >= 0 && at->port <= 65535);
+		ensure(at->idle_timeout >= -1);
 		ensure(at->backlog >= 1 && at->backlog <= 65535);
 		ensure(at->max_datagram >= 1 &&
 		       at->max_datagram <= LISTENER_CONFIG_DATAGRAM_MAX);
