@@ -2,23 +2,22 @@
 #include <err.h>
 #include <netdb.h>
 #include <stdio.h>
-#include <string.h>
-#include <unistd.h>
+#include <sys/socket.h>
 
-int
-main(int argc, char **argv)
-{
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *server;
-	if (argc != 4 || getaddrinfo(argv[1], argv[2], &hints, &server) != 0)
-		errx(1, "usage: tcp HOST PORT TEXT; does HOST exist?");
-	int fd = socket(server->ai_family, SOCK_STREAM, 0);
-	if (fd < 0 || connect(fd, server->ai_addr, server->ai_addrlen) != 0)
+int main(int argc, char **argv) {
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *at;
+	if (argc != 4) errx(1, "usage: tcp HOST PORT TEXT");
+	int fd = -1, rc = getaddrinfo(argv[1], argv[2], &hints, &at);
+	if (rc != 0) errx(1, "%s: %s", argv[1], gai_strerror(rc));
+	for (rc = -1; rc != 0 && at != NULL; at = at->ai_next) {
+		fd = socket(at->ai_family, SOCK_STREAM, 0);
+		rc = connect(fd, at->ai_addr, at->ai_addrlen);
+	} /* a host may have several addresses, and listen on one of them */
+	if (rc != 0 || dprintf(fd, "%s", argv[3]) < 0 || shutdown(fd, SHUT_WR))
 		err(1, "%s port %s", argv[1], argv[2]);
-	if (write(fd, argv[3], strlen(argv[3])) < 0 || shutdown(fd, SHUT_WR))
-		err(1, "send"); /* SHUT_WR: nothing more comes */
-	ssize_t size; /* a reply may come in pieces: read to the end */
-	for (char piece[4096]; (size = read(fd, piece, sizeof(piece))) > 0;)
-		fwrite(piece, 1, (size_t)size, stdout);
-	if (size < 0 || fflush(stdout) != 0)
-		err(1, "reply");
+	ssize_t size, total = 0; /* a reply may come in pieces: to the end */
+	for (char piece[4096]; (size = recv(fd, piece, sizeof(piece), 0)) > 0;)
+		total += fwrite(piece, 1, size, stdout);
+	if (size < 0 || fflush(stdout) != 0 || ferror(stdout)) err(1, "reply");
+	if (total == 0) errx(1, "no reply");
 }
