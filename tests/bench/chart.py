@@ -13,9 +13,9 @@ PANELS = [
         ("timestampd", "timestampd"), ("bare visit", "bare accept loop"),
         ("memcached", "memcached"), ("redis", "redis"),
         ("xinetd daytime", "xinetd (daytime)")]),
-    ("udp-1", "A UDP datagram", "one at a time", [
+    ("udp-256", "A UDP datagram", "256 on their way", [
         ("timestampd", "timestampd"), ("bare datagram", "bare recvmmsg loop"),
-        ("xinetd echo", "xinetd (echo)")]),
+        ("bare addressed", "same, IP_PKTINFO")]),
 ]
 
 WIDTH = 720

@@ -1,10 +1,14 @@
 """Tests of the picture, with made-up figures."""
 
+import os
+import re
 import unittest
 from xml.etree import ElementTree
 
 import chart
+import workload
 
+HERE = os.path.dirname(os.path.abspath(__file__))
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -22,6 +26,18 @@ def parts(found, name, kind):
 
 
 class Picture(unittest.TestCase):
+    def test_the_benchmark_measures_what_is_drawn(self):
+        measured = {(each.name, candidate.name) for each in workload.WORKLOADS
+                    for candidate in each.candidates}
+        self.assertEqual(set(figures()) - measured, set())
+
+    def test_the_documented_command_measures_what_is_drawn(self):
+        with open(os.path.join(HERE, "README.md")) as file:
+            only = re.search(r"PLOT=1 ONLY='(.*)'", file.read())[1]
+        self.assertEqual([each.name for each in workload.WORKLOADS
+                          if re.search(only, each.name)],
+                         [name for name, *_ in chart.PANELS])
+
     def test_each_server_has_a_bar_and_ours_differs(self):
         found = figures()
         self.assertEqual(len(parts(found, "rect", "bar")), len(found))
