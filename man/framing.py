@@ -17,16 +17,18 @@ HEAD = 58           # above the first line of a panel
 
 STYLE = """
 text { font: 14px ui-monospace, Menlo, Consolas, "DejaVu Sans Mono", monospace;
-       fill: #1f2328; white-space: pre }
+       fill: #1f2328 }
 .title { font: bold 15px system-ui, sans-serif }
 .note { font: 13px system-ui, sans-serif; fill: #59636e }
 .stamp { fill: #0550ae }
+.when { fill: #59636e }
+.end { fill: none; stroke: #8c959f }
 .panel { fill: #f6f8fa; stroke: #d1d9e0 }
 .piece0 { fill: #d4f0dc }
 .piece1 { fill: #fde3c0 }
 @media (prefers-color-scheme: dark) {
   text { fill: #e6edf3 }
-  .note { fill: #9198a1 }
+  .note, .when { fill: #9198a1 }
   .stamp { fill: #79c0ff }
   .panel { fill: #151b23; stroke: #3d444d }
   .piece0 { fill: #1f4a30 }
@@ -57,18 +59,23 @@ def sent():
     """The pieces themselves, each with the end of its lines shown."""
     for number, (_, piece) in enumerate(PIECES):
         yield f"piece{number}", piece.replace("\n", "\\n")
-        yield "stamp", f"  at {PIECES[number][0].split()[3]}\n"
+        yield "when", f"  at {PIECES[number][0].split()[3]}\n"
 
 
 def put(kind, text, x, y):
-    """Text at its place; that of a client on the ground of its piece."""
-    if not text:
-        return
+    """Text at its place; that of a client on the ground of its piece, with a
+    sign for the end of a line."""
     if kind.startswith("piece"):
         yield (f'<rect class="{kind}" x="{x - 2:.1f}" y="{y - 16}" rx="3"'
                f' width="{len(text) * GLYPH + 4:.1f}" height="21"/>')
-    colour = ' class="stamp"' if kind == "stamp" else ""
-    shown = text.rstrip()
+        if text.endswith("\n"):
+            end = x + (len(text) - 1) * GLYPH
+            yield (f'<path class="end" d="M{end + 7.4:.1f} {y - 10}v5'
+                   f'h-6m2.5 -2.5l-2.5 2.5l2.5 2.5"/>')
+    # Spaces are a distance: not every program heeds white-space.
+    x += (len(text) - len(text.lstrip())) * GLYPH
+    colour = "" if kind.startswith("piece") else f' class="{kind}"'
+    shown = text.strip()
     yield (f'<text{colour} x="{x:.1f}" y="{y}"'
            f' textLength="{len(shown) * GLYPH:.1f}">{html.escape(shown)}'
            f'</text>')
@@ -83,8 +90,7 @@ def panel(title, note, parts, x, y, size):
     left, row = 0, 0
     for kind, text in parts:
         for part in text.splitlines(keepends=True):
-            yield from put(kind, part.rstrip("\n"),
-                           x + MARGIN + left * GLYPH,
+            yield from put(kind, part, x + MARGIN + left * GLYPH,
                            y + HEAD + 14 + row * LINE)
             left += len(part)
             if part.endswith("\n"):
