@@ -103,8 +103,8 @@ def panel(y, found, description):
     scale = (WIDTH - MARGIN - VALUE - LABEL) / max(
         spread[2] for _, spread in shown)
     lines = [f'<text x="{MARGIN}" y="{y + 18}" class="heading">'
-             f'{escape(heading)}<tspan class="aside" font-weight="400">'
-             f"\N{NO-BREAK SPACE}– {escape(aside)}</tspan></text>"]
+             f'{escape(heading)}<tspan class="aside" font-weight="400" '
+             f'dx="6">– {escape(aside)}</tspan></text>']
     y += HEADING
     for number, (label, spread) in enumerate(shown):
         lines += bar(y, label, spread, scale, "" if number else "ours")
