@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <malloc.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +10,7 @@
 #include <sys/param.h>
 
 #include "base/clock.h"
-#include "base/log.h"
+#include "stream/budget.h"
 #include "stream/proxy.h"
 
 #define EVENTS_MAX 256
@@ -24,8 +23,6 @@
 
 #define FRESH_MS 100  /* how old a look may be that decides who is closed */
 #define RELIEF_MAX 64 /* connections that are closed for memory at once */
-#define WARN_EVERY_MS 60000
-#define TRIM_EVERY_MS 1000
 #define PATIENCE_EVERY_MS 1000
 
 /* A client that takes nothing for so long, when all are closed, is deaf. */
@@ -376,61 +373,6 @@ expire_all(struct worker *worker)
 	expire_patient(worker);
 }
 
-/* A stop has a limit in time, and needs none of memory. */
-static bool
-is_over_budget(const struct worker *worker)
-{
-	size_t max = worker->settings.kept_max;
-
-	return max != 0 && worker->shared->kept > max &&
-	       worker->turn_order < WORKER_DRAIN;
-}
-
-static void
-warn_of_memory(struct worker *worker)
-{
-	uint64_t now_ms = worker->roster.now_ms;
-	uint64_t last_ms = worker->shared->warned_ms;
-
-	if ((last_ms != 0 && now_ms - last_ms < WARN_EVERY_MS) ||
-	    !atomic_compare_exchange_strong(&worker->shared->warned_ms,
-		&last_ms, now_ms))
-		return;
-	log_warning("kept_memory (%zu MiB) is used up: clients that do not "
-		    "take their replies are closed",
-	    worker->settings.kept_max >> 20);
-}
-
-/* The worker that has the connection to close first. */
-static struct worker *
-find_first(struct worker *worker)
-{
-	const struct worker_shared *shared = worker->shared;
-	uint64_t now_ms = worker->roster.now_ms;
-	struct worker *first = worker;
-
-	for (int i = 0; i < shared->count; i++)
-		if (roster_weigh(shared->workers[i]->burden, now_ms) >
-		    roster_weigh(first->burden, now_ms))
-			first = shared->workers[i];
-	return first;
-}
-
-/* The allocator would keep what was freed between other pieces. */
-static void
-trim(struct worker *worker)
-{
-	struct worker_shared *shared = worker->shared;
-	uint64_t now_ms = worker->roster.now_ms, last_ms = shared->trimmed_ms;
-
-	if (!shared->has_freed || now_ms < last_ms + TRIM_EVERY_MS ||
-	    !atomic_compare_exchange_strong(&shared->trimmed_ms, &last_ms,
-		now_ms))
-		return;
-	shared->has_freed = false;
-	malloc_trim(0);
-}
-
 /* False: it goes on at the next turn. */
 static bool
 look(struct worker *worker)
@@ -442,7 +384,7 @@ look(struct worker *worker)
 	expire_idle(worker, ROSTER_UNTAKEN);
 	roster_find_heaviest(&worker->roster, &first, 1);
 	worker->burden = first.burden;
-	trim(worker);
+	budget_trim(worker);
 	return true;
 }
 
@@ -457,11 +399,11 @@ close_heaviest(struct worker *worker)
 	size_t i = 0, count;
 
 	count = roster_find_heaviest(&worker->roster, found, RELIEF_MAX);
-	for (; i < count && is_over_budget(worker); i++) {
+	for (; i < count && budget_is_exceeded(worker); i++) {
 		worker->burden = found[i].burden;
-		if (find_first(worker) != worker)
+		if (budget_first(worker) != worker)
 			return;
-		warn_of_memory(worker);
+		budget_warn(worker);
 		close_deaf(worker, found[i].conn, CLOSE_MEMORY);
 	}
 	if (i < count || count < RELIEF_MAX)
@@ -472,16 +414,16 @@ close_heaviest(struct worker *worker)
 static void
 relieve(struct worker *worker)
 {
-	if (!is_over_budget(worker))
+	if (!budget_is_exceeded(worker))
 		return;
 	/* What clients took meanwhile decides who is closed. */
 	if (worker->roster.now_ms - worker->roster.looked_ms >= FRESH_MS &&
 	    !look(worker))
 		return;
 	close_heaviest(worker);
-	trim(worker);
-	struct worker *first = find_first(worker);
-	if (is_over_budget(worker) && first->burden != 0)
+	budget_trim(worker);
+	struct worker *first = budget_first(worker);
+	if (budget_is_exceeded(worker) && first->burden != 0)
 		eventfd_write(first->wake_fd, 1);
 }
 
