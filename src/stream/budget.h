@@ -4,7 +4,7 @@
 #include <stdbool.h>
 
 /*
- * The memory that the connections of all workers may hold together, kept_memory.
+ * kept_memory: what the connections of all workers may hold together.
  * A worker calls these for itself, in its own thread.
  */
 
