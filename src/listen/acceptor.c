@@ -163,7 +163,9 @@ find_listener(const struct acceptor *acceptor, const struct conn *conn)
 			continue;
 		if (sockaddr_equal(bound, &local))
 			return listener;
+		/* 0.0.0.0 and :: may be listeners of their own. */
 		if (sockaddr_is_any(bound) &&
+		    bound->any.sa_family == local.any.sa_family &&
 		    sockaddr_port(bound) == sockaddr_port(&local))
 			found = listener;
 	}

@@ -267,6 +267,50 @@ START_TEST(pauses_when_every_client_fails)
 }
 END_TEST
 
+/* What a connection of another process gets, which has its address alone. */
+static uint16_t
+count_restored(void)
+{
+	int client = client_tcp(port);
+	int fd = accept(listener->fd, NULL, NULL);
+	struct conn *conn = conn_new(fd, PROTOCOL_TCP, FRAMING_CHUNK,
+	    clock_ms());
+
+	ck_assert_ptr_nonnull(conn);
+	acceptor_count(&acceptor, conn);
+	uint16_t profile = conn->profile;
+	close(client);
+	conn_close(conn, &counters, CLOSE_STOP, clock_ms());
+	return profile;
+}
+
+START_TEST(a_restored_connection_finds_its_listener)
+{
+	struct listener_config wanted = { .protocol = PROTOCOL_TCP,
+		.address = "*" };
+	struct sockaddr_in6 any = { .sin6_family = AF_INET6,
+		.sin6_port = htons((uint16_t)port) };
+	char error[LISTENER_ERROR_MAX];
+
+	ck_assert_int_eq(listener_resolve(&wanted, &listeners, 0, error), 0);
+	struct listener *other = TAILQ_NEXT(listener, link);
+	ck_assert_ptr_nonnull(other);
+	other->bound.in6 = any;
+	listener->profile = 1;
+	other->profile = 2;
+	ck_assert_uint_eq(count_restored(), 1);
+	/* As if it had accepted all addresses of IPv4. */
+	listener->bound.in.sin_addr.s_addr = INADDR_ANY;
+	ck_assert_uint_eq(count_restored(), 1);
+	TAILQ_REMOVE(&listeners, other, link);
+	TAILQ_INSERT_HEAD(&listeners, other, link);
+	ck_assert_uint_eq(count_restored(), 1);
+	/* Neither is that of another port its own. */
+	listener->bound.in.sin_port++;
+	ck_assert_uint_eq(count_restored(), 0);
+}
+END_TEST
+
 Suite *
 acceptor_suite(void)
 {
@@ -285,6 +329,7 @@ acceptor_suite(void)
 	tcase_add_test(tests, pauses_without_file_descriptors);
 	tcase_add_test(tests, a_pause_is_logged_once_a_minute);
 	tcase_add_test(tests, pauses_when_every_client_fails);
+	tcase_add_test(tests, a_restored_connection_finds_its_listener);
 	suite_add_tcase(suite, tests);
 	return suite;
 }
