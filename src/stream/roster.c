@@ -141,18 +141,6 @@ roster_oldest(const struct roster *roster)
 	return oldest;
 }
 
-void
-roster_set_aside(struct roster *roster, struct conn *conn, uint64_t due_ms)
-{
-	struct conn_list *list = &roster->lists[ROSTER_PATIENT];
-
-	if (TAILQ_EMPTY(list) || due_ms < roster->patient_ms)
-		roster->patient_ms = due_ms;
-	unlink_conn(roster, conn);
-	conn->patient = true;
-	TAILQ_INSERT_TAIL(list, conn, link);
-}
-
 uint64_t
 roster_look_ms(const struct roster *roster)
 {
@@ -285,6 +273,23 @@ visit_served(struct roster *roster, struct conn *conn)
 		note_holding(roster, conn, taken, conn->active_ms);
 	else
 		release(roster, conn);
+}
+
+void
+roster_set_aside(struct roster *roster, struct conn *conn, uint64_t due_ms)
+{
+	struct conn_list *list = &roster->lists[ROSTER_PATIENT];
+
+	/* A look finds it no more. */
+	if (conn->active_ms >= roster->last_ms)
+		visit_served(roster, conn);
+	if (conn->untaken)
+		return;
+	if (TAILQ_EMPTY(list) || due_ms < roster->patient_ms)
+		roster->patient_ms = due_ms;
+	unlink_conn(roster, conn);
+	conn->patient = true;
+	TAILQ_INSERT_TAIL(list, conn, link);
 }
 
 /* One that waits for its client; at the end of its list if that took some. */

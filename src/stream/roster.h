@@ -68,8 +68,8 @@ void roster_remove(struct roster *roster, struct conn *conn);
 const struct conn *roster_oldest(const struct roster *roster);
 
 /*
- * Moves one that waits to read to the patient ones, until due_ms; its time
- * without activity goes on.
+ * Moves one that waits to read to the patient ones, until due_ms, or to the
+ * untaken ones; its time without activity goes on.
  */
 void roster_set_aside(struct roster *roster, struct conn *conn,
     uint64_t due_ms);

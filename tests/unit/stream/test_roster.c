@@ -360,6 +360,27 @@ START_TEST(patient_ones_are_measured_too)
 }
 END_TEST
 
+/* Where others may be idle for so short a time that no look comes before. */
+START_TEST(who_is_set_aside_before_a_look_is_measured)
+{
+	struct pair pair = add();
+
+	look_after(10000);
+	reply(&pair, 100);
+	roster.now_ms += 1000;
+	roster_set_aside(&roster, pair.conn, roster.now_ms + 60000);
+	ck_assert(pair.conn->untaken && !pair.conn->patient);
+	ck_assert_uint_gt(kept, 100 * 1000);
+	take(&pair, 100);
+	look_after(1000);
+	ck_assert(!pair.conn->untaken);
+	roster_set_aside(&roster, pair.conn, roster.now_ms + 60000);
+	ck_assert(pair.conn->patient);
+	ck_assert_uint_eq(kept, 0);
+	close(pair.client);
+}
+END_TEST
+
 Suite *
 roster_suite(void)
 {
@@ -379,6 +400,7 @@ roster_suite(void)
 	tcase_add_test(tests, progress_without_a_look_counts_once);
 	tcase_add_test(tests, the_oldest_is_the_one_open_longest);
 	tcase_add_test(tests, patient_ones_are_measured_too);
+	tcase_add_test(tests, who_is_set_aside_before_a_look_is_measured);
 	suite_add_tcase(suite, tests);
 	return suite;
 }
