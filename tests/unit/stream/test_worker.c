@@ -509,6 +509,27 @@ START_TEST(each_profile_has_its_time_and_stamp)
 }
 END_TEST
 
+/* Nothing else would have the worker look at who may be idle for ever. */
+START_TEST(new_settings_end_who_was_idle_for_ever)
+{
+	struct profile rows[] = { { .idle_ms = { 1, 1 } }, { { 0, 0 }, 0 } };
+	struct worker_settings settings = settings_of("%%", 0);
+
+	settings.profiles = (struct profiles){ 2, 1, rows, stamp };
+	ck_assert_int_eq(worker_configure(worker, &settings), 0);
+	int never = connect_as(1, FRAMING_CHUNK);
+	int soon = connect_as(0, FRAMING_CHUNK);
+	/* The other one, which came first, is set aside by then. */
+	client_expect_end(soon);
+	rows[1].idle_ms[FRAMING_CHUNK] = 1;
+	ck_assert_int_eq(worker_configure(worker, &settings), 0);
+	client_expect_end(never);
+	await_load(0);
+	close(never);
+	close(soon);
+}
+END_TEST
+
 Suite *
 worker_suite(void)
 {
@@ -530,6 +551,7 @@ worker_suite(void)
 	tcase_add_test(tests, a_hand_over_keeps_connections_open);
 	tcase_add_test(tests, abort_closes_all_and_remains_in_force);
 	tcase_add_test(tests, each_profile_has_its_time_and_stamp);
+	tcase_add_test(tests, new_settings_end_who_was_idle_for_ever);
 	suite_add_tcase(suite, tests);
 	return suite;
 }
