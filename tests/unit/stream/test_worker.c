@@ -530,6 +530,22 @@ START_TEST(new_settings_end_who_was_idle_for_ever)
 }
 END_TEST
 
+START_TEST(an_idle_client_that_takes_nothing_is_closed)
+{
+	static const char data[65536];
+	struct worker_settings settings = settings_of("%%", 1);
+	int fd = connect_as(0, FRAMING_CHUNK);
+
+	client_send(fd, data, sizeof(data));
+	ck_assert_int_eq(worker_configure(worker, &settings), 0);
+	await_load(0);
+	ck_assert_uint_eq(counters_get(worker_counters(worker),
+			      COUNTER_CLOSED_IDLE),
+	    1);
+	close(fd);
+}
+END_TEST
+
 Suite *
 worker_suite(void)
 {
@@ -552,6 +568,7 @@ worker_suite(void)
 	tcase_add_test(tests, abort_closes_all_and_remains_in_force);
 	tcase_add_test(tests, each_profile_has_its_time_and_stamp);
 	tcase_add_test(tests, new_settings_end_who_was_idle_for_ever);
+	tcase_add_test(tests, an_idle_client_that_takes_nothing_is_closed);
 	suite_add_tcase(suite, tests);
 	return suite;
 }
