@@ -45,6 +45,7 @@ main(void)
 	srunner_add_suite(runner, listener_suite());
 	srunner_add_suite(runner, bind_suite());
 	srunner_add_suite(runner, inherit_suite());
+	srunner_add_suite(runner, numbering_suite());
 	srunner_add_suite(runner, plan_suite());
 	srunner_add_suite(runner, roster_suite());
 	srunner_add_suite(runner, sources_suite());

@@ -32,6 +32,7 @@ Suite *handover_suite(void);
 Suite *listener_suite(void);
 Suite *bind_suite(void);
 Suite *inherit_suite(void);
+Suite *numbering_suite(void);
 Suite *plan_suite(void);
 Suite *log_suite(void);
 Suite *json_suite(void);
