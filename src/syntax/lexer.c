@@ -105,13 +105,23 @@ read_quoted(struct lexer *lexer, struct token *token, size_t len,
 	    inner < 64 ? (int)inner : 64, at);
 }
 
+/* Whether a word comes next, which never follows a text. */
+static bool
+is_word(const char *text)
+{
+	return strchr("\"#;,)}] \t\r\n\f", *text) == NULL &&
+	       !begins(text, "//") && !begins(text, "/*");
+}
+
 /*
- * Whether a closing quote is one that should open the next text, as the second
- * in: a = "x; b = "y";
+ * Whether the closing quote of len bytes is one that should open the next text,
+ * as the second in: a = "x; b = "y";
  */
 static bool
 is_next_quote(const char *text, size_t len)
 {
+	if (!is_word(text + len + 1))
+		return false;
 	while (len > 0 && isblank((unsigned char)text[len - 1]))
 		len--;
 	if (len == 0 || (text[len - 1] != '=' && text[len - 1] != ':'))

@@ -105,6 +105,26 @@ write_quoted(FILE *out, const char *text, size_t len)
 	fputc('"', out);
 }
 
+/*
+ * As it is, but a whole number without zeros in front, which are decimal to
+ * libconfig 1.5 and octal to libconfig 1.7.
+ */
+static void
+write_plain(FILE *out, const char *text, size_t len)
+{
+	size_t sign = *text == '-' || *text == '+', zeros = sign;
+
+	if (strspn(text + sign, "0123456789L") + sign >= len) {
+		fwrite(text, 1, sign, out);
+		while (zeros + 1 < len && text[zeros] == '0' &&
+		       text[zeros + 1] != 'L')
+			zeros++;
+		text += zeros;
+		len -= zeros;
+	}
+	fwrite(text, 1, len, out);
+}
+
 /* The place of the member that was begun last. */
 static struct syntax_place *
 set_value(struct mender *mender, const struct token *value)
@@ -133,8 +153,8 @@ mender_scalar(struct mender *mender, const struct token *value,
 	place->is_bare = how == MENDER_BARE;
 	place->is_refused = how == MENDER_REFUSED;
 	if (how == MENDER_PLAIN)
-		fwrite(mender->text + value->at, 1, value->end - value->at,
-		    mender->out);
+		write_plain(mender->out, mender->text + value->at,
+		    value->end - value->at);
 	else
 		write_quoted(mender->out, text,
 		    how == MENDER_REFUSED ? 0 : len);

@@ -37,6 +37,7 @@ parser_skip_end(struct parser *parser)
 	struct token next = lexer_peek(&rest, false);
 	bool is_comment = token.kind == ';' && token.begins_line &&
 	                  !next.begins_line && next.kind != TOKEN_END &&
+	                  !parser_is_closer(next.kind) &&
 	                  !lexer_sees_setting(&rest, false);
 	if (!is_comment)
 		lexer_next(&parser->lexer, false);

@@ -35,6 +35,7 @@ main(void)
 	srunner_add_suite(runner, loop_suite());
 	srunner_add_suite(runner, nearest_suite());
 	srunner_add_suite(runner, syntax_suite());
+	srunner_add_suite(runner, mender_suite());
 	srunner_add_suite(runner, address_suite());
 	srunner_add_suite(runner, config_file_suite());
 	srunner_add_suite(runner, listener_config_suite());

@@ -52,6 +52,7 @@ Suite *listener_config_suite(void);
 Suite *stamp_suite(void);
 Suite *zone_suite(void);
 Suite *syntax_suite(void);
+Suite *mender_suite(void);
 Suite *datagram_suite(void);
 Suite *loop_suite(void);
 Suite *worker_suite(void);
