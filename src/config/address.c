@@ -78,7 +78,7 @@ explain_separator(const char *text, char why[ADDRESS_WHY_MAX])
 		    text, text);
 	else if (scheme != NULL)
 		snprintf(why, ADDRESS_WHY_MAX,
-		    "\"%.128s\" is a URL, and not an address: \"%.*s\"", text,
+		    "\"%.128s\" is a URL: address = \"%.*s\";", text,
 		    (int)strcspn(scheme + 3, ":/"), scheme + 3);
 	else if (strchr(text, '/') != NULL)
 		snprintf(why, ADDRESS_WHY_MAX,

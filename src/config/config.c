@@ -14,6 +14,7 @@
 
 #define DAY (24 * 60 * 60)
 #define HOMES_MAX 8
+#define LISTENERS_MAX 1024
 
 /* idle_timeout where none is configured, in seconds. */
 #define IDLE_OTHERS 300
@@ -28,8 +29,9 @@ read_format(const struct setting *setting, const char *text, void *base)
 	if (strchr(text, '%') == NULL && text[0] != '\0' &&
 	    stamp_format_compile(format, text, error, sizeof(error)) == -1)
 		setting_complain_choice(setting, text,
-		    "\"ctime\", \"rfc3339\", \"epoch\", the latter two also "
-		    "with -ms, -us or -ns, and a pattern of strftime(3)");
+		    "\"ctime\", \"rfc3339\", \"epoch\", the last two also "
+		    "with -ms, -us or -ns, and a pattern of strftime(3) such "
+		    "as \"%F %T\"");
 	else if (stamp_format_compile(format, text, error, sizeof(error)) == -1)
 		setting_complain(setting, "\"%s\": %s", text, error);
 }
@@ -133,7 +135,8 @@ static const struct setting_rule limits_rules[] = {
 static const struct setting_rule stamp_rules[] = {
 	{ "format", IN(stamp.text), .read_text = read_format },
 	{ "timezone", IN(timezone), .is_valid = stamp_zone_exists,
-	    .needs = "\"local\", \"UTC\" or a time zone of this system" },
+	    .needs = "\"local\", \"UTC\" or a time zone of this system, "
+		     "such as \"Europe/Berlin\"" },
 	{ "source", IN(arrival), .parse = parse_source,
 	    .choices = "\"clock\" and \"arrival\"" },
 	{ .name = NULL },
@@ -206,7 +209,15 @@ read_listeners(const struct setting *list, struct config *config)
 
 	if (!config_setting_is_list(list->node) || count == 0) {
 		setting_complain(list,
-		    "needs a list of at least one listener: ( { ... } )");
+		    "needs a list of listeners: ( { protocol = \"tcp\"; "
+		    "port = 7000; }, { ... } )");
+		return;
+	}
+	if (count > LISTENERS_MAX) {
+		setting_complain(list,
+		    "has %d listeners, and at most %d are "
+		    "allowed",
+		    count, LISTENERS_MAX);
 		return;
 	}
 	if (replace_listeners(config, (size_t)count) == -1) {

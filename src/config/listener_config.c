@@ -138,7 +138,8 @@ read_format(const struct setting *setting, const char *text, void *base)
 static const struct setting_rule stamp_rules[] = {
 	{ "format", IN(stamp.text), .read_text = read_format },
 	{ "timezone", IN(timezone), .is_valid = stamp_zone_exists,
-	    .needs = "\"local\", \"UTC\" or a time zone of this system" },
+	    .needs = "\"local\", \"UTC\" or a time zone of this system, "
+		     "such as \"Europe/Berlin\"" },
 	{ .name = NULL },
 };
 
@@ -270,7 +271,7 @@ listener_config_read(const struct setting *group,
 
 	if (protocol.node == NULL) {
 		setting_complain(group,
-		    "needs a protocol: { protocol = ...; }");
+		    "needs a protocol: { protocol = \"tcp\"; ... }");
 		return;
 	}
 	setting_read(&protocol, rules, listener);
@@ -285,13 +286,15 @@ listener_config_read(const struct setting *group,
 		return;
 	const struct listener_config *twin = find_duplicate(listeners, i);
 	if (protocol_is_unix(listener->protocol) && listener->path[0] == '\0')
-		setting_complain(group, "needs a path");
+		setting_complain(group,
+		    "needs a path: { protocol = \"%s\"; path = \"/...\"; }",
+		    protocol_name(listener->protocol));
 	else if (listener->protocol == PROTOCOL_TCP &&
 		 listener->proxy != PROXY_OFF &&
 		 listener->proxy_from_count == 0)
 		setting_complain(group,
-		    "proxy_protocol needs proxy_from, the addresses of those "
-		    "that may say who the client is");
+		    "proxy_protocol needs proxy_from, the addresses of the "
+		    "proxies that may say who the client is");
 	else if (twin != NULL && setting_option(group) != NULL)
 		setting_complain(group, "is given twice");
 	else if (twin != NULL)

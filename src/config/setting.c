@@ -213,11 +213,51 @@ advise_quotes(const struct setting *setting)
 	return place != NULL && place->is_bare ? "; text needs quotes" : "";
 }
 
+/* What other programs call it, a setting or its value. */
+static const struct {
+	const char *other, *ours;
+} synonyms[] = {
+	{ "bind", "address" },
+	{ "bind_address", "address" },
+	{ "bindaddress", "address" },
+	{ "dgram", "unix-dgram" },
+	{ "host", "address" },
+	{ "ip", "address" },
+	{ "iso8601", "rfc3339" },
+	{ "keepalive_timeout", "idle_timeout" },
+	{ "listen", "listeners" },
+	{ "listen_address", "address" },
+	{ "listenaddress", "address" },
+	{ "loglevel", "log_level" },
+	{ "max_clients", "max_connections" },
+	{ "notice", "info" },
+	{ "permissions", "mode" },
+	{ "seqpacket", "unix-seqpacket" },
+	{ "server", "listeners" },
+	{ "socket", "path" },
+	{ "tcp", "listeners" },
+	{ "threads", "workers" },
+	{ "timeout", "idle_timeout" },
+	{ "type", "protocol" },
+	{ "tz", "timezone" },
+	{ "verbose", "debug" },
+	{ "worker_processes", "workers" },
+};
+
+static const char *
+translate(const char *name)
+{
+	for (size_t i = 0; i < sizeof(synonyms) / sizeof(synonyms[0]); i++)
+		if (strcasecmp(name, synonyms[i].other) == 0)
+			return synonyms[i].ours;
+	return name;
+}
+
 void
 setting_complain_choice(const struct setting *setting, const char *text,
     const char *choices)
 {
-	struct nearest nearest = nearest_begin(text);
+	struct nearest nearest = nearest_begin(translate(text));
 	char copy[256], *rest = copy;
 
 	snprintf(copy, sizeof(copy), "%s", choices);
@@ -248,32 +288,6 @@ setting_check_quotes(struct setting_file *file)
 			: SHOWN,
 		    file->faults->text + place->value_at);
 	}
-}
-
-/* What other programs call it. */
-static const struct {
-	const char *other, *ours;
-} synonyms[] = {
-	{ "bind", "address" },
-	{ "host", "address" },
-	{ "ip", "address" },
-	{ "listen", "listeners" },
-	{ "loglevel", "log_level" },
-	{ "max_clients", "max_connections" },
-	{ "permissions", "mode" },
-	{ "socket", "path" },
-	{ "timeout", "idle_timeout" },
-	{ "type", "protocol" },
-	{ "tz", "timezone" },
-};
-
-static const char *
-translate(const char *name)
-{
-	for (size_t i = 0; i < sizeof(synonyms) / sizeof(synonyms[0]); i++)
-		if (strcasecmp(name, synonyms[i].other) == 0)
-			return synonyms[i].ours;
-	return name;
 }
 
 static const struct setting_rule *
@@ -518,9 +532,10 @@ setting_read(const struct setting *setting, const struct setting_rule *rule,
 	const char *text = config_setting_get_string(setting->node);
 	char *value = (char *)base + rule->offset;
 
-	/* Neither is it a name that a number may have. */
+	/* Nor is it a name that a number may have: none has a unit. */
 	if (rule->max > 0 && text != NULL && isdigit((unsigned char)*text) &&
-	    ((place != NULL && place->is_bare) || is_digits(text)))
+	    ((place != NULL && place->is_bare) || is_digits(text) ||
+		rule->unit != NULL))
 		complain_number(setting, rule);
 	else if (rule->read_list != NULL)
 		rule->read_list(setting, base);

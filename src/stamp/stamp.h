@@ -38,7 +38,7 @@ struct stamp {
 };
 
 /*
- * Compiles "ctime", "rfc3339", "epoch", the latter two also with -ms, -us or
+ * Compiles "ctime", "rfc3339", "epoch", the last two also with -ms, -us or
  * -ns, or a strftime(3) pattern with %3N, %6N and %9N.  -1 with the reason in
  * error for any other text.  Any thread.
  */

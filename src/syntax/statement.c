@@ -77,6 +77,26 @@ is_value_missing(struct parser *parser, const struct token *name,
 	return true;
 }
 
+/* Shows how the value that follows is set, if it is one word. */
+static void
+complain_equals(struct parser *parser, const struct token *name)
+{
+	struct token value = lexer_peek(&parser->lexer, true);
+	struct lexer rest = { parser->lexer.text, value.end, NULL };
+	struct token next = lexer_peek(&rest, true);
+	bool is_word = value.kind == TOKEN_NAME || value.kind == TOKEN_WORD;
+	bool is_shown = (!parser_is_scalar(next.kind) || next.begins_line) &&
+	                (value.kind != TOKEN_TEXT || value.is_plain) &&
+	                value.end - value.at < PARSER_SHOWN;
+	const char *quote = is_shown && is_word ? "\"" : "";
+
+	faults_add(parser->faults, name->at, name->end,
+	    "a = is missing behind the name: %.*s = %s%.*s%s;",
+	    PARSER_TEXT(parser, name), quote,
+	    is_shown ? (int)(value.end - value.at) : 5,
+	    is_shown ? parser->lexer.text + value.at : "VALUE", quote);
+}
+
 /* Takes what stands between a name and its value.  False: there is no value. */
 static bool
 read_equals(struct parser *parser, const struct token *name)
@@ -104,9 +124,7 @@ read_equals(struct parser *parser, const struct token *name)
 		    "a : or = is missing behind the name: %.*s: %c ...",
 		    PARSER_TEXT(parser, name), next.kind);
 	else if (has_value)
-		faults_add(parser->faults, name->at, name->end,
-		    "a = is missing behind the name: %.*s = VALUE;",
-		    PARSER_TEXT(parser, name));
+		complain_equals(parser, name);
 	else if (next.kind == ';' || next.kind == '}')
 		faults_add(parser->faults, name->at, name->end,
 		    "the value is missing: %.*s = VALUE;",
@@ -219,8 +237,8 @@ read_stray(struct parser *parser, struct token *token)
 		    "a comment begins with # or //, not with --");
 	else if (token->kind != TOKEN_WORD)
 		faults_add(parser->faults, token->at, token->end,
-		    "this value belongs to no setting: only lists, in [ ], "
-		    "have more than one");
+		    "this value belongs to no setting: only lists, such as "
+		    "allow = [ ..., ... ], have more than one");
 	else
 		faults_add(parser->faults, token->at, token->end,
 		    "this is not a setting, which is written name = value;");

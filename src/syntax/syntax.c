@@ -32,7 +32,7 @@ read_setting_in_list(struct parser *parser, const struct token *token)
 		return;
 	}
 	faults_add(parser->faults, token->at, token->end,
-	    "a { is missing before this: ( { name = value; }, { ... } )");
+	    "settings need braces around them: { name = value; ... }");
 	mender_member(&parser->mender, NULL, false);
 	if (mender_open(&parser->mender, &nothing, false) == 0)
 		parser->mender.top->opener = '\0';

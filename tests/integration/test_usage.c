@@ -79,7 +79,8 @@ static const struct mistake server[] = {
 	    "-l tcp:7: is given twice" },
 	{ { "-l", "tcp:7,proxy_protocol=require" },
 	    "-l tcp:7,proxy_protocol=require: proxy_protocol needs "
-	    "proxy_from, the addresses of those that may say who the client "
+	    "proxy_from, the addresses of the proxies that may say who the "
+	    "client "
 	    "is" },
 	{ { "-l", "tcp:7,allow=300.1.2.3" },
 	    "-l tcp:7,allow=300.1.2.3: \"300.1.2.3\" is not an IPv4 or IPv6 "
@@ -126,7 +127,7 @@ static const struct mistake server[] = {
 	    "-o deny: \"10.0.0.1/8\" has bits set behind its length" },
 	{ { "-o", "stamp.timezone=Mars/Base", "-o", "user=no such" },
 	    "-o stamp.timezone: needs \"local\", \"UTC\" or a time zone of "
-	    "this system" END_TIMESTAMPD
+	    "this system, such as \"Europe/Berlin\"" END_TIMESTAMPD
 	    "-o user: this system has no user \"no such\"" },
 };
 

@@ -199,7 +199,7 @@ END_TEST
 #define PROXY_FROM_MISSING                                                     \
 	"main:1: listeners[0]: proxy_protocol needs proxy_from, the "          \
 	"addresses "                                                           \
-	"of those that may say who the client is\n"
+	"of the proxies that may say who the client is\n"
 #define PROXY_FROM_FORM                                                        \
 	"main:1: listeners[0].proxy_from: needs a list of at most 32 "         \
 	"addresses: [ \"192.0.2.1\", \"10.0.0.0/8\" ]\n"
@@ -297,20 +297,22 @@ static const struct {
 	    "\"arrival\"\n" },
 	{ "stamp: { timezone = \"Mars/Base\"; };\n",
 	    "main:1: stamp.timezone: needs \"local\", \"UTC\" or a time zone "
-	    "of this system\n" },
+	    "of this system, such as \"Europe/Berlin\"\n" },
 	{ "udp: { rate_burst = 0; };\n",
 	    "main:1: udp.rate_burst: 0 is out of range: 1 to 1000000 are "
 	    "allowed\n" },
 	{ "listeners = ();\n",
-	    "main:1: listeners: needs a list of at least one listener: "
-	    "( { ... } )\n" },
+	    "main:1: listeners: needs a list of listeners: "
+	    "( { protocol = \"tcp\"; port = 7000; }, { ... } )\n" },
 	{ "listeners = 1;\n",
-	    "main:1: listeners: needs a list of at least one listener: "
-	    "( { ... } )\n" },
+	    "main:1: listeners: needs a list of listeners: "
+	    "( { protocol = \"tcp\"; port = 7000; }, { ... } )\n" },
 	{ "listeners = ( 1 );\n",
-	    "main:1: listeners[0]: needs a protocol: { protocol = ...; }\n" },
+	    "main:1: listeners[0]: needs a protocol: { protocol = "
+	    "\"tcp\"; ... }\n" },
 	{ LISTENER("port = 1;"),
-	    "main:1: listeners[0]: needs a protocol: { protocol = ...; }\n" },
+	    "main:1: listeners[0]: needs a protocol: { protocol = "
+	    "\"tcp\"; ... }\n" },
 	{ LISTENER("protocol = 6;"), "main:1: listeners[0].protocol: needs "
 				     "text in \"quotes\": \"6\"\n" },
 	{ LISTENER("protocol = \"sctp\";"),
@@ -393,7 +395,8 @@ static const struct {
 	    "main:1: listeners[0].abstract_clients: needs true or false; 1 is "
 	    "true\n" },
 	{ LISTENER("protocol = \"unix\";"),
-	    "main:1: listeners[0]: needs a path\n" },
+	    "main:1: listeners[0]: needs a path: { protocol = "
+	    "\"unix\"; path = \"/...\"; }\n" },
 	{ LISTENER("protocol = \"unix\"; path = \"a\";"),
 	    "main:1: listeners[0].path: needs an absolute path of at most 107 "
 	    "bytes\n" },
@@ -446,6 +449,26 @@ strip_columns(char *text)
 			memmove(text, text + len + 1, strlen(text + len));
 	}
 }
+
+START_TEST(has_not_too_many_listeners)
+{
+	char *text;
+	size_t len;
+	FILE *out = open_memstream(&text, &len);
+
+	fputs("listeners = (", out);
+	for (int i = 0; i <= 1024; i++)
+		fprintf(out, "%s{ protocol = \"tcp\"; port = %d; }",
+		    i > 0 ? "," : "", i + 1);
+	fputs(");", out);
+	fclose(out);
+	ck_assert_ptr_null(load_text(text));
+	ck_assert_str_eq(complaints,
+	    "main:1:1: listeners: has 1025 listeners, and at most 1024 are "
+	    "allowed\n");
+	free(text);
+}
+END_TEST
 
 START_TEST(says_what_is_wrong)
 {
@@ -514,6 +537,7 @@ config_suite(void)
 	tcase_add_checked_fixture(tests, scratch_enter, scratch_leave);
 	tcase_add_checked_fixture(tests, NULL, free_complaints);
 	tcase_add_test(tests, reads_every_setting);
+	tcase_add_test(tests, has_not_too_many_listeners);
 	tcase_add_loop_test(tests, says_what_is_wrong, 0,
 	    sizeof(bad) / sizeof(bad[0]));
 	tcase_add_test(tests, missing_file);
