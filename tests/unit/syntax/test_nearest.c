@@ -13,7 +13,11 @@ static const struct {
 	{ "workers", "workers" },
 	{ "WORKERS", "workers" },
 	{ "wrokers", "workers" }, /* swapped */
+	{ "WROKERS", "workers" },
 	{ "workrs", "workers" },
+	{ "wurkars", "workers" },
+	{ "wurkarz", NULL }, /* three of seven are too many */
+	{ "up", "udp" },
 	{ "workerss", "workers" },
 	{ "wurkers", "workers" },
 	{ "loglevel", "log_level" },
@@ -22,6 +26,8 @@ static const struct {
 	{ "dup", "udp" },
 	{ "rate", "rate_limit" }, /* a part of it */
 	{ "burst", "rate_burst" },
+	{ "lim", "limits" },
+	{ "ra", NULL }, /* too short for a part */
 	{ "worqxyz", NULL },
 	{ "xyz", NULL },
 	{ "u", NULL },
@@ -42,11 +48,35 @@ START_TEST(the_nearest_word_is_found)
 }
 END_TEST
 
+START_TEST(a_part_is_less_near_than_a_slip)
+{
+	struct nearest nearest = nearest_begin("workes");
+
+	nearest_try(&nearest, "max_workes_count");
+	ck_assert_pstr_eq(nearest.best, "max_workes_count");
+	nearest_try(&nearest, "workers");
+	nearest_try(&nearest, "min_workes_count");
+	ck_assert_pstr_eq(nearest.best, "workers");
+}
+END_TEST
+
+START_TEST(something_of_the_word_is_left)
+{
+	struct nearest nearest = nearest_begin("x");
+
+	nearest_try(&nearest, "y");
+	ck_assert_ptr_null(nearest.best);
+}
+END_TEST
+
 START_TEST(long_words_are_not_compared)
 {
 	struct nearest nearest = nearest_begin("abcdefghijklmnopqrstuvwxyz");
 
 	nearest_try(&nearest, "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrst");
+	ck_assert_ptr_null(nearest.best);
+	nearest = nearest_begin("abcdefghijklmnopqrstuvwxyz0123456789");
+	nearest_try(&nearest, "abcdefghijklmnopqrstuvwxyz012345");
 	ck_assert_ptr_null(nearest.best);
 }
 END_TEST
@@ -59,6 +89,8 @@ nearest_suite(void)
 
 	tcase_add_loop_test(tests, the_nearest_word_is_found, 0,
 	    sizeof(cases) / sizeof(cases[0]));
+	tcase_add_test(tests, a_part_is_less_near_than_a_slip);
+	tcase_add_test(tests, something_of_the_word_is_left);
 	tcase_add_test(tests, long_words_are_not_compared);
 	suite_add_tcase(suite, tests);
 	return suite;
