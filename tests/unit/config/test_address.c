@@ -59,6 +59,7 @@ static const struct {
 	{ "[]", "not an IP address" },
 	{ "[", "not an IP address" },
 	{ "7000", "port = 7000;" },
+	{ "http://localhost/x", "is a URL: address = \"localhost\";" },
 	{ "http://localhost:80/", "is a URL: address = \"localhost\";" },
 	{ "/run/a", "path = \"/run/a\"" },
 	{ "my host", "a host name has" },
