@@ -1,9 +1,8 @@
 #include "ping/offset.h"
 
 #define SECOND_NS INT64_C(1000000000)
-#define QUARTER_NS (900 * SECOND_NS)
-#define FIRST_ZONE_NS (-48 * QUARTER_NS)
-#define LAST_ZONE_NS (56 * QUARTER_NS)
+#define FIRST_ZONE_NS (-48 * OFFSET_QUARTER_NS)
+#define LAST_ZONE_NS (56 * OFFSET_QUARTER_NS)
 #define DRIFT_DIVISOR (1000000 / OFFSET_DRIFT_PPM)
 /* Clocks that are slewed drift by up to 500 ppm each; a wider gap is a step. */
 #define SLEW_DIVISOR 1000
@@ -50,9 +49,19 @@ shift(struct offset_range *range, int64_t by_ns, int64_t error_ns)
 static int64_t
 nearest_quarter_ns(int64_t ns)
 {
-	int64_t half = ns < 0 ? -QUARTER_NS / 2 : QUARTER_NS / 2;
+	int64_t half = ns < 0 ? -OFFSET_QUARTER_NS / 2 : OFFSET_QUARTER_NS / 2;
 
-	return (ns + half) / QUARTER_NS * QUARTER_NS;
+	return (ns + half) / OFFSET_QUARTER_NS * OFFSET_QUARTER_NS;
+}
+
+bool
+offset_allows(const struct offset *offset, int64_t ns)
+{
+	const struct offset_range *range = &offset->best;
+
+	if (!offset->has_zone)
+		ns -= nearest_quarter_ns(ns - offset_middle_ns(range));
+	return range->low_ns <= ns && ns <= range->high_ns;
 }
 
 /* The zone of a stamp that does not tell it; range is as if it were UTC. */

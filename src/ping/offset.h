@@ -25,6 +25,9 @@
 /* Two clocks drift apart by at most this much, in parts per million. */
 #define OFFSET_DRIFT_PPM 100
 
+/* Zones are whole quarters of an hour ahead of UTC or behind. */
+#define OFFSET_QUARTER_NS (INT64_C(900) * 1000000000)
+
 /* The offset was from low_ns to high_ns at the moment at_ns of our clock. */
 struct offset_range {
 	int64_t low_ns, high_ns, at_ns;
@@ -63,6 +66,12 @@ int64_t offset_error_ns(const struct offset_range *range);
 
 /* Whether the offset is at most limit_ns, either way, all over the range. */
 bool offset_is_within(const struct offset_range *range, int64_t limit_ns);
+
+/*
+ * Whether the best range allows for an offset of ns; where the stamps have no
+ * zone, with any multiple of a quarter of an hour added.
+ */
+bool offset_allows(const struct offset *offset, int64_t ns);
 
 /*
  * When to ask next: the moment nearest to wanted_ns, and at most slack_ns from

@@ -118,6 +118,17 @@ complain(const struct rule *rule, const char *problem)
 	    option_text(rule->option, text), optarg, problem);
 }
 
+/* For those who know ping(8): its -i and -s, with an option of -P. */
+static const char *
+find_hint(int option, int other, unsigned jobs, unsigned before)
+{
+	bool is_ping = jobs == PING || before == PING;
+	bool is_habit = option == 'i' || option == 's' || other == 'i' ||
+	                other == 's';
+
+	return is_ping && is_habit ? " (the size is -l, the interval -I)" : "";
+}
+
 /* Rules out the jobs that an option does not go with.  -1: none is left. */
 static int
 narrow(struct reading *reading, int option, unsigned jobs)
@@ -128,9 +139,10 @@ narrow(struct reading *reading, int option, unsigned jobs)
 	if ((reading->jobs & jobs) == 0) {
 		while ((jobs & 1U << job) == 0)
 			job++;
-		return usage_complain(PROGRAM, "%s does not go with %s",
-		    option_text(option, text),
-		    option_text(reading->against[job], other));
+		int against = reading->against[job];
+		return usage_complain(PROGRAM, "%s does not go with %s%s",
+		    option_text(option, text), option_text(against, other),
+		    find_hint(option, against, jobs, reading->jobs));
 	}
 	for (; job < JOBS; job++)
 		if ((reading->jobs & ~jobs & 1U << job) != 0)

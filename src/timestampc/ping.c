@@ -21,15 +21,30 @@
 #define SERVER_RATE_NS 1000000
 #define SERVER_LEAST_PORT 1024
 
+/* At a slower pace hardly a server drops datagrams. */
+#define LIMITED_PACE_NS 1000000000
+/* So many gaps between replies, in so many messages, with so many losses. */
+#define LIMITED_GAPS 3
+#define LIMITED_SPAN 100
+#define LIMITED_PART 5 /* one of so many is lost */
+
 /* At most this part of an interval, and so long, is awake to be on time. */
 #define LEAD_DIVISOR 50
 #define LEAD_MAX_NS 2000000
+
+/* Losses that are close together. */
+struct losses {
+	uint64_t first, last; /* numbers of messages; 0: none */
+	unsigned count, gaps;
+	bool hinted; /* at a limit of the server */
+};
 
 struct ping {
 	const struct client_options *options;
 	struct ping_account *account;
 	struct prober prober;
 	struct ping_output output;
+	struct losses losses;
 	int signals; /* a signalfd */
 	bool needs_summary;
 	bool has_ended;
@@ -172,6 +187,42 @@ await(struct ping *ping, int64_t at_ns)
 		end(ping, EX_PROTOCOL);
 }
 
+/* Whether a message may be one that a limit of the server drops. */
+static bool
+may_be_limited(const struct ping *ping)
+{
+	const struct client_options *options = ping->options;
+
+	return options->target.protocol == PROTOCOL_UDP && !options->quiet &&
+	       !options->adaptive && options->interval_ns >= SERVER_RATE_NS &&
+	       options->interval_ns < LIMITED_PACE_NS &&
+	       !sockaddr_is_loopback(&ping->prober.connection.peer);
+}
+
+/*
+ * Replies again and again between losses are the sign of a limit; a server that
+ * is away leaves one gap.  What is faster or adaptive was warned of before.
+ */
+static void
+note_loss(struct ping *ping, uint64_t number)
+{
+	struct losses *losses = &ping->losses;
+
+	if (losses->hinted || !may_be_limited(ping))
+		return;
+	if (losses->count == 0 || number - losses->first > LIMITED_SPAN)
+		*losses = (struct losses){ .first = number };
+	losses->gaps += number != losses->last + 1;
+	losses->count++;
+	losses->last = number;
+	if (losses->gaps < LIMITED_GAPS ||
+	    losses->count * LIMITED_PART < number - losses->first)
+		return;
+	losses->hinted = true;
+	fputs("timestampc: the server may limit replies: udp.rate_limit\n",
+	    stderr);
+}
+
 static void
 expire(struct ping *ping, int64_t now_ns)
 {
@@ -181,6 +232,7 @@ expire(struct ping *ping, int64_t now_ns)
 	while ((lost = probes_expire(&account->probes,
 		    now_ns - (int64_t)ping->options->wait_ns)) != NULL) {
 		ping_report_lost(account, lost->number);
+		note_loss(ping, lost->number);
 		prober_give_up(&ping->prober, lost->number);
 	}
 }
@@ -294,7 +346,7 @@ measure(struct ping *ping)
 	}
 	ping->began_ns = read_clock(ping);
 	ping_report_start(ping->account, ping->prober.message_bytes,
-	    ping->prober.is_timed);
+	    prober_times_by_kernel(&ping->prober));
 	run(ping);
 	status = finish(ping);
 	ping_output_close(&ping->output);

@@ -14,6 +14,10 @@
 /* A coarser stamp says nothing of a way there or back. */
 #define ONE_WAY_RESOLUTION_NS 1000000
 
+/* Few clocks are further apart, and few zones are not whole half hours. */
+#define LIKELY_OFFSET_NS (60 * SECOND_NS)
+#define LIKELY_ZONE_NS (2 * OFFSET_QUARTER_NS)
+
 /* "UTC+05:45" */
 static const char *
 zone_text(int64_t zone_ns, char text[16])
@@ -93,6 +97,19 @@ ping_report_has_one_way(const struct ping_account *account,
 	       reply->payload.reading.resolution_ns <= ONE_WAY_RESOLUTION_NS;
 }
 
+/*
+ * Whether the zone that is assumed for stamps without one is likely to be
+ * wrong, and the offset by as much.
+ */
+static bool
+is_doubtful(const struct offset *offset)
+{
+	int64_t middle_ns = offset_middle_ns(&offset->now);
+
+	return !offset->has_zone && (llabs(middle_ns) > LIKELY_OFFSET_NS ||
+					offset->zone_ns % LIKELY_ZONE_NS != 0);
+}
+
 static const char *
 kind_text(const struct ping_reply *reply)
 {
@@ -114,8 +131,9 @@ print_reply(const struct ping_account *account, const struct ping_reply *reply)
 	    reply->payload.bytes, account->peer, reply->payload.number,
 	    MS(reply->rtt_ns));
 	if (account->offset.known)
-		printf(" offset=%+.6f +/- %.6f s", S(offset_middle_ns(range)),
-		    S(offset_error_ns(range)));
+		printf(" offset=%+.6f +/- %.6f s%s", S(offset_middle_ns(range)),
+		    S(offset_error_ns(range)),
+		    is_doubtful(&account->offset) ? " (mod 15 min)" : "");
 	if (ping_report_has_one_way(account, reply))
 		printf(" there=%.3f back=%.3f ms", MS(account->there.last_ns),
 		    MS(account->back.last_ns));
@@ -124,10 +142,12 @@ print_reply(const struct ping_account *account, const struct ping_reply *reply)
 }
 
 static void
-print_json_offset(const struct offset_range *range)
+print_json_offset(const struct offset *offset, const struct offset_range *range)
 {
 	print_json_ns("offset", offset_middle_ns(range));
 	print_json_ns("offset_error", offset_error_ns(range));
+	if (!offset->has_zone)
+		print_json_ns("offset_modulo", OFFSET_QUARTER_NS);
 }
 
 static void
@@ -154,7 +174,7 @@ print_json_reply(const struct ping_account *account,
 		    reply->payload.reading.resolution_ns);
 	}
 	if (account->offset.known)
-		print_json_offset(&account->offset.now);
+		print_json_offset(&account->offset, &account->offset.now);
 	if (ping_report_has_one_way(account, reply)) {
 		print_json_ns("there", account->there.last_ns);
 		print_json_ns("back", account->back.last_ns);
@@ -232,11 +252,25 @@ print_way(const char *name, const struct rtt *rtt)
 static bool
 is_offset_wrong(const struct ping_account *account)
 {
-	const struct offset_range *range = &account->offset.best;
-
 	return account->options->has_offset && account->offset.known &&
-	       (account->options->offset_ns < range->low_ns ||
-		   account->options->offset_ns > range->high_ns);
+	       !offset_allows(&account->offset, account->options->offset_ns);
+}
+
+/* What the offset depends on. */
+static void
+print_zone(const struct offset *offset)
+{
+	char zone[16];
+
+	zone_text(offset->zone_ns, zone);
+	if (is_doubtful(offset))
+		printf(", or that and any multiple of 15 min: its stamps have "
+		       "no zone, and %s is only assumed; ask for "
+		       "stamp.format = \"epoch-ns\"",
+		    zone);
+	else if (!offset->has_zone)
+		printf(", if its stamps are of %s: they do not tell their zone",
+		    zone);
 }
 
 static void
@@ -244,19 +278,17 @@ print_offset(const struct ping_account *account)
 {
 	const struct offset *offset = &account->offset;
 	int64_t middle_ns = offset_middle_ns(&offset->best);
-	char zone[16];
 
 	if (!offset->known) {
 		puts("the stamps could not be read: no offset");
 		return;
 	}
-	printf("the server's clock is %.6f s %s, +/- %.6f s; clocks that drift "
-	       "up to %d ppm apart are allowed for\n",
+	printf("the server's clock is %.6f s %s, +/- %.6f s",
 	    S(llabs(middle_ns)), middle_ns < 0 ? "behind" : "ahead",
-	    S(offset_error_ns(&offset->best)), OFFSET_DRIFT_PPM);
-	if (!offset->has_zone)
-		printf("the stamps do not tell their zone: %s is assumed\n",
-		    zone_text(offset->zone_ns, zone));
+	    S(offset_error_ns(&offset->best)));
+	print_zone(offset);
+	printf("; clocks that drift up to %d ppm apart are allowed for\n",
+	    OFFSET_DRIFT_PPM);
 	if (is_offset_wrong(account))
 		puts("the replies prove that --offset is wrong");
 }
@@ -278,7 +310,7 @@ print_summary(const struct ping_account *account)
 		return;
 	print_way("round trip", &account->rtt);
 	printf("jitter %.3f ms (RFC 3550), standard deviation %.3f ms; "
-	       "%" PRIu64 " of %" PRIu64 " timed by the kernel\n",
+	       "%" PRIu64 " of %" PRIu64 " replies timed by the kernel\n",
 	    MS(account->rtt.jitter_ns), MS(rtt_deviation_ns(&account->rtt)),
 	    account->timed, account->rtt.count);
 	if (account->there.count > 0) {
@@ -324,7 +356,7 @@ print_json_numbers(const struct ping_account *account)
 	}
 	if (!offset->known)
 		return;
-	print_json_offset(&offset->best);
+	print_json_offset(offset, &offset->best);
 	print_json_ns("offset_at", offset->best.at_ns);
 	if (!offset->has_zone)
 		print_json_ns("assumed_zone", offset->zone_ns);

@@ -192,6 +192,13 @@ send_rest(struct prober *prober)
 	}
 }
 
+bool
+prober_times_by_kernel(const struct prober *prober)
+{
+	return prober->is_timed &&
+	       (!is_stream(prober) || prober->message_bytes <= TCP_PACKET);
+}
+
 /*
  * Whether the kernel's time will be that of the first byte: of a message that
  * goes as several TCP packets it is that of the last.
@@ -201,10 +208,9 @@ is_one_packet(const struct prober *prober)
 {
 	int unsent_bytes;
 
-	return !is_stream(prober) || (prober->message_bytes <= TCP_PACKET &&
-					 ioctl(prober->connection.fd,
-					     SIOCOUTQNSD, &unsent_bytes) == 0 &&
-					 unsent_bytes == 0);
+	return !is_stream(prober) ||
+	       (ioctl(prober->connection.fd, SIOCOUTQNSD, &unsent_bytes) == 0 &&
+		   unsent_bytes == 0);
 }
 
 int64_t
@@ -221,7 +227,8 @@ prober_ask(struct prober *prober)
 	probe->steps = prober->watch.steps;
 	prober->key += is_stream(prober) ? (uint32_t)prober->message_bytes : 1;
 	probe->key = prober->key - 1;
-	probe->has_key = prober->is_timed && is_one_packet(prober);
+	probe->has_key = prober_times_by_kernel(prober) &&
+	                 is_one_packet(prober);
 	if (prober->connection.fd == -1)
 		return now.mono_ns;
 	payload_write(prober->message, prober->message_bytes, prober->id,

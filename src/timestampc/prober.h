@@ -40,6 +40,9 @@ int prober_init(struct prober *prober, struct ping_account *account,
 /* Connects: returns 0, or an exit status after a complaint. */
 int prober_open(struct prober *prober, uint64_t wait_ms);
 
+/* Whether the kernel is asked for the times of a message. */
+bool prober_times_by_kernel(const struct prober *prober);
+
 /* The present moment; a step of our clock is taken into account. */
 struct clock_moment prober_now(struct prober *prober);
 

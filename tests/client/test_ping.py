@@ -127,7 +127,8 @@ def test_ping_as_text(scene):
                  " bytes from 127.0.0.1:", ": seq=2 time=", " ms offset=",
                  "2 sent, 2 received, 0 lost (0 %)",
                  "round trip min/median/p90/p99/max = ", "(RFC 3550)",
-                 " of 2 timed by the kernel", "the server's clock is "):
+                 " of 2 replies timed by the kernel",
+                 "the server's clock is ", " s; clocks that drift "):
         check(part in text, part, "is not in", text)
     client = scene.client("-P", "-q", "-c", "2", "-I", "0",
                           target(port_of(server)))
@@ -183,6 +184,77 @@ def test_ping_assumes_the_zone(scene):
         check(objects[-1]["assumed_zone_ns"] == minutes * 60 * S, objects[-1])
         server.stop()
         scene.open.remove(server)
+
+
+def test_ping_claims_no_more_than_ctime_tells(scene):
+    """Without a zone the offset is known but for quarters of an hour: the
+    summary says so, shortly where the zone that is assumed is likely."""
+    doubt = b"or that and any multiple of 15 min: its stamps have no zone"
+    for clock, zone, form, short in ((600, "UTC", "ctime", False),
+                                     (0, "Asia/Kathmandu", "ctime", False),
+                                     (5, "Etc/GMT-1", "ctime", True),
+                                     (600, "UTC", "epoch", None)):
+        server = start(scene, form, zone, clock)
+        where = target(port_of(server))
+        client = scene.client("-P", "-c", "1", where)
+        text = client.rest()
+        client.end()
+        check((doubt in text) == (text.count(b"(mod 15 min)") == 1) ==
+              (short is False), clock, zone, form, text)
+        check((b"if its stamps are of UTC+01:00" in text) == bool(short), text)
+        # An offset that the replies allow is not proved wrong.
+        for given, wrong in (str(clock), False), (str(clock + 7), True):
+            last = ping(scene, "-q", "-c", "1", "--offset", given, where)[0][-1]
+            check(last.get("is_given_offset_wrong", False) == wrong, last)
+            check(last.get("offset_modulo_ns") ==
+                  (None if short is None else 900 * S), last)
+            if short is not None:
+                off = (clock * S - last["offset_ns"]) % (900 * S)
+                check(min(off, 900 * S - off) <= last["offset_error_ns"], last)
+        server.stop()
+        scene.open.remove(server)
+
+
+def test_ping_tells_whose_times_it_shows(scene):
+    """Messages that go as several packets have the times of the program."""
+    server = start(scene)
+    stream, _, datagram = targets(server)[:3]
+    for where, size, times in ((stream, "500", "kernel"),
+                               (stream, "501", "program"),
+                               (datagram, "501", "kernel")):
+        objects, _ = ping(scene, "-c", "2", "-I", "0", "-l", size, where)
+        check(objects[0]["times"] == times, where, size, objects[0])
+        check((objects[-1]["timed_by_kernel"] > 0) == (times == "kernel"),
+              where, size, objects)
+
+
+def test_ping_hints_at_a_limit(scene):
+    """Losses between replies, at a pace that a server may limit; not where it
+    was away once, and not again and again."""
+    own = scene.add(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    try:
+        own.connect(("198.51.100.1", 9))  # sends nothing
+    except OSError:
+        return
+    host = own.getsockname()[0]
+    if host.startswith("127."):
+        return
+    for drops, extra, hints in ((range(16, 60, 2), (), 1),
+                                (range(16, 26), (), 0),
+                                (range(16, 60, 2), ("-q",), 0)):
+        peer = scene.add(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        peer.bind((host, 0))
+        client = scene.client("-P", "-c", "60", "-I", "0.01", "-W", "1",
+                              *extra,
+                              "udp:%s:%d" % (host, peer.getsockname()[1]))
+        for number in range(1, 61):
+            data, where = peer.recvfrom(100)
+            if number not in drops:
+                peer.sendto(b"[now] " + data, where)
+        client.rest()
+        said = client.end()
+        check(said.count(b"udp.rate_limit") == said.count(b"\n") == hints,
+              drops, said)
 
 
 def test_ping_has_a_manual_for_each_field(scene):

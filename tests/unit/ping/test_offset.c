@@ -363,6 +363,27 @@ START_TEST(asks_when_it_was_told_to_if_no_turn_is_near)
 }
 END_TEST
 
+START_TEST(allows_multiples_of_a_quarter_without_a_zone)
+{
+	bool has_zone = _i % 2 == 1;
+	int64_t ahead_ns = (_i / 2 - 1) * 600 * SECOND_NS, gap_ns;
+	struct world world = { .now_ns = START_NS,
+		.offset_ns = ahead_ns,
+		.resolution_ns = SECOND_NS,
+		.has_zone = has_zone };
+	struct offset offset = { 0 };
+
+	ask(&world, &offset, &gap_ns);
+	ck_assert(offset_allows(&offset, ahead_ns));
+	ck_assert(!offset_allows(&offset, ahead_ns + 7 * SECOND_NS));
+	ck_assert(!offset_allows(&offset, ahead_ns - 450 * SECOND_NS));
+	for (int64_t i = -3; i <= 3; i++)
+		ck_assert(
+		    offset_allows(&offset, ahead_ns + i * OFFSET_QUARTER_NS) ==
+		    (!has_zone || i == 0));
+}
+END_TEST
+
 Suite *
 offset_suite(void)
 {
@@ -380,6 +401,8 @@ offset_suite(void)
 	tcase_add_test(tests, no_zone_is_a_day_away);
 	tcase_add_test(tests, within_means_all_of_the_range);
 	tcase_add_test(tests, asks_when_it_was_told_to_if_no_turn_is_near);
+	tcase_add_loop_test(tests, allows_multiples_of_a_quarter_without_a_zone,
+	    0, 6);
 	suite_add_tcase(suite, tests);
 	return suite;
 }

@@ -8,6 +8,8 @@
 
 #define WORDS 12
 
+static char said[256]; /* on standard error */
+
 /* Parses the words of line; they stay valid until the next call. */
 static int
 parse(struct client_options *options, const char *line)
@@ -22,11 +24,14 @@ parse(struct client_options *options, const char *line)
 		argv[argc++] = word;
 	optind = 0; /* glibc: begin anew */
 	fclose(stderr);
-	stderr = fopen("/dev/null", "w");
+	memset(said, 0, sizeof(said));
+	stderr = fmemopen(said, sizeof(said) - 1, "w");
 	/* Not a terminal, whatever runs this. */
 	fclose(stdin);
 	stdin = fopen("/dev/null", "r");
-	return client_options_parse(options, argc, argv);
+	int result = client_options_parse(options, argc, argv);
+	fflush(stderr);
+	return result;
 }
 
 START_TEST(nothing_given)
@@ -98,6 +103,25 @@ START_TEST(other_command_lines_are_refused)
 }
 END_TEST
 
+static const struct {
+	const char *line;
+	bool hints;
+} habits[] = { { "-P -i 0.1 host", true }, { "-P -s 100 host", true },
+	{ "-s 100 -P host", true }, { "-c 5 -i 0.1 host", true },
+	{ "-i 0.1 -c 5 host", true }, { "-P -v host", false },
+	{ "-1 text -i", false }, { "-P -1 text", false }, { "-i -s", false } };
+
+START_TEST(habits_of_ping_get_a_hint)
+{
+	struct client_options options;
+
+	ck_assert_int_eq(parse(&options, habits[_i].line), -1);
+	ck_assert_msg((strstr(said, "(the size is -l, the interval -I)") !=
+			  NULL) == habits[_i].hints,
+	    "%s", said);
+}
+END_TEST
+
 Suite *
 client_options_suite(void)
 {
@@ -109,6 +133,8 @@ client_options_suite(void)
 	tcase_add_test(tests, all_of_ping);
 	tcase_add_loop_test(tests, other_command_lines_are_refused, 0,
 	    sizeof(bad) / sizeof(bad[0]));
+	tcase_add_loop_test(tests, habits_of_ping_get_a_hint, 0,
+	    sizeof(habits) / sizeof(habits[0]));
 	suite_add_tcase(suite, tests);
 	return suite;
 }
