@@ -47,13 +47,18 @@ back_off(struct carrier *carrier, uint64_t now_ms)
 }
 
 void
-carrier_trouble(struct carrier *carrier, const char *reason, uint64_t now_ms)
+carrier_trouble(struct carrier *carrier, const char *reason, uint64_t since_ms,
+    uint64_t now_ms)
 {
 	bool waits = carrier->fd != -1 &&
 	             !protocol_is_datagram(carrier->options->target.protocol);
 
 	if (carrier->trouble_ms == 0)
 		carrier->trouble_ms = now_ms;
+	if (!carrier->reported)
+		carrier->silent_ms = since_ms < carrier->trouble_ms
+		                       ? since_ms
+		                       : carrier->trouble_ms;
 	if (!carrier->reported && !carrier->options->quiet)
 		fprintf(stderr, "timestampc: %s; %s\n", reason,
 		    waits ? "waiting" : "trying again");
@@ -77,7 +82,7 @@ take_failure(struct carrier *carrier, int status, const char *problem,
 	if (carrier->backoff_ms == 0)
 		carrier->backoff_ms = BACKOFF_MIN_MS;
 	carrier->status = status;
-	carrier_trouble(carrier, problem, now_ms);
+	carrier_trouble(carrier, problem, now_ms, now_ms);
 	back_off(carrier, now_ms);
 	return 0;
 }
@@ -129,7 +134,7 @@ carrier_lose(struct carrier *carrier, const char *reason, uint64_t now_ms)
 		carrier->trouble_ms = now_ms;
 	/* The connection before this one carried no reply either. */
 	if (carrier->backoff_ms > 0)
-		carrier_trouble(carrier, reason, now_ms);
+		carrier_trouble(carrier, reason, now_ms, now_ms);
 	back_off(carrier, now_ms);
 }
 
@@ -139,6 +144,15 @@ carrier_recover(struct carrier *carrier)
 	carrier->trouble_ms = 0;
 	carrier->backoff_ms = 0;
 	carrier->reported = false;
+}
+
+void
+carrier_answered(struct carrier *carrier, uint64_t now_ms)
+{
+	if (carrier->reported && !carrier->options->quiet)
+		fprintf(stderr, "timestampc: replies come again after %.1f s\n",
+		    (double)(now_ms - carrier->silent_ms) / 1000);
+	carrier_recover(carrier);
 }
 
 uint64_t

@@ -22,6 +22,7 @@ struct carrier {
 	uint64_t retry_ms; /* when to try again */
 	uint64_t backoff_ms;
 	uint64_t trouble_ms; /* since when no reply has come; 0: no trouble */
+	uint64_t silent_ms;  /* the same in what was reported */
 };
 
 /* -1 with errno.  options must outlive carrier. */
@@ -46,9 +47,15 @@ void carrier_lose(struct carrier *carrier, const char *reason, uint64_t now_ms);
 /* A reply has come, or none is awaited: the trouble is over. */
 void carrier_recover(struct carrier *carrier);
 
-/* No reply has come: counts as trouble, and says so once. */
+/* A reply has come: the same, and says so if trouble was reported. */
+void carrier_answered(struct carrier *carrier, uint64_t now_ms);
+
+/*
+ * No reply has come since since_ms, at the latest: counts as trouble, and says
+ * so once.
+ */
 void carrier_trouble(struct carrier *carrier, const char *reason,
-    uint64_t now_ms);
+    uint64_t since_ms, uint64_t now_ms);
 
 /* When -G says to give up; UINT64_MAX: never. */
 uint64_t carrier_end_ms(const struct carrier *carrier);

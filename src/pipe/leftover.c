@@ -57,7 +57,7 @@ leftover_any(const struct window *window)
 }
 
 void
-leftover_say(const struct window *window)
+leftover_say(const struct window *window, bool stopped)
 {
 	const char *path = window->path;
 	bool more = has_input();
@@ -65,10 +65,18 @@ leftover_say(const struct window *window)
 	if (window->bytes == NULL)
 		return;
 	size_t lines = window_lines(window);
-	if (lines > 0 || more)
-		fprintf(stderr, "timestampc: gave up with %zu %s left%s%s%s\n",
-		    lines, lines == 1 ? "line" : "lines",
-		    path == NULL || lines == 0 ? "" : ", which are kept in ",
-		    path == NULL || lines == 0 ? "" : path,
+	if (lines > 0)
+		fprintf(stderr,
+		    "timestampc: gave up with %zu %s left%s%s%s%s\n", lines,
+		    lines == 1 ? "line" : "lines",
+		    path == NULL ? "" : ", which ",
+		    path == NULL ? ""
+		    : lines == 1 ? "is kept in "
+				 : "are kept in ",
+		    path == NULL ? "" : path,
 		    more ? "; the input has more" : "");
+	else if (more)
+		fprintf(stderr,
+		    "timestampc: %sthe rest of the input was not read\n",
+		    stopped ? "ended by a signal; " : "");
 }

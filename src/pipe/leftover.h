@@ -19,7 +19,10 @@ void leftover_settle(struct window *window, uint64_t answered,
 /* Whether there are lines in the window, or is more input to read now. */
 bool leftover_any(const struct window *window);
 
-/* Says how many lines are left, if any, and where. */
-void leftover_say(const struct window *window);
+/*
+ * Says how many lines are left, if any, and where, and whether the input has
+ * more.  stopped: a signal ended the input.
+ */
+void leftover_say(const struct window *window, bool stopped);
 
 #endif

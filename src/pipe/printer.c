@@ -9,6 +9,7 @@
 #include "stamp/stamp_reader.h"
 
 #define SECOND_NS 1000000000
+#define AGAIN_MS 100 /* less shows no digit but 0 */
 
 bool
 printer_is_plain(const struct printer *printer, int64_t late_ms)
@@ -106,7 +107,9 @@ add_line(struct printer *printer, struct framing_text prefix,
 {
 	char mark[48] = "";
 
-	if (late_ms != -1 && !printer->options->quiet)
+	if (late_ms != -1 && late_ms < AGAIN_MS && !printer->options->quiet)
+		strcpy(mark, "(again) ");
+	else if (late_ms != -1 && !printer->options->quiet)
 		snprintf(mark, sizeof(mark), "(+%" PRId64 ".%ds) ",
 		    late_ms / 1000, (int)(late_ms % 1000 / 100));
 	if (output_add(printer->output, prefix) == -1 ||

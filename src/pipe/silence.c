@@ -50,7 +50,8 @@ silence_note(struct traffic *traffic)
 	if (goes_on(traffic))
 		traffic->asked_ms = traffic->now_ms;
 	else
-		carrier_trouble(&traffic->carrier, "no reply", traffic->now_ms);
+		carrier_trouble(&traffic->carrier, "no reply",
+		    traffic->asked_ms, traffic->now_ms);
 }
 
 uint64_t

@@ -136,7 +136,7 @@ answer(struct traffic *traffic, size_t lines_len)
 	traffic->refusals = traffic->foreign = 0;
 	traffic->progress = 0;
 	traffic->asked_ms = traffic->now_ms;
-	carrier_recover(&traffic->carrier);
+	carrier_answered(&traffic->carrier, traffic->now_ms);
 }
 
 /* Prints a reply that was read by itself; if it cannot, the line stays. */
@@ -195,7 +195,8 @@ note_foreign(struct traffic *traffic)
 		return;
 	}
 	lose(traffic, REPLY_FOREIGN_TEXT);
-	carrier_trouble(&traffic->carrier, REPLY_FOREIGN_TEXT, traffic->now_ms);
+	carrier_trouble(&traffic->carrier, REPLY_FOREIGN_TEXT, traffic->now_ms,
+	    traffic->now_ms);
 }
 
 /* One reply of any form; false: it is not whole. */
@@ -392,7 +393,8 @@ note_unanswered(struct traffic *traffic)
 	bool is_udp = traffic->options->target.protocol == PROTOCOL_UDP;
 
 	if (traffic->resend_after_ms > RESEND_MIN_MS) {
-		carrier_trouble(carrier, "no reply", traffic->now_ms);
+		carrier_trouble(carrier, "no reply", traffic->asked_ms,
+		    traffic->now_ms);
 		account_connected(&traffic->account, traffic->now_ms);
 		return;
 	}
@@ -423,8 +425,9 @@ traffic_send_again(struct traffic *traffic)
 							 : wait_ms);
 
 	if (traffic->now_ms >= silent_ms) {
+		carrier_trouble(&traffic->carrier, "no reply",
+		    traffic->asked_ms, traffic->now_ms);
 		lose(traffic, "no reply");
-		carrier_trouble(&traffic->carrier, "no reply", traffic->now_ms);
 		return;
 	}
 	note_unanswered(traffic);
@@ -540,7 +543,7 @@ traffic_say_left(struct traffic *traffic)
 		return;
 	leftover_settle(&traffic->window, traffic->account.answered,
 	    &traffic->output);
-	leftover_say(&traffic->window);
+	leftover_say(&traffic->window, traffic->stopped);
 }
 
 /* The reply that an earlier process could not write to its end stays so. */

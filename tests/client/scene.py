@@ -16,7 +16,8 @@ from daemon import LIMIT_S, Server, check, prepare_child
 CLIENT = os.path.abspath(os.environ.get("TIMESTAMPC", "timestampc"))
 # Fewer lines where the programs are slow.
 FEWER = int(os.environ.get("CLIENT_FEWER", "1"))
-REPLY = re.compile(rb"\[[^]]*\] (\(\+\d+\.\ds\) )?(.*)", re.DOTALL)
+MARK = rb"\((?:\+\d+\.\ds|again)\) "
+REPLY = re.compile(rb"\[[^]]*\] (" + MARK + rb")?(.*)", re.DOTALL)
 LINE = 'control = ""; listeners = ({ protocol = "tcp"; ' \
     'address = "127.0.0.1"; port = %d; framing = "line"; });'
 CHUNK = LINE.replace("line", "chunk")
@@ -34,7 +35,7 @@ def texts(output):
 
 def marks(output):
     """The number of lines that are marked as late."""
-    return len(re.findall(rb"^\[[^]]*\] \(\+\d+\.\ds\) ", output, re.M))
+    return len(re.findall(rb"^\[[^]]*\] " + MARK, output, re.M))
 
 
 def check_lines(output, expected):

@@ -67,7 +67,7 @@ def test_pipe_cut_at_random_bytes(scene):
         check_lines(output, lines)
         check(proxy.done == len(cuts), proxy.done, "cuts")
         check(marks(output) > 0, "no line is marked as late")
-        check(re.fullmatch(rb"(timestampc: .*; trying again\n)*", errors), errors)
+        check(re.fullmatch(rb"(timestampc: (.*; trying again|replies come again.*)\n)*", errors), errors)
     except Exception:
         print("client: the seed was", seed)
         raise
@@ -129,7 +129,8 @@ def test_pipe_marks_a_line_that_went_twice(scene):
     server = scene.server()
     proxy = scene.proxy(port_of(server), [(29, "down", "rst")])
     output, _ = scene.pipe(b"hello\n", target(proxy.port))
-    check(re.fullmatch(rb"\[[^]]{24}\] \(\+0\.\ds\) hello\n", output), output)
+    check(re.fullmatch(rb"\[[^]]{24}\] \((\+0\.[1-9]s|again)\) hello\n", output),
+          output)
 
 
 def test_pipe_recognises_chunks(scene):
@@ -295,7 +296,8 @@ def test_pipe_says_that_the_input_has_more(scene):
             client.child.send_signal(signal.SIGTERM)
             found = texts(client.rest()[:client.heard.rfind(b"\n") + 1])
             check(found == lines[:len(found)], "not these lines")
-            check(b"the input has more" in client.end(75), "no message")
+            check(b"ended by a signal; the rest of the input was not read\n" in
+                  client.end(75), "no message")
 
 
 def test_pipe_says_that_nothing_gets_through(scene):
@@ -332,12 +334,54 @@ def test_pipe_says_that_a_stream_is_silent(scene):
     client.complain(b"no reply; waiting\n")
     peer.sendall(b"[stamp] one\n")
     client.hear(b"one\n")
+    said = client.complain(b" s\n")
+    after = re.fullmatch(rb"timestampc: replies come again after (\d+\.\d) s\n",
+                         said)
+    # It counts from the question, not from when the reply was overdue.
+    check(after and float(after[1]) >= 0.1, said)
     client.say(b"two\n")
     client.complain(b"no reply; waiting\n")
     client = scene.client("-W", "0.1", "-G", "0.1", where)
     client.say(b"one\ntwo\n")
     check(client.end(75) == b"timestampc: no reply; waiting\n"
           b"timestampc: gave up with 2 lines left\n", "messages")
+
+
+def test_pipe_says_what_a_signal_left(scene):
+    """Nothing where all that was there is answered, though the pipe is open;
+    else what was not read, or the one line that is kept."""
+    listener = scene.add(socket.create_server(("127.0.0.1", 0)))
+    where = target(listener.getsockname()[1])
+    client = scene.client(target(port_of(scene.server())))
+    client.say(b"one\n")
+    client.hear(b"one\n")
+    client.child.send_signal(signal.SIGTERM)
+    check(client.end(0) == b"", "a message")
+    size, line = 65536, b"x" * 999 + b"\n"
+    whole, part = size // len(line), line[:size % len(line)]
+    path = f"{scene.folder}/input"
+    with open(path, "wb") as file:
+        file.write(line * 1000)
+    with open(path, "rb") as file:
+        client = scene.client("-w", str(size), where, stdin=file)
+    peer = scene.add(listener.accept()[0])
+    check(peer.recv(3000) == line * 2, "not two lines")
+    client.child.send_signal(signal.SIGTERM)
+    peer.sendall((b"[now] " + line) * 2)
+    rest = line * (whole - 2) + part
+    check(peer.recv(len(rest), socket.MSG_WAITALL) == rest, "not the rest")
+    peer.sendall((b"[now] " + line) * (whole - 2) + b"[now] " + part)
+    client.rest()
+    check(client.end(75) == b"timestampc: ended by a signal; the rest of the "
+          b"input was not read\n", "75")
+    spool = f"{scene.folder}/spool"
+    client = scene.client("-W", "0.1", "-S", spool, where)
+    client.say(b"one\n")
+    peer = scene.add(listener.accept()[0])
+    check(peer.recv(4, socket.MSG_WAITALL) == b"one\n", "not sent")
+    client.child.send_signal(signal.SIGTERM)
+    check(f"gave up with 1 line left, which is kept in {spool}\n".encode() in
+          client.end(75), "not kept")
 
 
 def fill(peer, line, source):

@@ -61,7 +61,7 @@ def test_spool_is_found_by_another_input(scene):
     client.child.wait()
     output, _ = scene.pipe(b"four\n", "-S", spool, where)
     check(texts(output) == [b"one", b"two", b"thr", b"four"], output)
-    check(b"s) one" in output, "not marked")
+    check(b") one" in output, "not marked")
     check(not os.path.exists(spool), "an empty spool is left")
 
 
@@ -76,7 +76,7 @@ def test_spool_keeps_a_part_of_a_line_at_sigterm(scene):
     client.hear(b"one\n")
     client.child.send_signal(signal.SIGTERM)
     check(texts(client.rest()) == [b"one"], client.heard)
-    check(b"1 line left, which are kept in" in client.end(75), "no message")
+    check(b"1 line left, which is kept in" in client.end(75), "no message")
     client = scene.client("-S", spool, where, stdin=source)
     os.close(source)
     os.write(sink, b"three\n")
@@ -250,7 +250,7 @@ def test_spool_keeps_a_line_that_cannot_be_printed(scene):
     check(peer.recv(8, socket.MSG_WAITALL) == b"one\ntwo\n", "not sent")
     peer.sendall(b"[1700000000] one\n[Monday] two\n")
     check(client.rest() == b"00:00:00 one\n", client.heard)
-    check(b"1 line left, which are kept" in client.end(76), "no message")
+    check(b"1 line left, which is kept" in client.end(76), "no message")
     output, _ = scene.pipe(b"", "-S", spool, target(port_of(scene.server())))
     check(texts(output) == [b"two"], output)
 

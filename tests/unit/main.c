@@ -14,6 +14,7 @@ main(void)
 	srunner_add_suite(runner, account_suite());
 	srunner_add_suite(runner, client_options_suite());
 	srunner_add_suite(runner, target_suite());
+	srunner_add_suite(runner, printer_suite());
 	srunner_add_suite(runner, traffic_suite());
 	srunner_add_suite(runner, window_suite());
 	srunner_add_suite(runner, cmsg_suite());

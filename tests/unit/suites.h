@@ -9,6 +9,7 @@ Suite *account_suite(void);
 Suite *address_suite(void);
 Suite *client_options_suite(void);
 Suite *target_suite(void);
+Suite *printer_suite(void);
 Suite *traffic_suite(void);
 Suite *window_suite(void);
 Suite *sockaddr_suite(void);
