@@ -824,7 +824,7 @@ def test_ping_with_calls_that_fail(scene):
                 ("recvmsg:error=ECONNRESET:when=3", 0),
                 ("recvmsg:error=EAGAIN", 1), ("getsockname:error=ENOBUFS", 0),
                 ("ppoll:error=ENOMEM:when=2", 0), ("write:error=EIO", 74)):
-            done = with_fault(fault, "-q", "-c", "3", "-I", "0.01", "-W", "1",
+            done = with_fault(fault, "-q", "-A", "-c", "3", "-W", "1",
                               where)
             check(done.returncode == status, where, fault, done)
             if status == 0:
