@@ -1,6 +1,7 @@
 """The tests that are run against a mutant, a suite at a time."""
 
 import glob
+import contextlib
 import os
 import re
 import signal
@@ -27,10 +28,21 @@ FLAKY = {"integration", "client"}
 running = set()
 
 
+def session(leader):
+    """The processes of a session; Check puts each test into a group of its own."""
+    for name in os.listdir("/proc"):
+        try:
+            if name.isdigit() and os.getsid(int(name)) == leader:
+                yield int(name)
+        except ProcessLookupError:
+            pass
+
+
 def end(child):
     """Ends a suite with all that it started."""
-    if child.poll() is None:
-        os.killpg(child.pid, signal.SIGKILL)
+    for pid in session(child.pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def end_all():
