@@ -35,7 +35,7 @@ void prefix_table_free(struct prefix_table *table);
 /* The longest prefix that holds an address. */
 struct prefix_match {
 	int length; /* -1: none does */
-	bool value;
+	int value;  /* 0 or 1; of a bool gcc 12 says that it is not set */
 };
 
 /*

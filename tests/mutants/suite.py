@@ -1,7 +1,7 @@
 """The tests that are run against a mutant, a suite at a time."""
 
-import glob
 import contextlib
+import glob
 import os
 import re
 import signal
