@@ -38,12 +38,22 @@ static const size_t switches[] = {
 	['h'] = offsetof(struct options, help),
 };
 
+/* Only control says something about a server that runs. */
+static void
+note_setting(struct options *options, int option)
+{
+	if (option == 'l' ||
+	    (option == 'o' && strncmp(optarg, "control=", 8) != 0))
+		options->unheard = optarg;
+}
+
 /* -1 after a complaint. */
 static int
 parse_one(struct options *options, int option, char **argv)
 {
 	struct config_source *source = &options->source;
 
+	note_setting(options, option);
 	if (option == 'c')
 		source->path = optarg;
 	else if (option == 'l')
@@ -55,18 +65,6 @@ parse_one(struct options *options, int option, char **argv)
 	else
 		*(bool *)((char *)options + switches[option]) = true;
 	return 0;
-}
-
-/* What a running server would not hear of; NULL: nothing. */
-static const char *
-find_unheard(const struct config_source *source)
-{
-	if (source->spec_count > 0)
-		return source->specs[0];
-	for (size_t i = 0; i < source->setting_count; i++)
-		if (strncmp(source->settings[i], "control=", 8) != 0)
-			return source->settings[i];
-	return NULL;
 }
 
 /* -1 unless the options go together; says why not. */
@@ -85,11 +83,10 @@ check(const struct options *options, const char *stray)
 	    1)
 		return usage_complain("timestampd",
 		    "-r, -s, -t and -T exclude each other");
-	const char *unheard = find_unheard(&options->source);
-	if ((options->reload || options->status) && unheard != NULL)
+	if ((options->reload || options->status) && options->unheard != NULL)
 		return usage_complain("timestampd",
 		    "'%s' does not reach the running server: change its file",
-		    unheard);
+		    options->unheard);
 	if (options->json && !options->status)
 		return usage_complain("timestampd", "-j goes with -s only");
 	return 0;

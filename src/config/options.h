@@ -11,6 +11,7 @@
 struct options {
 	struct config_source source;
 	char **specs, **settings;  /* of source */
+	const char *unheard;       /* of them, by a running server */
 	bool reload, status, json; /* ask a running server */
 	bool test, show, version, help;
 };

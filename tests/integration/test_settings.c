@@ -266,8 +266,9 @@ START_TEST(what_is_wrong_is_not_shown)
 	scratch_write("conf", "workers = 5000;\n");
 	ck_assert_int_eq(daemon_run(&daemon, ARGUMENTS("-Tc", "conf")),
 	    EX_CONFIG);
-	ck_assert_str_eq(daemon.log, "conf:1:11: workers: 5000 is out of range: "
-				     "0 to 1024 are allowed\n");
+	ck_assert_str_eq(daemon.log,
+	    "conf:1:11: workers: 5000 is out of range: "
+	    "0 to 1024 are allowed\n");
 	free(daemon.log);
 	/* The command line stands in its place. */
 	free(show(ARGUMENTS("-Tc", "conf", "-o", "workers=5")));
