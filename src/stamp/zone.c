@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define DAY 86400
+#define DAY (24 * 3600L)
 #define YEAR (366 * DAY)
 
 static struct zone_span

@@ -290,7 +290,7 @@ lexer_next(struct lexer *lexer, bool is_value)
 	else if (*at == '=' || (*at == ':' && (!is_value || at[1] != ':')))
 		token.kind = '=';
 	else if (strchr(";,(){}[]", *at) != NULL)
-		token.kind = *at;
+		token.kind = (unsigned char)*at;
 	else
 		read_word(lexer, &token, is_value);
 	lexer->at = token.end;

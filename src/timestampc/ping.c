@@ -35,7 +35,7 @@
 /* Losses that are close together. */
 struct losses {
 	uint64_t first, last; /* numbers of messages; 0: none */
-	unsigned count, gaps;
+	uint64_t count, gaps;
 	bool hinted; /* at a limit of the server */
 };
 
