@@ -232,6 +232,9 @@ START_TEST(a_stop_says_for_whom_it_waits)
 	int port = daemon_port(&server, "tcp *");
 	for (int i = 0; i < 3; i++) {
 		fds[i] = connect_deaf(port);
+		/* Its worker has given it its number. */
+		if (_i == 1)
+			daemon_await(&server, " open ");
 		daemon_await_counter(&server, "accepted",
 		    (unsigned long long)i + 1);
 		pass_a_millisecond();
