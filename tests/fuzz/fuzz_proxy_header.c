@@ -109,20 +109,22 @@ ensure_packed(const uint8_t *data, const struct proxy_header *header)
 	ensure(header->len == 16U + data[14] * 256U + data[15]);
 	if (client->len == 0)
 		return;
-	ensure(data[12] == 0x21 && (data[13] & 15) == 1);
+	/* Over a stream or in datagrams. */
+	ensure(
+	    data[12] == 0x21 && ((data[13] & 15) == 1 || (data[13] & 15) == 2));
 	if (client->any.sa_family == AF_INET) {
 		at = 28;
-		ensure(data[13] == 0x11);
+		ensure(data[13] >> 4 == 1);
 		ensure(memcmp(&client->in.sin_addr, data + 16, 4) == 0);
 		ensure(sockaddr_port(client) == data[24] * 256 + data[25]);
 	} else if (client->any.sa_family == AF_INET6) {
 		at = 52;
-		ensure(data[13] == 0x21);
+		ensure(data[13] >> 4 == 2);
 		ensure(memcmp(&client->in6.sin6_addr, data + 16, 16) == 0);
 		ensure(sockaddr_port(client) == data[48] * 256 + data[49]);
 	} else {
 		at = 232;
-		ensure(data[13] == 0x31);
+		ensure(data[13] >> 4 == 3);
 		ensure(memcmp(client->un.sun_path, data + 16, 108) == 0);
 	}
 	ensure(at <= header->len);
