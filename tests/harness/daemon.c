@@ -233,7 +233,6 @@ daemon_spawn(struct daemon *daemon, const char *const *arguments)
 	/* The child allocates nothing: the watcher of another server might have
 	 * been doing so, and gcc's AddressSanitizer would wait for it for ever. */
 	daemon->pid = fork();
-	ck_assert_int_ne(daemon->pid, -1);
 	if (daemon->pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		sigemptyset(&none);
@@ -246,6 +245,7 @@ daemon_spawn(struct daemon *daemon, const char *const *arguments)
 			pass_fds();
 		run_program(arguments);
 	}
+	ck_assert_int_ne(daemon->pid, -1);
 	close(ends[1]);
 	needs_terminal = false;
 	drop_passed();
