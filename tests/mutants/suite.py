@@ -18,6 +18,8 @@ TEST_LIMIT_S = "20"
 LIMIT_S = 100
 GUESSED_S = {"unit": 1, "integration": 5, "client": 2}
 CLIENT = {"timestampc", "talk", "pipe", "ping", "lines"}
+# Server and client share them, but not each module.
+SHARED = {"base", "net", "stamp"}
 # Of the client: where its jobs begin, by the word in the names of test files.
 JOBS = {"ping": "timestampc/ping", "talk": "talk/talk", "pipe": "pipe/pipe",
         "spool": "pipe/pipe"}
@@ -57,6 +59,7 @@ class Suite:
     word: str  # what the name of its file says
     knows: frozenset  # modules of src/ that its tests include: "net/cmsg"
     reaches: frozenset  # and those that these include, and so on
+    served: frozenset  # modules that the server reaches
 
     def __str__(self):
         return f"{self.kind} {self.name}"
@@ -69,9 +72,11 @@ class Suite:
     def applies(self, module):
         """Whether its tests can come to a module of src/."""
         place = module.split("/")[0]
+        of_client = place in CLIENT or (place in SHARED and
+                                        module not in self.served)
         if self.kind == "integration":
-            return place not in CLIENT
-        if self.kind == "client" and place not in CLIENT:
+            return not of_client
+        if self.kind == "client" and not of_client:
             return False
         return module in self.reaches or (self.kind == "client" and
                                           module == "timestampc")
@@ -138,6 +143,7 @@ def reached(root, modules):
 
 def discover(root):
     found = []
+    served = reached(root, {"timestampd"})
     for pattern in ("unit/*/test_*.c", "integration/test_*.c",
                     "client/test_*.py"):
         kind = pattern.split("/", 1)[0]
@@ -152,7 +158,8 @@ def discover(root):
             names = re.findall(r'suite_create\("(\w+)"\)|^def (test_\w+)',
                                text, re.MULTILINE)
             found += [Suite(kind, suite or test, word, knows,
-                            reached(root, entries)) for suite, test in names]
+                            reached(root, entries), served)
+                      for suite, test in names]
     return found
 
 
