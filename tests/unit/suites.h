@@ -64,5 +64,6 @@ Suite *clock_watch_suite(void);
 Suite *probes_suite(void);
 Suite *rtt_suite(void);
 Suite *payload_suite(void);
+Suite *ping_report_suite(void);
 
 #endif

@@ -61,6 +61,32 @@ START_TEST(grows_with_what_it_holds)
 }
 END_TEST
 
+/* The lowest number that a new descriptor would get. */
+static int
+next_fd(void)
+{
+	int fd = dup(STDIN_FILENO);
+
+	close(fd);
+	return fd;
+}
+
+START_TEST(a_closed_window_keeps_no_descriptor)
+{
+	int before = next_fd();
+	struct window window;
+
+	ck_assert_int_eq(window_open(&window, SIZE, NULL), 0);
+	fill(&window, 'a', SIZE);
+	ck_assert_int_eq(window_grow(&window), 0);
+	window_close(&window);
+	ck_assert_int_eq(next_fd(), before);
+	ck_assert_int_eq(window_open(&window, SIZE, "spool"), 0);
+	window_close(&window);
+	ck_assert_int_eq(next_fd(), before);
+}
+END_TEST
+
 START_TEST(shrinks_when_a_long_line_has_gone)
 {
 	for (int has_file = 0; has_file < 2; has_file++) {
@@ -241,6 +267,7 @@ window_suite(void)
 
 	tcase_add_test(tests, goes_round);
 	tcase_add_test(tests, grows_with_what_it_holds);
+	tcase_add_test(tests, a_closed_window_keeps_no_descriptor);
 	tcase_add_test(tests, shrinks_when_a_long_line_has_gone);
 	tcase_add_test(tests, a_killed_process_leaves_its_lines);
 	tcase_add_test(tests, a_killed_process_leaves_its_times);
