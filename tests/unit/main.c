@@ -69,6 +69,7 @@ main(void)
 	srunner_add_suite(runner, rtt_suite());
 	srunner_add_suite(runner, payload_suite());
 	srunner_add_suite(runner, ping_report_suite());
+	srunner_add_suite(runner, output_suite());
 	srunner_run_all(runner, CK_ENV);
 	int failed = srunner_ntests_failed(runner);
 	srunner_free(runner);

@@ -65,5 +65,6 @@ Suite *probes_suite(void);
 Suite *rtt_suite(void);
 Suite *payload_suite(void);
 Suite *ping_report_suite(void);
+Suite *output_suite(void);
 
 #endif
