@@ -92,7 +92,8 @@ CLIENT_FLOORS = timestampc talk pipe ping lines
 PROGRAM_OBJECTS = $(filter-out $(BUILD)/timestampc.o \
 	$(CLIENT_FLOORS:%=$(BUILD)/%/%),$(OBJECTS))
 # The client does without the floors between, and without the journal.
-CLIENT_OBJECTS = $(BUILD)/timestampc.o $(filter-out $(BUILD)/base/log.o, \
+CLIENT_OBJECTS = $(BUILD)/timestampc.o $(filter-out \
+	$(BUILD)/base/log.o $(BUILD)/base/sink.o, \
 	$(filter $(patsubst %,$(BUILD)/%/%,$(CLIENT_FLOORS) stamp net base),\
 		$(OBJECTS)))
 UNIT = $(BUILD)/unit-tests

@@ -3,24 +3,24 @@
 #include <errno.h>
 #include <langinfo.h>
 #include <locale.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/message.h"
+#include "base/sink.h"
 
-#define SD_JOURNAL_SUPPRESS_LOCATION
-#include <systemd/sd-journal.h>
-
-#define JOURNAL_SOCKET "/run/systemd/journal/socket"
 #define MESSAGE_MAX 2048
 #define FIELD_MAX 512
+#define ENTRY_MAX (MESSAGE_MAX + 4 * FIELD_MAX)
 
 static const char *const names[] = {
 	[LOG_ERR] = "error",
@@ -32,6 +32,11 @@ static const char *const names[] = {
 static _Atomic int current_level = LOG_INFO;
 static bool to_journal;  /* standard error goes to the journal */
 static bool with_fields; /* and the journal's own socket takes entries */
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of the next three */
+static struct sink standard_error = { .fd = STDERR_FILENO }, journal;
+static unsigned long dropped; /* lines, since the last one that was written */
+
 static enum log_terminal terminal;
 static bool has_colours;
 
@@ -97,6 +102,32 @@ log_terminal(void)
 	return terminal;
 }
 
+static bool
+reach_journal(void)
+{
+	static const struct sockaddr_un name = { .sun_family = AF_UNIX,
+		.sun_path = "/run/systemd/journal/socket" };
+
+	return connect(journal.fd, (const struct sockaddr *)&name,
+		   sizeof(name)) == 0;
+}
+
+static bool
+open_journal(void)
+{
+	int room = 8 << 20, fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd == -1)
+		return false;
+	/* As much as there may be: entries wait while the journal restarts. */
+	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
+	sink_open(&journal, fd);
+	if (reach_journal())
+		return true;
+	close(fd);
+	return false;
+}
+
 void
 log_open(void)
 {
@@ -105,13 +136,14 @@ log_open(void)
 	struct stat status;
 
 	open_terminal();
+	sink_open(&standard_error, STDERR_FILENO);
 	if (stream == NULL || fstat(STDERR_FILENO, &status) == -1)
 		return;
 	snprintf(own, sizeof(own), "%llu:%llu",
 	    (unsigned long long)status.st_dev,
 	    (unsigned long long)status.st_ino);
 	to_journal = strcmp(stream, own) == 0;
-	with_fields = to_journal && access(JOURNAL_SOCKET, W_OK) == 0;
+	with_fields = to_journal && open_journal();
 }
 
 /* The columns in front of a message on a terminal. */
@@ -147,7 +179,7 @@ put_head(char *line, size_t size, int level)
 	    now.tv_nsec / 1000000, names[level]);
 }
 
-static void
+static bool
 write_line(int level, const char *message)
 {
 	char line[MESSAGE_MAX + 64];
@@ -157,46 +189,72 @@ write_line(int level, const char *message)
 
 	len = (size_t)n < room - len ? len + (size_t)n : room - 1;
 	line[len++] = '\n';
-	while (write(STDERR_FILENO, line, len) == -1 && errno == EINTR)
-		;
+	return sink_write(&standard_error, line, len);
 }
 
-/* "NAME=text" as a piece of an entry; empty without text. */
-static struct iovec
-field(char *buffer, size_t size, const char *name, const char *text)
+/* Adds "NAME=text" to an entry; text may have bytes of a client's name. */
+static size_t
+put_field(char *entry, size_t len, const char *name, const char *text)
 {
+	char shown[FIELD_MAX - 32];
+
 	if (text == NULL)
-		return (struct iovec){ buffer, 0 };
-	size_t len = (size_t)snprintf(buffer, size, "%s=%s", name, text);
-	return (struct iovec){ buffer, len < size ? len : size - 1 };
+		return len;
+	message_escape(shown, sizeof(shown), text);
+	return len + (size_t)snprintf(entry + len, ENTRY_MAX - len, "%s=%s\n",
+			 name, shown);
 }
 
-/* -1 if the journal does not accept the entry. */
-static int
+/* In the journal's native protocol; false if the journal does not take it. */
+static bool
 send_entry(int priority, const char *message, const struct log_about *about)
 {
-	char number[4], texts[4][FIELD_MAX], line[MESSAGE_MAX + 16];
-	int count = 0;
+	char entry[ENTRY_MAX];
+	size_t len = (size_t)snprintf(entry, sizeof(entry),
+	    "MESSAGE=%s\nPRIORITY=%d\n", message, priority);
 
-	snprintf(number, sizeof(number), "%d", priority);
-	struct iovec pieces[] = {
-		field(line, sizeof(line), "MESSAGE", message),
-		field(texts[0], FIELD_MAX, "PRIORITY", number),
-		field(texts[1], FIELD_MAX, "TIMESTAMPD_LISTENER",
-		    about->listener),
-		field(texts[2], FIELD_MAX, "TIMESTAMPD_PEER", about->peer),
-		field(texts[3], FIELD_MAX, "MESSAGE_ID", about->message_id),
-	};
-	for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++)
-		if (pieces[i].iov_len > 0)
-			pieces[count++] = pieces[i];
-	return sd_journal_sendv(pieces, count) == 0 ? 0 : -1;
+	len = put_field(entry, len, "SYSLOG_IDENTIFIER",
+	    program_invocation_short_name);
+	len = put_field(entry, len, "TIMESTAMPD_LISTENER", about->listener);
+	len = put_field(entry, len, "TIMESTAMPD_PEER", about->peer);
+	len = put_field(entry, len, "MESSAGE_ID", about->message_id);
+	if (sink_write(&journal, entry, len))
+		return true;
+	/* The socket of before is gone; there may be another one. */
+	return errno != EAGAIN && reach_journal() &&
+	       sink_write(&journal, entry, len);
+}
+
+static bool
+put(int level, const char *message, const struct log_about *about)
+{
+	return (with_fields && send_entry(level, message, about)) ||
+	       write_line(level, message);
+}
+
+/* A line that nobody takes is counted; the next one that is taken says so. */
+static void
+put_or_count(int level, const char *message, const struct log_about *about)
+{
+	static const struct log_about nothing;
+	char text[96];
+
+	pthread_mutex_lock(&lock);
+	if (dropped > 0) {
+		snprintf(text, sizeof(text),
+		    "%lu line%s of this log could not be written", dropped,
+		    dropped == 1 ? "" : "s");
+		if (put(LOG_WARNING, text, &nothing))
+			dropped = 0;
+	}
+	if (dropped > 0 || !put(level, message, about ? about : &nothing))
+		dropped++;
+	pthread_mutex_unlock(&lock);
 }
 
 void
 log_about(int level, const struct log_about *about, const char *format, ...)
 {
-	static const struct log_about nothing;
 	char message[MESSAGE_MAX], shown[MESSAGE_MAX];
 	int saved_errno = errno;
 	va_list args;
@@ -213,8 +271,6 @@ log_about(int level, const struct log_about *about, const char *format, ...)
 		message_escape_ascii(shown, sizeof(shown), message);
 	else
 		message_escape(shown, sizeof(shown), message);
-	if (!with_fields ||
-	    send_entry(level, shown, about ? about : &nothing) == -1)
-		write_line(level, shown);
+	put_or_count(level, shown, about);
 	errno = saved_errno;
 }

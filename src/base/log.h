@@ -5,9 +5,10 @@
 #include <syslog.h>
 
 /*
- * Lines with a level on standard error, one write(2) each, so that the lines of
- * several threads never mix.  If standard error goes to the journal, entries
- * with fields are sent there instead.
+ * Lines with a level on standard error; those of several threads never mix.  If
+ * standard error goes to the journal, entries with fields are sent there
+ * instead.  A line that nobody takes, see base/sink.h, is dropped; in front of
+ * the next one that is taken another line says how many were.
  * Levels are the priorities of syslog(3): LOG_ERR, LOG_WARNING, LOG_INFO and
  * LOG_DEBUG.  Every function may be called from any thread.
  */

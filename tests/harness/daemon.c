@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -279,6 +280,15 @@ daemon_await(struct daemon *daemon, const char *text)
 		ck_assert_msg(read_log(daemon) > 0, "no '%s' in its log:\n%s",
 		    text, daemon->log);
 	daemon->log_seen = (size_t)(found - daemon->log) + strlen(text);
+}
+
+void
+daemon_catch_up(struct daemon *daemon)
+{
+	struct pollfd log = { .fd = daemon->log_fd, .events = POLLIN };
+
+	while (poll(&log, 1, 0) == 1 && read_log(daemon) > 0)
+		;
 }
 
 void

@@ -59,6 +59,9 @@ int daemon_run(struct daemon *daemon, const char *const *arguments);
 /* Waits for text in the log, after the text last awaited. */
 void daemon_await(struct daemon *daemon, const char *text);
 
+/* Reads what is there of the log, and does not wait for more. */
+void daemon_catch_up(struct daemon *daemon);
+
 /* Returns the port in the line "listening on NAME:PORT"; name: "tcp *" e.g. */
 int daemon_port(const struct daemon *daemon, const char *name);
 

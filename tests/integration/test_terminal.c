@@ -1,4 +1,5 @@
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <regex.h>
 #include <signal.h>
@@ -6,7 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
+#include <termios.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -352,6 +356,120 @@ START_TEST(nothing_commands_the_terminal)
 }
 END_TEST
 
+#define NOBODY "setpriv --reuid=nobody --regid=nogroup --clear-groups"
+#define PIPE_SIZE 4096
+#define MANY 500 /* whose lines fit nowhere */
+#define LOST "^" TIME " warning [0-9]+ lines of this log could not be written$"
+#define LOST_PIPED " warning: [0-9]+ lines of this log could not be written$"
+
+/* Why nobody reads the log, and whether it is of another user. */
+static const struct {
+	bool is_terminal, is_stopped, is_foreign;
+} silences[] = {
+	{ true, true, false },
+	{ true, false, false },
+	{ false, false, false },
+	{ true, true, true },
+	{ true, false, true },
+	{ false, false, true },
+};
+#define SILENCES (sizeof(silences) / sizeof(silences[0]))
+
+/* The next server runs as nobody; the scratch folder is for all users. */
+static bool
+become_nobody(void)
+{
+	char command[512], *folder = get_current_dir_name();
+
+	if (geteuid() != 0 || daemon_is_wrapped()) {
+		puts("skipped: only root can become another user");
+		return false;
+	}
+	ck_assert_int_eq(chmod(".", 0755), 0);
+	snprintf(command, sizeof(command), "cp '%s' program",
+	    getenv("TIMESTAMPD"));
+	ck_assert_int_eq(system(command), 0);
+	snprintf(command, sizeof(command), "%s/program", folder);
+	free(folder);
+	setenv("TIMESTAMPD", command, 1);
+	setenv("TIMESTAMPD_WRAPPER", NOBODY, 1);
+	return true;
+}
+
+/* Its lines about connections are not read from now on. */
+static int
+start_unread(int n)
+{
+	const char *config = "log_level = \"debug\";\n" TCP;
+
+	if (silences[n].is_terminal) {
+		start(config, "C");
+	} else {
+		daemon_start_config(&server, config);
+		ck_assert_int_eq(fcntl(server.log_fd, F_SETPIPE_SZ, PIPE_SIZE),
+		    PIPE_SIZE);
+	}
+	return daemon_port(&server, "tcp *");
+}
+
+/* As Ctrl-S and Ctrl-Q do. */
+static void
+control_flow(int n, int action)
+{
+	if (!silences[n].is_stopped)
+		return;
+	int fd = open(ptsname(server.log_fd), O_RDWR | O_NOCTTY | O_CLOEXEC);
+	ck_assert_int_eq(tcflow(fd, action), 0);
+	close(fd);
+}
+
+static void
+serve_many(int port)
+{
+	for (int i = 0; i < MANY; i++) {
+		int fd = client_tcp(port);
+		client_talk(fd, "hello\n");
+		close(fd);
+	}
+}
+
+START_TEST(a_log_that_nobody_reads_loses_lines_only)
+{
+	if (silences[_i].is_foreign && !become_nobody())
+		return;
+	int port = start_unread(_i);
+	control_flow(_i, TCOOFF);
+	serve_many(port);
+	control_flow(_i, TCOON);
+	while (strstr(server.log, " could not be written\n") == NULL) {
+		daemon_signal(&server, SIGUSR1);
+		daemon_catch_up(&server);
+	}
+	assert_matches(server.log,
+	    silences[_i].is_terminal ? LOST : LOST_PIPED);
+	daemon_signal(&server, SIGTERM);
+	daemon_finish_saying(&server, " stopped\n");
+}
+END_TEST
+
+START_TEST(a_stop_needs_nobody_who_reads)
+{
+	siginfo_t end;
+
+	if (silences[_i].is_foreign && !become_nobody())
+		return;
+	int port = start_unread(_i);
+	control_flow(_i, TCOOFF);
+	serve_many(port);
+	daemon_signal(&server, SIGTERM);
+	ck_assert_int_eq(waitid(P_PID, (id_t)server.pid, &end,
+			     WEXITED | WNOWAIT),
+	    0);
+	ck_assert_int_eq(end.si_code, CLD_EXITED);
+	daemon_finish(&server);
+}
+END_TEST
+
 Suite *
 terminal_suite(void)
 {
@@ -370,6 +488,9 @@ terminal_suite(void)
 	tcase_add_test(tests, a_stop_that_does_not_wait_says_nothing);
 	tcase_add_test(tests, ctrl_c_ends_each_step);
 	tcase_add_loop_test(tests, nothing_commands_the_terminal, 0, 2);
+	tcase_add_loop_test(tests, a_log_that_nobody_reads_loses_lines_only, 0,
+	    SILENCES);
+	tcase_add_loop_test(tests, a_stop_needs_nobody_who_reads, 0, SILENCES);
 	suite_add_tcase(suite, tests);
 	return suite;
 }

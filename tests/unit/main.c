@@ -27,6 +27,7 @@ main(void)
 	srunner_add_suite(runner, proxy_header_suite());
 	srunner_add_suite(runner, message_suite());
 	srunner_add_suite(runner, log_suite());
+	srunner_add_suite(runner, sink_suite());
 	srunner_add_suite(runner, counters_suite());
 	srunner_add_suite(runner, exposition_suite());
 	srunner_add_suite(runner, process_suite());

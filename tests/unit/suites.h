@@ -36,6 +36,7 @@ Suite *inherit_suite(void);
 Suite *numbering_suite(void);
 Suite *plan_suite(void);
 Suite *log_suite(void);
+Suite *sink_suite(void);
 Suite *json_suite(void);
 Suite *message_suite(void);
 Suite *options_suite(void);
