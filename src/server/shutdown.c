@@ -206,6 +206,9 @@ log_remark(const struct server *server, const struct worker_oldest *oldest)
 	uint64_t now_ms = clock_ms();
 	uint64_t end_ms = MAX(server->deadline_ms, now_ms);
 
+	/* The last one closed after its worker had answered. */
+	if (count == 0)
+		return;
 	log_info("waiting for %d connection%s %s, open for %" PRIu64
 		 " s; at most %" PRIu64
 		 " s more (drain_timeout); Ctrl-C again closes at once",
