@@ -12,7 +12,7 @@
 #include "base/streams.h"
 
 #define WAIT_MS 100 /* of one text at most */
-#define SAVED_MS 1000
+#define SAVED_MS UINT64_C(1000)
 #define SHARE 10 /* waits are the tenth part of the time */
 
 /* The terminal that controls this process may be opened by any user. */
