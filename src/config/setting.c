@@ -7,7 +7,6 @@
 
 #include "syntax/nearest.h"
 
-#define DEPTH_MAX 8 /* as in the syntax */
 #define ADVICE_MAX 512
 #define PLACE_MAX 160
 #define SHOWN 64 /* bytes of a value in a message */
@@ -59,7 +58,7 @@ setting_attach(const struct setting *root)
 	struct {
 		config_setting_t *node;
 		int next;
-	} stack[DEPTH_MAX] = { { (config_setting_t *)root->node, 0 } };
+	} stack[SYNTAX_DEPTH_MAX] = { { (config_setting_t *)root->node, 0 } };
 	struct syntax *syntax = root->file->syntax;
 	size_t depth = 1, count = 0;
 
@@ -74,7 +73,8 @@ setting_attach(const struct setting *root)
 		if (count == syntax->count)
 			return;
 		config_setting_set_hook(node, &syntax->places[count++]);
-		if (config_setting_is_aggregate(node) && depth < DEPTH_MAX) {
+		if (config_setting_is_aggregate(node) &&
+		    depth < SYNTAX_DEPTH_MAX) {
 			stack[depth].node = node;
 			stack[depth++].next = 0;
 		}
@@ -175,6 +175,10 @@ complain(const struct setting *setting, bool of_name, const char *format,
 		faults_add(setting->file->faults, FAULTS_NOWHERE,
 		    FAULTS_NOWHERE, "timestampd: %s: %s%s%s" OPTION_END, option,
 		    name, name[0] != '\0' ? ": " : "", shown);
+	} else if (place != NULL && place->more_at > 0 &&
+		   place->name_end == 0) {
+		faults_add(setting->file->faults, place->more_at,
+		    place->value_end, "a comma is missing before this");
 	} else {
 		find_range(setting, of_name, &at, &end);
 		faults_add(setting->file->faults, at, end, "%s: %s", name,

@@ -39,6 +39,12 @@ skip_comment(struct lexer *lexer)
 	lexer->at += end != NULL ? (size_t)(end + 2 - at) : strlen(at);
 }
 
+struct lexer
+lexer_fork(const struct lexer *lexer, size_t at)
+{
+	return (struct lexer){ lexer->text, at, NULL, lexer->is_strict };
+}
+
 void
 lexer_skip(struct lexer *lexer)
 {
@@ -143,13 +149,15 @@ static void
 read_text(struct lexer *lexer, struct token *token)
 {
 	const char *start = lexer->text + token->at + 1, *at = start;
+	char end = lexer->is_strict ? '\0' : '\n';
 
-	while (*at != '\0' && *at != '"' && *at != '\n')
-		at += *at == '\\' && at[1] != '\0' && at[1] != '\n' ? 2 : 1;
+	while (*at != '\0' && *at != '"' && *at != end)
+		at += *at == '\\' && at[1] != '\0' && at[1] != end ? 2 : 1;
 	token->kind = TOKEN_TEXT;
 	token->text_at = token->at + 1;
 	token->is_plain = *at == '"' &&
-	                  !is_next_quote(start, (size_t)(at - start));
+	                  (lexer->is_strict ||
+			      !is_next_quote(start, (size_t)(at - start)));
 	if (!token->is_plain)
 		at = start + strcspn(start, ";,)\r\n");
 	token->text_end = token->at + 1 + (size_t)(at - start);
@@ -300,7 +308,7 @@ lexer_next(struct lexer *lexer, bool is_value)
 struct token
 lexer_peek(const struct lexer *lexer, bool is_value)
 {
-	struct lexer quiet = { lexer->text, lexer->at, NULL };
+	struct lexer quiet = lexer_fork(lexer, lexer->at);
 
 	return lexer_next(&quiet, is_value);
 }
@@ -308,7 +316,7 @@ lexer_peek(const struct lexer *lexer, bool is_value)
 bool
 lexer_sees_setting(const struct lexer *lexer, bool at_line)
 {
-	struct lexer quiet = { lexer->text, lexer->at, NULL };
+	struct lexer quiet = lexer_fork(lexer, lexer->at);
 	struct token name = lexer_next(&quiet, false);
 
 	if (name.kind != TOKEN_NAME || (at_line && !name.begins_line))

@@ -33,7 +33,11 @@ struct lexer {
 	const char *text;
 	size_t at;
 	struct faults *faults; /* NULL: does not complain */
+	bool is_strict;        /* quotes are closed as libconfig reads them */
 };
+
+/* One that goes on at another place, and does not complain. */
+struct lexer lexer_fork(const struct lexer *lexer, size_t at);
 
 /* Where a token may begin behind at: skips blanks and comments. */
 void lexer_skip(struct lexer *lexer);

@@ -125,6 +125,14 @@ write_plain(FILE *out, const char *text, size_t len)
 	fwrite(text, 1, len, out);
 }
 
+/* Of a text that was written as it is. */
+static void
+count_lines(struct mender *mender, const struct token *text)
+{
+	for (size_t i = text->at; i < text->end; i++)
+		mender->out_line += mender->text[i] == '\n';
+}
+
 /* The place of the member that was begun last. */
 static struct syntax_place *
 set_value(struct mender *mender, const struct token *value)
@@ -152,27 +160,34 @@ mender_scalar(struct mender *mender, const struct token *value,
 	size_t len = value->text_end - value->text_at;
 	place->is_bare = how == MENDER_BARE;
 	place->is_refused = how == MENDER_REFUSED;
-	if (how == MENDER_PLAIN)
-		write_plain(mender->out, mender->text + value->at,
-		    value->end - value->at);
-	else
+	if (how != MENDER_PLAIN) {
 		write_quoted(mender->out, text,
 		    how == MENDER_REFUSED ? 0 : len);
+		return;
+	}
+	write_plain(mender->out, mender->text + value->at,
+	    value->end - value->at);
+	count_lines(mender, value);
 }
 
 void
 mender_append(struct mender *mender, const struct token *text)
 {
-	if (mender->muted != NULL)
-		return;
+	struct syntax_place *place = mender->syntax->places +
+	                             mender->syntax->count - 1;
+
+	place->value_end = text->end;
+	if (place->more_at == 0)
+		place->more_at = text->at;
 	go_to(mender, text->at);
 	fwrite(mender->text + text->at, 1, text->end - text->at, mender->out);
+	count_lines(mender, text);
 }
 
 int
 mender_open(struct mender *mender, const struct token *opener, bool is_list)
 {
-	if (mender->top == mender->frames + MENDER_DEPTH_MAX - 1)
+	if (mender->top == mender->frames + SYNTAX_DEPTH_MAX - 1)
 		return -1;
 	if (mender->muted == NULL) {
 		set_value(mender, opener);

@@ -8,8 +8,6 @@
 #include "syntax/lexer.h"
 #include "syntax/syntax.h"
 
-#define MENDER_DEPTH_MAX 8 /* that of a listener's lists is 4 */
-
 /* A group or a list that is open; the first is the whole file, a group. */
 struct frame {
 	char opener; /* '{', '(' or '['; '\0': there is none */
@@ -31,7 +29,7 @@ struct mender {
 	FILE *out;
 	size_t line, out_line; /* of counted, and of what was written */
 	size_t counted;
-	struct frame frames[MENDER_DEPTH_MAX], *top;
+	struct frame frames[SYNTAX_DEPTH_MAX], *top;
 	struct frame *muted; /* NULL, or where a member is left out */
 };
 
@@ -57,7 +55,7 @@ enum mender_value { MENDER_PLAIN, MENDER_BARE, MENDER_QUOTED, MENDER_REFUSED };
 void mender_scalar(struct mender *mender, const struct token *value,
     enum mender_value how);
 
-/* More text behind a text. */
+/* More text behind a text that was not left out. */
 void mender_append(struct mender *mender, const struct token *text);
 
 /* A value that is a group or a list, and its end.  -1: too deep. */

@@ -29,7 +29,7 @@ void
 parser_skip_end(struct parser *parser)
 {
 	struct token token = lexer_peek(&parser->lexer, false);
-	struct lexer rest = { parser->lexer.text, token.end, NULL };
+	struct lexer rest = lexer_fork(&parser->lexer, token.end);
 
 	if (parser->mender.top->is_list ||
 	    (token.kind != ';' && token.kind != ','))
@@ -116,23 +116,25 @@ parser_open(struct parser *parser, const struct token *token)
 	if (mender_open(&parser->mender, token, is_list) == 0)
 		return;
 	faults_add(parser->faults, token->at, token->end,
-	    "nested too deeply: no setting is in so many groups and lists");
+	    "nested too deeply: at most %d groups and lists may be in each "
+	    "other",
+	    SYNTAX_DEPTH_MAX - 1);
 	parser->is_stopped = true;
 }
 
-/* In a group texts that follow each other are one. */
+/* Texts that follow each other are one; it may be left out as a whole. */
 static void
-read_more_text(struct parser *parser)
+read_more_text(struct parser *parser, bool is_left_out)
 {
 	struct token token;
 
-	while (!parser->mender.top->is_list &&
-	       (token = lexer_peek(&parser->lexer, false)).kind == TOKEN_TEXT &&
+	while ((token = lexer_peek(&parser->lexer, false)).kind == TOKEN_TEXT &&
 	       token.is_plain) {
-		struct lexer rest = { parser->lexer.text, token.end, NULL };
+		struct lexer rest = lexer_fork(&parser->lexer, token.end);
 		if (lexer_next(&rest, false).kind == '=')
 			return;
-		mender_append(&parser->mender, &token);
+		if (!is_left_out)
+			mender_append(&parser->mender, &token);
 		parser->lexer.at = token.end;
 	}
 }
@@ -172,7 +174,7 @@ parser_read_value(struct parser *parser)
 	}
 	struct frame *muted = parser->mender.muted;
 	mender_scalar(&parser->mender, &token, how);
-	if (token.kind == TOKEN_TEXT && token.is_plain && muted == NULL)
-		read_more_text(parser);
+	if (token.kind == TOKEN_TEXT && token.is_plain)
+		read_more_text(parser, muted != NULL);
 	parser_skip_end(parser);
 }

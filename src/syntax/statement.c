@@ -82,7 +82,7 @@ static void
 complain_equals(struct parser *parser, const struct token *name)
 {
 	struct token value = lexer_peek(&parser->lexer, true);
-	struct lexer rest = { parser->lexer.text, value.end, NULL };
+	struct lexer rest = lexer_fork(&parser->lexer, value.end);
 	struct token next = lexer_peek(&rest, true);
 	bool is_word = value.kind == TOKEN_NAME || value.kind == TOKEN_WORD;
 	bool is_shown = (!parser_is_scalar(next.kind) || next.begins_line) &&
@@ -273,8 +273,7 @@ read_wrong_name(struct parser *parser, struct token *token)
 		return;
 	}
 	if (token->kind == TOKEN_TEXT) {
-		struct lexer inner = { parser->lexer.text, token->text_at,
-			NULL };
+		struct lexer inner = lexer_fork(&parser->lexer, token->text_at);
 		struct token name = lexer_next(&inner, false);
 		if (name.kind == TOKEN_NAME && name.end == token->text_end) {
 			faults_add(parser->faults, token->at, token->end,
@@ -311,7 +310,7 @@ read_nameless(struct parser *parser, const struct token *token)
 	struct frame *top = parser->mender.top;
 	bool is_root = top == parser->mender.frames;
 
-	struct lexer start = { parser->lexer.text, 0, NULL };
+	struct lexer start = lexer_fork(&parser->lexer, 0);
 
 	lexer_skip(&start);
 	if (start.at == token->at && token->kind == '{') {

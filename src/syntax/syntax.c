@@ -123,12 +123,22 @@ parse(struct parser *parser)
 	return close_all(parser);
 }
 
+/* Whether a text without quotes is among the values. */
+static bool
+has_bare(const struct syntax *syntax)
+{
+	for (size_t i = 0; i < syntax->count; i++)
+		if (syntax->places[i].is_bare)
+			return true;
+	return false;
+}
+
 int
 syntax_read(struct syntax *syntax, struct faults *faults)
 {
 	size_t closings[CLOSINGS_MAX], count = 0, suspect;
 	size_t faults_before = faults->count, len;
-	bool is_stopped;
+	bool is_stopped, is_strict = true;
 
 	for (;;) {
 		syntax_free(syntax);
@@ -136,7 +146,7 @@ syntax_read(struct syntax *syntax, struct faults *faults)
 		if (out == NULL)
 			return -1;
 		struct parser parser = {
-			.lexer = { faults->text, 0, faults },
+			.lexer = { faults->text, 0, faults, is_strict },
 			.faults = faults,
 			.closings = closings,
 			.closing_count = count,
@@ -145,9 +155,15 @@ syntax_read(struct syntax *syntax, struct faults *faults)
 		suspect = parse(&parser);
 		is_stopped = parser.is_stopped;
 		fclose(out);
-		if (suspect == 0 || count == CLOSINGS_MAX)
+		/* What libconfig takes is right, whatever it looks like. */
+		bool is_wrong = faults->count > faults_before ||
+		                has_bare(syntax);
+		if (!is_wrong ||
+		    (!is_strict && (suspect == 0 || count == CLOSINGS_MAX)))
 			break;
-		closings[count++] = suspect;
+		if (!is_strict)
+			closings[count++] = suspect;
+		is_strict = false;
 		faults_cut(faults, faults_before);
 	}
 	return is_stopped || syntax->mended == NULL ? -1 : 0;

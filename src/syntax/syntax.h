@@ -6,10 +6,14 @@
 
 #include "syntax/faults.h"
 
+/* Of groups and lists in each other, with the file; no setting needs 5. */
+#define SYNTAX_DEPTH_MAX 64
+
 /* Where a setting or a member of a list stands; a member has no name. */
 struct syntax_place {
 	size_t name_at, name_end;
 	size_t value_at, value_end;
+	size_t more_at;  /* of a text in pieces: the second; 0: it has one */
 	size_t twin;     /* of names: the one before in its group, plus 1 */
 	bool is_bare;    /* text without quotes; to be refused */
 	bool is_refused; /* its value was refused */

@@ -13,6 +13,7 @@
 #include "config/config.h"
 #include "fuzz.h"
 #include "syntax/syntax.h"
+#include "unit/syntax/reasons.h"
 
 #define FILE_FD 100
 
@@ -130,6 +131,8 @@ ensure_readable(const uint8_t *data, size_t size)
 		}
 		free(mended);
 	}
+	if (strstr(faults.text, "@include") == NULL && is_taken(faults.text))
+		ensure(!is_refused_without_reason(&syntax, &faults));
 	syntax_free(&syntax);
 	faults_free(&faults);
 }

@@ -5,8 +5,10 @@
 
 #include "syntax/syntax.h"
 #include "unit/suites.h"
+#include "unit/syntax/reasons.h"
 
 #define TEXTS 2000
+#define EDITS_MAX 3   /* of a text that libconfig may then refuse */
 #define STEPS_MAX 40  /* tokens that begin or end a member */
 #define PIECES_MAX 5  /* of a text in quotes */
 #define DEPTH_MAX 6   /* groups and lists in each other */
@@ -25,6 +27,15 @@ struct maker {
 };
 
 static unsigned seed;
+
+/* libconfig leaks the strings of a text that it refuses. */
+const char *__lsan_default_suppressions(void);
+
+const char *
+__lsan_default_suppressions(void)
+{
+	return "leak:strbuf_append\nleak:libconfig_yylex\n";
+}
 
 static size_t
 choose(size_t count)
@@ -239,6 +250,55 @@ START_TEST(libconfig_understands_the_same)
 }
 END_TEST
 
+/* Replaces, removes and inserts some bytes, at random. */
+static char *
+edit(char *text)
+{
+	static const char *const pieces[] = { "", "", "\"", "\"", "\n", "\\",
+		" \"x\" \"y\" ", ",", ";", "=", "{", "}", "(", ")", "[", "]",
+		"/*", "*/", "//", "#", " a", " 1 ", " . ", " true ",
+		" b = ", "((((((((((1))))))))))", "'", "\r\n", "\t", "\xff" };
+	char *edited = NULL;
+
+	for (size_t count = 1 + choose(EDITS_MAX); count > 0; count--) {
+		size_t at = choose(strlen(text));
+		size_t left_out = choose(2);
+		ck_assert_int_ne(asprintf(&edited, "%.*s%s%s", (int)at, text,
+				     PICK(pieces), text + at + left_out),
+		    -1);
+		free(text);
+		text = edited;
+		if (*text == '\0')
+			break;
+	}
+	return text;
+}
+
+START_TEST(libconfig_takes_nothing_that_is_refused)
+{
+	int taken = 0;
+
+	for (unsigned i = 0; i < TEXTS; i++) {
+		struct syntax syntax = { 0 };
+		struct faults faults = { .path = "f", .text = edit(make(i)) };
+		syntax_read(&syntax, &faults);
+		if (is_taken(faults.text)) {
+			bool is_wrong = is_refused_without_reason(&syntax,
+			    &faults);
+			ck_assert_msg(!is_wrong, "%s\nin:\n%s",
+			    faults.count > 0 ? faults.list[0].text : "a word",
+			    faults.text);
+			taken++;
+		}
+		syntax_free(&syntax);
+		faults_free(&faults);
+	}
+	/* Neither all nor none. */
+	ck_assert_int_gt(taken, TEXTS / 10);
+	ck_assert_int_lt(taken, TEXTS);
+}
+END_TEST
+
 Suite *
 mender_suite(void)
 {
@@ -246,6 +306,7 @@ mender_suite(void)
 	TCase *tests = tcase_create("all");
 
 	tcase_add_test(tests, libconfig_understands_the_same);
+	tcase_add_test(tests, libconfig_takes_nothing_that_is_refused);
 	suite_add_tcase(suite, tests);
 	return suite;
 }

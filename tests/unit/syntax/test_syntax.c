@@ -80,6 +80,15 @@ static const struct {
 	{ "a = \"x, b: \"; c = \"; d = \" /**/ \"y\"",
 	    " a = \"x, b: \" c = \"; d = \"\"y\"" },
 	{ "a\n=\n1\n;\nb = 2;", " a = \n\n1\n\n b = 2" },
+	/* Texts over several lines, and texts that follow each other. */
+	{ "a = \"x\n\ny\"; b = 1;\nc = 2;", " a = \"x\n\ny\" b = 1\n c = 2" },
+	{ "a = \"x\r\ny\\\nz\" \"\n\"\n\"w\"; b = 1;",
+	    " a = \"x\r\ny\\\nz\"\"\n\"\n\"w\" b = 1" },
+	{ "a = ( \"x\" \"y\", \"z\"\n\"\" ); b = [ \"x\"\"y\" ];",
+	    " a = (\"x\"\"y\",\"z\"\n\"\") b = (\"x\"\"y\")" },
+	{ "a = \"x; b = \"; c = \"y\";", " a = \"x; b = \" c = \"y\"" },
+	{ "a = \"x; b = \"c = 1;", " a = \"x; b = \" c = 1" },
+	{ "a=((((((((((1))))))))));", " a = ((((((((((1))))))))))" },
 };
 
 START_TEST(what_is_right_stays)
@@ -91,6 +100,9 @@ START_TEST(what_is_right_stays)
 		ck_assert_str_eq(syntax.mended, good[_i].mended);
 }
 END_TEST
+
+#define EIGHT "(((((((("
+#define DEEP EIGHT EIGHT EIGHT EIGHT EIGHT EIGHT EIGHT "((((((("
 
 /* The line and column of each fault, and a part of what is said. */
 static const struct {
@@ -120,9 +132,17 @@ static const struct {
 	{ "a = \"x\\", "f:1:5: the closing quote of this text is missing\n" },
 	{ "a = 'x", "f:1:5: text needs straight double quotes: \"x\"\n" },
 	{ "/*", "f:1:1: this comment does not end: its */ is missing\n" },
-	{ "a = ((((((((1))))))));",
-	    "f:1:12: nested too deeply: no setting is in so many groups and "
-	    "lists\n" },
+	{ "a = " DEEP "( ) )",
+	    "f:1:68: nested too deeply: at most 63 groups and lists may be in "
+	    "each other\n" },
+	/* What libconfig would not take is not over several lines. */
+	{ "a = \"x;\nb = \"y\";\n",
+	    "f:1:5: the closing quote of this text is missing\n" },
+	{ "a = \"x;\nb = \"y;\n",
+	    "f:1:5: the closing quote of this text is missing\n"
+	    "f:2:5: the closing quote of this text is missing\n" },
+	{ "a = \"x\"; a = \"y\" \"z\";",
+	    "f:1:10: a is set twice: the first time in line 1\n" },
 	{ "a: { b: { c = 1;\n\nd: { e = 1; };\nf = 1;\n",
 	    "f:3:1: a } is missing before this: the { of line 1 is still "
 	    "open\n"
@@ -255,6 +275,11 @@ START_TEST(places_are_those_of_the_text)
 	ck_assert_uint_eq(syntax.places[3].value_at, 24);
 	ck_assert_uint_eq(syntax.places[4].value_at, 27);
 	ck_assert(syntax.places[4].is_bare && !syntax.places[3].is_bare);
+	read_text("a = ( \"x\" \"y\", \"z\" );", false);
+	ck_assert_uint_eq(syntax.places[1].value_at, 6);
+	ck_assert_uint_eq(syntax.places[1].value_end, 13);
+	ck_assert_uint_eq(syntax.places[1].more_at, 10);
+	ck_assert_uint_eq(syntax.places[2].more_at, 0);
 }
 END_TEST
 
