@@ -1,10 +1,13 @@
 #include "syntax/faults.h"
 
+#include <locale.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/param.h>
+#include <wchar.h>
 
 #include "base/message.h"
+#include "base/utf8.h"
 
 #define BEFORE_MAX 48 /* bytes of a line that are shown before a fault */
 #define MARKED_MAX 48 /* of the fault itself */
@@ -58,6 +61,8 @@ faults_line_start(const struct faults *faults, size_t line)
 {
 	const char *at = faults->text;
 
+	if (strncmp(at, "\xef\xbb\xbf", 3) == 0)
+		at += 3;
 	while (--line > 0 && strchr(at, '\n') != NULL)
 		at = strchr(at, '\n') + 1;
 	return (size_t)(at - faults->text);
@@ -71,6 +76,31 @@ count_characters(const char *text, size_t len)
 
 	for (size_t i = 0; i < len; i++)
 		count += ((unsigned char)text[i] & 0xc0) != 0x80;
+	return count;
+}
+
+/*
+ * How many columns of a terminal valid UTF-8 takes.  The locale of the program
+ * may be C, so it is another one meanwhile; without that a character takes one.
+ */
+static size_t
+count_columns(const char *text)
+{
+	locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+	locale_t before = uselocale(utf8);
+	size_t count = 0;
+
+	while (*text != '\0') {
+		uint32_t c = (unsigned char)*text;
+		size_t len = utf8_read((const unsigned char *)text,
+		    strnlen(text, 4), &c);
+		int width = wcwidth((wchar_t)c);
+		count += width < 0 ? 1 : (size_t)width;
+		text += MAX(len, 1);
+	}
+	uselocale(before);
+	if (utf8 != (locale_t)0)
+		freelocale(utf8);
 	return count;
 }
 
@@ -95,7 +125,9 @@ show(FILE *out, const char *text, size_t len)
 		*tab = ' ';
 	message_escape(shown, sizeof(shown), part);
 	fputs(shown, out);
-	return count_characters(shown, strlen(shown));
+	size_t len_shown = strlen(shown);
+	bool is_ascii = count_characters(shown, len_shown) == len_shown;
+	return is_ascii ? len_shown : count_columns(shown);
 }
 
 static void

@@ -40,7 +40,7 @@ void faults_cut(struct faults *faults, size_t count);
 /* The number of the line of byte number at, from 1. */
 size_t faults_line(const struct faults *faults, size_t at);
 
-/* Where line number line begins. */
+/* Where line number line begins, behind a mark that the file is UTF-8. */
 size_t faults_line_start(const struct faults *faults, size_t line);
 
 /*

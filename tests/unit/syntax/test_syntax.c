@@ -245,6 +245,36 @@ START_TEST(a_picture_shows_the_fault)
 }
 END_TEST
 
+/* What stands before the fault: as many columns are before the caret. */
+static const struct {
+	const char *text, *columns;
+} widths[] = {
+	{ "/*abc*/", "       " }, { "\t\t", "  " },     /* shown as spaces */
+	{ "/*\t\xc3\xa4*/", "      " },                 /* precomposed */
+	{ "/*a\xcc\x88*/", "     " },                   /* a, and two dots */
+	{ "/*\xe6\x97\xa5\xe6\x9c\xac*/", "        " }, /* Chinese */
+	{ "/*\xef\xbc\xa1*/", "      " },               /* a wide A */
+	{ "/*\xf0\x9f\x98\x80*/", "      " },           /* a face */
+	{ "/*\xe2\x80\x8b*/", "    " },                 /* no width */
+	{ "/*\xee\x80\x80*/", "     " },                /* private */
+	{ "/*\xff*/", "        " },                     /* as four characters */
+};
+
+START_TEST(a_caret_stands_below_the_fault)
+{
+	char *text, *expected;
+
+	ck_assert_int_ne(asprintf(&text, "%s= 1;", widths[_i].text), -1);
+	ck_assert_int_ne(asprintf(&expected, "\n      | %s^\n",
+			     widths[_i].columns),
+	    -1);
+	read_text(text, true);
+	ck_assert_msg(strstr(shown, expected) != NULL, "%s", shown);
+	free(expected);
+	free(text);
+}
+END_TEST
+
 START_TEST(a_long_line_is_cut)
 {
 	char *text = repeat("", "\xc3\xa4", 400);
@@ -297,6 +327,8 @@ syntax_suite(void)
 	tcase_add_loop_test(tests, hostile_texts_are_refused_soon, 0,
 	    sizeof(hostile) / sizeof(hostile[0]));
 	tcase_add_test(tests, a_picture_shows_the_fault);
+	tcase_add_loop_test(tests, a_caret_stands_below_the_fault, 0,
+	    sizeof(widths) / sizeof(widths[0]));
 	tcase_add_test(tests, a_long_line_is_cut);
 	tcase_add_test(tests, places_are_those_of_the_text);
 	suite_add_tcase(suite, tests);
