@@ -337,8 +337,7 @@ parse(struct setting_file *file, config_t *tree)
 
 	if (file->path == NULL)
 		return true;
-	faults->text = config_file_read(faults);
-	if (faults->text == NULL)
+	if (!config_file_read(faults))
 		return false;
 	if (syntax_read(file->syntax, faults) == -1) {
 		if (faults->count == 0)

@@ -2,9 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/param.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -52,43 +52,44 @@ read_all(int fd, size_t size, struct faults *faults)
 	return NULL;
 }
 
+/* By its mark, or every other one of the first bytes, and no other, is 0. */
+static bool
+is_utf16(const char *text, size_t size)
+{
+	size_t i = 0, nul = text[0] != '\0';
+
+	while (i < MIN(size, 8) && (text[i] == '\0') == (i % 2 == nul))
+		i++;
+	return i == 8 || memcmp(text, "\xff\xfe", 2) == 0 ||
+	       memcmp(text, "\xfe\xff", 2) == 0;
+}
+
 /* Whether it is text in an encoding that has no NUL bytes; adds a fault. */
 static bool
-is_text(const char *text, size_t size, struct faults *faults)
+is_text(size_t size, struct faults *faults)
 {
-	size_t len = strlen(text);
+	size_t len = strlen(faults->text);
 
-	if (len == size)
-		return true;
-	/* Two bytes say so, or every second byte of ASCII is 0. */
-	if (memcmp(text, "\xff\xfe", 2) == 0 ||
-	    memcmp(text, "\xfe\xff", 2) == 0 || len < 2)
+	if (is_utf16(faults->text, size))
 		CANNOT_READ(faults, "%s", "this is UTF-16: save it as UTF-8");
-	else {
-		size_t line = 1;
-		for (size_t i = 0; i < len; i++)
-			line += text[i] == '\n';
-		faults_add(faults, FAULTS_NOWHERE, FAULTS_NOWHERE,
-		    "%s:%zu: a NUL byte: this is not a text file", faults->path,
-		    line);
-	}
+	else if (len < size)
+		faults_add(faults, len, len + 1,
+		    "a NUL byte: this is not a text file");
+	else
+		return true;
 	return false;
 }
 
-char *
+bool
 config_file_read(struct faults *faults)
 {
 	/* O_NONBLOCK: a FIFO would wait for a writer. */
 	int fd = open(faults->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	off_t size = find_size(fd, faults);
-	char *text = NULL;
 
 	if (size != -1)
-		text = read_all(fd, (size_t)size, faults);
+		faults->text = read_all(fd, (size_t)size, faults);
 	if (fd != -1)
 		close(fd);
-	if (text == NULL || is_text(text, (size_t)size, faults))
-		return text;
-	free(text);
-	return NULL;
+	return faults->text != NULL && is_text((size_t)size, faults);
 }
