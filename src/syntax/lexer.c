@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/param.h>
 
 /* What programs for text make of quotes and spaces, in UTF-8. */
 #define NO_BREAK_SPACE "\xc2\xa0"
@@ -25,6 +26,48 @@ static bool
 is_name_byte(char c)
 {
 	return isalnum((unsigned char)c) || c == '-' || c == '_' || c == '*';
+}
+
+/* The length of a blank that is none to libconfig; 0: there is none. */
+static size_t
+odd_blank(const char *text)
+{
+	static const char *const blanks[] = { NO_BREAK_SPACE, BYTE_ORDER_MARK,
+		"\xe2\x80\x89", "\xe2\x80\x8b", "\xe2\x80\xaf", "\xe2\x81\xa0",
+		"\xe3\x80\x80" };
+
+	for (size_t i = 0; i < sizeof(blanks) / sizeof(blanks[0]); i++)
+		if (begins(text, blanks[i]))
+			return strlen(blanks[i]);
+	return 0;
+}
+
+/* A sign that only seems to mean something; its length, 0: there is none. */
+static size_t
+odd_sign(struct lexer *lexer, const char *text)
+{
+	size_t blank = odd_blank(text);
+
+	if (blank > 0) {
+		COMPLAIN(lexer, lexer->at, lexer->at + blank,
+		    "a %s, as web pages have it: type a space",
+		    begins(text, NO_BREAK_SPACE) ? "no-break space"
+						 : "blank that is not a space");
+		return blank;
+	}
+	if (*text == '\\' && text[1 + strspn(text + 1, "\r")] == '\n') {
+		COMPLAIN(lexer, lexer->at, lexer->at + 1,
+		    "a setting goes on in the next line without this");
+		return 1;
+	}
+	/* Behind the name * there may be a comment. */
+	if (begins(text, "*/") && text[2] != '/' && text[2] != '*') {
+		COMPLAIN(lexer, lexer->at, lexer->at + 2,
+		    "no comment is open here: a comment in a comment ends both "
+		    "with the first */");
+		return 2;
+	}
+	return 0;
 }
 
 static void
@@ -50,19 +93,17 @@ lexer_skip(struct lexer *lexer)
 {
 	for (;;) {
 		const char *at = lexer->text + lexer->at;
+		size_t odd;
 		if (lexer->at == 0 && begins(at, BYTE_ORDER_MARK)) {
 			lexer->at += strlen(BYTE_ORDER_MARK);
-		} else if (begins(at, NO_BREAK_SPACE)) {
-			COMPLAIN(lexer, lexer->at, lexer->at + 2,
-			    "a no-break space, as web pages have it: type a "
-			    "space");
-			lexer->at += 2;
 		} else if (*at != '\0' && strchr(" \t\n\r\f", *at) != NULL) {
 			lexer->at++;
 		} else if (*at == '#' || begins(at, "//")) {
 			lexer->at += strcspn(at, "\n");
 		} else if (begins(at, "/*")) {
 			skip_comment(lexer);
+		} else if ((odd = odd_sign(lexer, at)) > 0) {
+			lexer->at += odd;
 		} else {
 			return;
 		}
@@ -100,6 +141,12 @@ read_quoted(struct lexer *lexer, struct token *token, size_t len,
 	const char *at = lexer->text + token->at + len;
 	size_t line = strcspn(at, "\r\n");
 	const char *end = memmem(at, line, close, strlen(close));
+	const char *straight = memchr(at, '"', line);
+	if (straight != NULL &&
+	    (end == NULL || (straight < end && straight[1] == ';'))) {
+		end = straight;
+		close = "\"";
+	}
 	size_t inner = end != NULL ? (size_t)(end - at) : strcspn(at, ";,\r\n");
 
 	token->kind = TOKEN_TEXT;
@@ -144,7 +191,38 @@ is_next_quote(const char *text, size_t len)
 	return len > 0 && (text[len - 1] == ';' || text[len - 1] == ',');
 }
 
-/* Text in quotes; one that is not closed ends with its line, or earlier. */
+/* Text that is not closed ends with its line, or earlier. */
+static void
+read_unclosed(struct lexer *lexer, struct token *token)
+{
+	static const char *const others[] = { "\xe2\x80\x9d", "\xe2\x80\x9c",
+		"\xc2\xbb", "''", "'" };
+	const char *start = lexer->text + token->text_at;
+	const char *why = "the closing quote of this text is missing";
+	size_t len = strcspn(start, ";,)}\r\n");
+	size_t inner = strcspn(start, "[]");
+
+	/* What ends a list, unless it is in brackets as a whole. */
+	if (inner < len && start[inner] == ']')
+		len = inner;
+	while (len > 0 && isblank((unsigned char)start[len - 1]))
+		len--;
+	token->end = token->text_end = token->text_at + len;
+	if (len > 1 && strncmp(start + len - 2, "\\\"", 2) == 0)
+		why = "the closing quote of this text is missing: \\\" is a "
+		      "quote in it";
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		size_t other = strlen(others[i]);
+		if (len >= other && begins(start + len - other, others[i])) {
+			token->text_end = MIN(token->text_end,
+			    token->end - other);
+			why = "text needs straight double quotes";
+		}
+	}
+	COMPLAIN(lexer, token->at, token->end, "%s", why);
+}
+
+/* Text in quotes. */
 static void
 read_text(struct lexer *lexer, struct token *token)
 {
@@ -158,13 +236,10 @@ read_text(struct lexer *lexer, struct token *token)
 	token->is_plain = *at == '"' &&
 	                  (lexer->is_strict ||
 			      !is_next_quote(start, (size_t)(at - start)));
+	token->text_end = token->text_at + (size_t)(at - start);
+	token->end = token->text_end + 1;
 	if (!token->is_plain)
-		at = start + strcspn(start, ";,)\r\n");
-	token->text_end = token->at + 1 + (size_t)(at - start);
-	token->end = token->text_end + token->is_plain;
-	if (!token->is_plain)
-		COMPLAIN(lexer, token->at, token->end,
-		    "the closing quote of this text is missing");
+		read_unclosed(lexer, token);
 }
 
 /* Returns the end of what is like [-+]?[0-9]+ */
@@ -239,11 +314,15 @@ word_length(const char *text, bool is_value)
 	static const char ends[] = " \t\r\n\f(){}[],;=\"#";
 	const char *at = text;
 
+	/* $(...) and ${...} are one word. */
+	if (*at == '$' && (at[1] == '(' || at[1] == '{'))
+		at += strcspn(at, ")}\r\n");
+	at += at > text && (*at == ')' || *at == '}');
 	for (; *at != '\0' && strchr(ends, *at) == NULL; at++)
 		if ((*at == ':' && !is_value) ||
 		    (at[0] == '/' && (at[1] == '*' || at[1] == '/') &&
 			(at == text || at[-1] != ':')) ||
-		    begins(at, NO_BREAK_SPACE))
+		    odd_blank(at) > 0)
 			break;
 		else if (at[0] == '/' && at[1] == '/')
 			at++;

@@ -1,5 +1,7 @@
 #include "syntax/parser.h"
 
+#include <string.h>
+
 bool
 parser_is_closer(int kind)
 {
@@ -151,6 +153,37 @@ has_unit(const struct parser *parser)
 	       !lexer_sees_setting(&parser->lexer, false);
 }
 
+/* Whether a word runs into the closing quote of a text: it has quotes in it. */
+static bool
+has_quotes(struct parser *parser)
+{
+	struct token next = lexer_peek(&parser->lexer, true);
+	size_t at = parser->lexer.at;
+
+	if (next.at != at || next.kind == TOKEN_TEXT ||
+	    !parser_is_scalar(next.kind) ||
+	    lexer_sees_setting(&parser->lexer, false))
+		return false;
+	faults_add(parser->faults, at - 1, at,
+	    "this quote ends the text: a quote in a text is written \\\"");
+	parser->lexer.at += strcspn(parser->lexer.text + at, ";,)}]\r\n");
+	return true;
+}
+
+/* Whether a quote ends the word, and what it is in. */
+static bool
+ends_with_quote(struct parser *parser, struct token *word)
+{
+	const char *end = parser->lexer.text + word->end;
+
+	if (*end != '"' || strchr("\";,)}] \t\r\n", end[1]) == NULL)
+		return false;
+	word->end = ++parser->lexer.at;
+	faults_add(parser->faults, word->at, word->end,
+	    "the opening quote of this text is missing");
+	return true;
+}
+
 void
 parser_read_value(struct parser *parser)
 {
@@ -161,20 +194,24 @@ parser_read_value(struct parser *parser)
 		parser_open(parser, &token);
 		return;
 	}
-	if (token.kind == TOKEN_NAME || token.kind == TOKEN_WORD) {
+	bool is_bare = token.kind == TOKEN_NAME || token.kind == TOKEN_WORD ||
+	               (token.kind == TOKEN_NUMBER && has_unit(parser));
+	parser->has_bare |= is_bare;
+	if (is_bare)
 		lexer_lengthen(&parser->lexer, &token);
-		how = MENDER_BARE;
-	} else if (token.kind == TOKEN_NUMBER && has_unit(parser)) {
-		lexer_lengthen(&parser->lexer, &token);
-		how = MENDER_BARE;
-	} else if (token.kind == TOKEN_TEXT && !token.is_plain) {
+	if (token.kind == TOKEN_TEXT && !token.is_plain)
 		how = MENDER_QUOTED;
-	} else if (token.is_number_wrong) {
+	else if (token.kind == TOKEN_TEXT && has_quotes(parser))
 		how = MENDER_REFUSED;
-	}
+	else if (token.kind != TOKEN_TEXT && ends_with_quote(parser, &token))
+		how = MENDER_QUOTED;
+	else if (is_bare)
+		how = MENDER_BARE;
+	else if (token.is_number_wrong)
+		how = MENDER_REFUSED;
 	struct frame *muted = parser->mender.muted;
 	mender_scalar(&parser->mender, &token, how);
-	if (token.kind == TOKEN_TEXT && token.is_plain)
+	if (token.kind == TOKEN_TEXT && how == MENDER_PLAIN)
 		read_more_text(parser, muted != NULL);
 	parser_skip_end(parser);
 }

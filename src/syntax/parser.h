@@ -26,6 +26,7 @@ struct parser {
 	struct mender mender;
 	struct faults *faults;
 	bool is_stopped; /* the rest makes no sense */
+	bool has_bare;   /* a text without quotes is among the values */
 	/* Where groups end whose end is missing, found by reading before. */
 	const size_t *closings;
 	size_t closing_count;

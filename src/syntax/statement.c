@@ -56,6 +56,16 @@ is_yaml(const struct parser *parser, const struct token *name)
 	"this looks like YAML; here groups need braces and lists "             \
 	"parentheses: limits: { ... }; listeners = ( { ... }, { ... } );"
 
+/* Whether the setting that comes next has =, which YAML has not. */
+static bool
+has_equals(const struct parser *parser)
+{
+	struct lexer rest = lexer_fork(&parser->lexer, parser->lexer.at);
+
+	lexer_next(&rest, false);
+	return rest.text[lexer_next(&rest, false).at] == '=';
+}
+
 /* After NAME and '=': whether there is no value. */
 static bool
 is_value_missing(struct parser *parser, const struct token *name,
@@ -69,7 +79,10 @@ is_value_missing(struct parser *parser, const struct token *name,
 	    !is_dash(&next, parser->lexer.text))
 		return false;
 	if (is_yaml(parser, name))
-		stop(parser, name, YAML);
+		stop(parser, name,
+		    has_equals(parser)
+			? "a { is missing at the end of this line"
+			: YAML);
 	else
 		faults_add(parser->faults, equals->at, equals->end,
 		    "the value is missing: %.*s = VALUE;",
@@ -97,7 +110,27 @@ complain_equals(struct parser *parser, const struct token *name)
 	    is_shown ? parser->lexer.text + value.at : "VALUE", quote);
 }
 
-/* Takes what stands between a name and its value.  False: there is no value. */
+/* Skips += or ->, which are not =. */
+static bool
+skip_operator(struct parser *parser, const struct token *name)
+{
+	struct token sign = lexer_peek(&parser->lexer, false);
+	const char *text = parser->lexer.text + sign.at;
+	size_t len = strspn(text, "+-!?~&|^%<>");
+
+	if (len == 0 || sign.kind != TOKEN_WORD || len != sign.end - sign.at ||
+	    (text[len] != '=' && text[len - 1] != '>'))
+		return false;
+	parser->lexer.at = sign.end + (text[len] == '=');
+	faults_add(parser->faults, sign.at, parser->lexer.at,
+	    "only = sets a value: %.*s = VALUE;", PARSER_TEXT(parser, name));
+	return true;
+}
+
+/*
+ * Takes what stands between a name and its value, also the second name of a
+ * group.  False: there is no value.
+ */
 static bool
 read_equals(struct parser *parser, const struct token *name)
 {
@@ -114,6 +147,14 @@ read_equals(struct parser *parser, const struct token *name)
 			parser->lexer.at = second.at + 1;
 		}
 		return !is_value_missing(parser, name, &next);
+	}
+	if (skip_operator(parser, name))
+		return !is_value_missing(parser, name, &next);
+	struct lexer rest = lexer_fork(&parser->lexer, next.end);
+	if (parser_is_scalar(next.kind) && !next.begins_line &&
+	    lexer_peek(&rest, false).kind == '{') {
+		parser->lexer.at = next.end;
+		next = lexer_peek(&rest, false);
 	}
 	bool is_group = parser_is_opener(next.kind);
 	bool has_value = is_group ||
@@ -207,20 +248,35 @@ read_without_name(struct parser *parser, const struct token *equals)
 	parser_read_value(parser);
 }
 
+/* What the file is, if it is of another kind. */
+static const char *
+find_kind(const struct token *token, const char *text)
+{
+	const char *at = text + token->at;
+
+	if (is_dash(token, text) ||
+	    (token->begins_line && strncmp(at, "---", 3) == 0))
+		return YAML;
+	if (strncmp(at, "<<<<<<<", 7) == 0)
+		return "this is the mark of a merge that is not finished";
+	return *at == '<' ? "this looks like XML; a setting here is name = "
+	                    "value;"
+	                  : NULL;
+}
+
 /* What stands where a setting should begin, and is not a name. */
 static void
 read_stray(struct parser *parser, struct token *token)
 {
 	const char *text = parser->lexer.text + token->at;
 
-	if (is_dash(token, parser->lexer.text) ||
-	    (token->begins_line && strncmp(text, "---", 3) == 0)) {
-		stop(parser, token, YAML);
-		return;
-	}
-	if (*text == '<') {
-		stop(parser, token,
-		    "this looks like XML; a setting here is name = value;");
+	const char *kind = find_kind(token, parser->lexer.text);
+	int comment = strncmp(text, "--", 2) == 0
+	                ? 2
+	                : token->begins_line && *text == '%';
+
+	if (kind != NULL) {
+		stop(parser, token, kind);
 		return;
 	}
 	if (strncmp(text, "@include", 8) == 0) {
@@ -232,9 +288,10 @@ read_stray(struct parser *parser, struct token *token)
 	}
 	if (token->kind != TOKEN_TEXT)
 		lexer_lengthen(&parser->lexer, token);
-	if (token->begins_line && strncmp(text, "--", 2) == 0)
+	if (comment > 0)
 		faults_add(parser->faults, token->at, token->end,
-		    "a comment begins with # or //, not with --");
+		    "a comment begins with # or //, not with %.*s", comment,
+		    text);
 	else if (token->kind != TOKEN_WORD)
 		faults_add(parser->faults, token->at, token->end,
 		    "this value belongs to no setting: only lists, such as "

@@ -123,16 +123,6 @@ parse(struct parser *parser)
 	return close_all(parser);
 }
 
-/* Whether a text without quotes is among the values. */
-static bool
-has_bare(const struct syntax *syntax)
-{
-	for (size_t i = 0; i < syntax->count; i++)
-		if (syntax->places[i].is_bare)
-			return true;
-	return false;
-}
-
 int
 syntax_read(struct syntax *syntax, struct faults *faults)
 {
@@ -157,7 +147,7 @@ syntax_read(struct syntax *syntax, struct faults *faults)
 		fclose(out);
 		/* What libconfig takes is right, whatever it looks like. */
 		bool is_wrong = faults->count > faults_before ||
-		                has_bare(syntax);
+		                parser.has_bare;
 		if (!is_wrong ||
 		    (!is_strict && (suspect == 0 || count == CLOSINGS_MAX)))
 			break;

@@ -6,7 +6,7 @@
 
 #include "syntax/faults.h"
 
-/* Of groups and lists in each other, with the file; no setting needs 5. */
+/* Groups and lists in each other, with the file; settings need 4. */
 #define SYNTAX_DEPTH_MAX 64
 
 /* Where a setting or a member of a list stands; a member has no name. */
@@ -22,7 +22,8 @@ struct syntax_place {
 /*
  * The syntax of a file.  libconfig stops at the first error and does not say
  * what it is, so this finds all of them, with their likely causes, and leaves
- * a text without them, in the same lines, for libconfig to read.
+ * a text without them, in the same lines, for libconfig to read.  What
+ * libconfig takes is refused only if it is a mistake all the same.
  */
 struct syntax {
 	char *mended;
