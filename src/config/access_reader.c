@@ -84,12 +84,12 @@ add(struct reader *reader, const char *text, bool is_allowed,
     struct place place)
 {
 	struct prefix_entry *entry = grow(reader);
-	const char *why = "is one too many: 1000000 are allowed";
+	char why[PREFIX_WHY_MAX] = "is one too many: 1000000 are allowed";
 
 	if (entry == NULL)
-		why = "finds no memory";
+		strcpy(why, "finds no memory");
 	else if (reader->count < ENTRIES_MAX &&
-		 prefix_parse(text, &entry->prefix, &why) == 0) {
+		 prefix_parse(text, &entry->prefix, why) == 0) {
 		entry->value = is_allowed;
 		entry->file = place.file;
 		entry->line = place.line;

@@ -91,7 +91,8 @@ read_proxies(const struct setting *list, void *base)
 {
 	struct listener_config *listener = base;
 	int count = config_setting_length(list->node);
-	const char *text, *why;
+	char why[PREFIX_WHY_MAX];
+	const char *text;
 
 	if (!config_setting_is_aggregate(list->node) ||
 	    config_setting_is_group(list->node) ||
@@ -107,7 +108,7 @@ read_proxies(const struct setting *list, void *base)
 		text = config_setting_get_string(member.node);
 		if (text == NULL)
 			setting_complain(&member, "needs text in \"quotes\"");
-		else if (prefix_parse(text, &listener->proxy_from[i], &why) ==
+		else if (prefix_parse(text, &listener->proxy_from[i], why) ==
 			 -1)
 			setting_complain(&member, "\"%s\" %s", text, why);
 	}

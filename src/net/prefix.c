@@ -62,31 +62,52 @@ has_host_bits(const struct prefix *prefix)
 	return false;
 }
 
+/* For a network with bits behind its length: it, or that one address. */
+static void
+explain_host_bits(const struct prefix *prefix, const char *text,
+    char why[PREFIX_WHY_MAX])
+{
+	struct prefix network = *prefix;
+	char meant[PREFIX_TEXT_MAX];
+
+	for (int i = 0; i < 16; i++)
+		network.address.s6_addr[i] &= mask(prefix, i);
+	snprintf(why, PREFIX_WHY_MAX,
+	    "has bits set behind its length; did you mean the network \"%s\" "
+	    "or the address \"%.*s\"?",
+	    prefix_text(&network, meant), (int)strcspn(text, "/"), text);
+}
+
+static int
+refuse(char why[PREFIX_WHY_MAX], const char *reason)
+{
+	snprintf(why, PREFIX_WHY_MAX, "%s", reason);
+	return -1;
+}
+
 int
-prefix_parse(const char *text, struct prefix *prefix, const char **why)
+prefix_parse(const char *text, struct prefix *prefix, char why[PREFIX_WHY_MAX])
 {
 	const char *slash = strchrnul(text, '/');
 	int bits, length;
 
-	*why = "is not an IPv4 or IPv6 address";
 	if (parse_address(text, (size_t)(slash - text), &prefix->address,
 		&bits) == -1)
-		return -1;
+		return refuse(why, "is not an IPv4 or IPv6 address");
 	length = *slash == '\0' ? bits : parse_length(slash + 1, bits);
-	*why = bits == 32 ? "needs a length from 0 to 32"
-	                  : "needs a length from 0 to 128";
 	if (length == -1)
-		return -1;
+		return refuse(why, bits == 32 ? "needs a length from 0 to 32"
+					      : "needs a length from 0 to 128");
 	prefix->length = (uint8_t)(length + 128 - bits);
-	*why = "has bits set behind its length";
-	if (has_host_bits(prefix))
-		return -1;
-	*why = "is never the address of a client: name its IPv4 address, which "
-	       "NAT64 (64:ff9b::/96) makes of it";
-	return prefix->length >= PREFIX_IPV4 &&
-	               sockaddr_is_translated(&prefix->address)
-	         ? -1
-	         : 0;
+	if (prefix->length >= PREFIX_IPV4 &&
+	    sockaddr_is_translated(&prefix->address))
+		return refuse(why,
+		    "is never the address of a client: name its IPv4 address, "
+		    "which NAT64 (64:ff9b::/96) makes of it");
+	if (!has_host_bits(prefix))
+		return 0;
+	explain_host_bits(prefix, text, why);
+	return -1;
 }
 
 bool

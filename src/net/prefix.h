@@ -20,9 +20,11 @@ struct prefix {
 
 /*
  * Reads "ADDRESS/LENGTH", or "ADDRESS" for that address alone.  -1 with the
- * reason in *why, such as "has bits behind its length".
+ * reason, and what may have been meant, in why.
  */
-int prefix_parse(const char *text, struct prefix *prefix, const char **why);
+#define PREFIX_WHY_MAX 256
+int prefix_parse(const char *text, struct prefix *prefix,
+    char why[PREFIX_WHY_MAX]);
 
 /*
  * Whether address lies in the network.  A client behind NAT64 has its IPv4

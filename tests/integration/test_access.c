@@ -207,7 +207,8 @@ START_TEST(a_file_is_read_again_by_a_reload)
 	assert_refused(BAD, port);
 	scratch_write("list", "127.0.0.1/8\n");
 	daemon_reload(&server, config,
-	    "list:1: \"127.0.0.1/8\" has bits set behind its length");
+	    "list:1: \"127.0.0.1/8\" has bits set behind its length; did you "
+	    "mean the network \"127.0.0.0/8\" or the address \"127.0.0.1\"?");
 	daemon_await(&server, "reload refused");
 	assert_served(GOOD, SOCK_STREAM, port);
 	assert_refused(BAD, port);

@@ -124,7 +124,8 @@ static const struct mistake server[] = {
 	    "-o http.address: needs a port, and may have an address; or a "
 	    "path alone" },
 	{ { "-o", "allow=10.0.0.0/8", "-o", "deny=10.0.0.1/8" },
-	    "-o deny: \"10.0.0.1/8\" has bits set behind its length" },
+	    "-o deny: \"10.0.0.1/8\" has bits set behind its length; did you "
+	    "mean the network \"10.0.0.0/8\" or the address \"10.0.0.1\"?" },
 	{ { "-o", "stamp.timezone=Mars/Base", "-o", "user=no such" },
 	    "-o stamp.timezone: needs \"local\", \"UTC\" or a time zone of "
 	    "this system, such as \"Europe/Berlin\"" END_TIMESTAMPD

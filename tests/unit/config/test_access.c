@@ -217,7 +217,9 @@ static const struct {
 	{ LISTENER("deny = ( \"10.0.0.1\",\n true );"), "",
 	    "main:2: listeners[0].deny[1]: needs text in \"quotes\"\n" },
 	{ "allow = [ \"10.0.0.1\",\n\"10.0.0.1/8\",\n\"ipx:1\" ];", "",
-	    "main:2: allow[1]: \"10.0.0.1/8\" has bits set behind its length\n"
+	    "main:2: allow[1]: \"10.0.0.1/8\" has bits set behind its length; "
+	    "did you mean the network \"10.0.0.0/8\" or the address "
+	    "\"10.0.0.1\"?\n"
 	    "main:3: allow[2]: \"ipx:1\" is not an IPv4 or IPv6 address\n" },
 	{ "allow = [ \"10.0.0.0/8\",\n\"::ffff:10.0.0.0/104\" ];", "",
 	    "main:2: \"10.0.0.0/8\" is allowed at main:1 already\n" },
@@ -247,7 +249,8 @@ static const struct {
 	    "10.0.0.0/8\n10.0.0.0/8 10.1.0.0/16\n10.0.0.1/9\n",
 	    "%s/list:2: \"10.0.0.0/8 10.1.0.0/16\" needs a length from 0 to "
 	    "32\n"
-	    "%s/list:3: \"10.0.0.1/9\" has bits set behind its length\n" },
+	    "%s/list:3: \"10.0.0.1/9\" has bits set behind its length; did you "
+	    "mean the network \"10.0.0.0/9\" or the address \"10.0.0.1\"?\n" },
 	{ "allow = [ \"::/1\" ]; deny_file = \"%s/list\";", "::1\n::/1\n\n::1",
 	    "main:1: \"::/1\" is denied at %s/list:2 already\n"
 	    "%s/list:4: \"::1/128\" is denied at %s/list:1 already\n" },

@@ -355,7 +355,8 @@ static const struct {
 	    "main:1: listeners[0].proxy_from[1]: needs text in \"quotes\"\n" },
 	{ LISTENER("protocol = \"tcp\"; proxy_from = [ \"10.0.0.1/8\" ];"),
 	    "main:1: listeners[0].proxy_from[0]: \"10.0.0.1/8\" has bits "
-	    "set behind its length\n" },
+	    "set behind its length; did you mean the network \"10.0.0.0/8\" or "
+	    "the address \"10.0.0.1\"?\n" },
 	{ LISTENER("protocol = \"tcp\"; proxy_from = [ " EIGHT EIGHT EIGHT EIGHT
 		   "\"::\" ];"),
 	    PROXY_FROM_FORM },

@@ -42,9 +42,9 @@ START_TEST(reads_networks)
 {
 	struct prefix prefix;
 	struct in6_addr address;
-	const char *why;
+	char why[PREFIX_WHY_MAX];
 
-	ck_assert_int_eq(prefix_parse(good[_i].text, &prefix, &why), 0);
+	ck_assert_int_eq(prefix_parse(good[_i].text, &prefix, why), 0);
 	ck_assert_int_eq(inet_pton(AF_INET6, good[_i].address, &address), 1);
 	ck_assert_mem_eq(&prefix.address, &address, sizeof(address));
 	ck_assert_int_eq(prefix.length, good[_i].length);
@@ -52,7 +52,9 @@ START_TEST(reads_networks)
 END_TEST
 
 #define NO_ADDRESS "is not an IPv4 or IPv6 address"
-#define HOST_BITS "has bits set behind its length"
+#define HOST_BITS(network, address)                                            \
+	"has bits set behind its length; did you mean the network "            \
+	"\"" network "\" or the address \"" address "\"?"
 
 static const struct {
 	const char *text, *why;
@@ -79,13 +81,19 @@ static const struct {
 	{ "192.0.2.0/255.255.255.0", "needs a length from 0 to 32" },
 	{ "::/129", "needs a length from 0 to 128" },
 	{ "::/4294967297", "needs a length from 0 to 128" },
-	{ "192.0.2.1/24", HOST_BITS },
-	{ "192.0.2.0/22", HOST_BITS },
-	{ "1.0.0.0/0", HOST_BITS },
-	{ "2001:db8::1/127", HOST_BITS },
-	{ "2001:db8:8000::/32", HOST_BITS },
-	{ "::ffff:192.0.2.0/95", HOST_BITS },
+	{ "192.0.2.1/24", HOST_BITS("192.0.2.0/24", "192.0.2.1") },
+	{ "192.0.2.0/22", HOST_BITS("192.0.0.0/22", "192.0.2.0") },
+	{ "1.0.0.0/0", HOST_BITS("0.0.0.0/0", "1.0.0.0") },
+	{ "2001:db8::1/127", HOST_BITS("2001:db8::/127", "2001:db8::1") },
+	{ "2001:db8:8000::/32", HOST_BITS("2001:db8::/32", "2001:db8:8000::") },
+	{ "::ffff:192.0.2.0/95",
+	    HOST_BITS("::fffe:0:0/95", "::ffff:192.0.2.0") },
 	{ "64:ff9b::/96",
+	    "is never the address of a client: name its IPv4 address, which "
+	    "NAT64 (64:ff9b::/96) makes of it" },
+	{ "::ffff:192.0.2.1/120",
+	    HOST_BITS("192.0.2.0/24", "::ffff:192.0.2.1") },
+	{ "64:ff9b::192.0.2.1/120",
 	    "is never the address of a client: name its IPv4 address, which "
 	    "NAT64 (64:ff9b::/96) makes of it" },
 	{ "64:ff9b::192.0.2.1",
@@ -96,9 +104,9 @@ static const struct {
 START_TEST(says_what_is_wrong)
 {
 	struct prefix prefix;
-	const char *why;
+	char why[PREFIX_WHY_MAX];
 
-	ck_assert_int_eq(prefix_parse(bad[_i].text, &prefix, &why), -1);
+	ck_assert_int_eq(prefix_parse(bad[_i].text, &prefix, why), -1);
 	ck_assert_str_eq(why, bad[_i].why);
 }
 END_TEST
@@ -135,9 +143,9 @@ START_TEST(holds_addresses_of_its_family)
 {
 	struct sockaddr_any address = inet(cases[_i].address);
 	struct prefix prefix;
-	const char *why;
+	char why[PREFIX_WHY_MAX];
 
-	ck_assert_int_eq(prefix_parse(cases[_i].prefix, &prefix, &why), 0);
+	ck_assert_int_eq(prefix_parse(cases[_i].prefix, &prefix, why), 0);
 	ck_assert_int_eq(prefix_holds(&prefix, &address.any), cases[_i].holds);
 }
 END_TEST
@@ -146,9 +154,9 @@ START_TEST(holds_no_unix_client)
 {
 	struct sockaddr_un client = { .sun_family = AF_UNIX };
 	struct prefix prefix;
-	const char *why;
+	char why[PREFIX_WHY_MAX];
 
-	ck_assert_int_eq(prefix_parse("::/0", &prefix, &why), 0);
+	ck_assert_int_eq(prefix_parse("::/0", &prefix, why), 0);
 	ck_assert(!prefix_holds(&prefix, (struct sockaddr *)&client));
 }
 END_TEST

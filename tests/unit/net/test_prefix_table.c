@@ -18,10 +18,10 @@ static void
 add(const char *text, bool value)
 {
 	struct prefix_entry *entry = &entries[count++];
-	const char *why;
+	char why[PREFIX_WHY_MAX];
 
 	*entry = (struct prefix_entry){ .value = value, .file = "list" };
-	ck_assert_int_eq(prefix_parse(text, &entry->prefix, &why), 0);
+	ck_assert_int_eq(prefix_parse(text, &entry->prefix, why), 0);
 }
 
 static void
@@ -160,7 +160,7 @@ add_random(void)
 	struct in6_addr address = make_address(is_ipv4);
 	char text[INET6_ADDRSTRLEN + 8], full[INET6_ADDRSTRLEN];
 	int length = rand() % 129;
-	const char *why;
+	char why[PREFIX_WHY_MAX];
 	struct prefix_entry *entry = &entries[count];
 
 	if (is_ipv4)
@@ -170,7 +170,7 @@ add_random(void)
 	inet_ntop(AF_INET6, &address, full, sizeof(full));
 	snprintf(text, sizeof(text), "%s/%d", full, length);
 	*entry = (struct prefix_entry){ .value = rand() % 2, .file = "list" };
-	ck_assert_int_eq(prefix_parse(text, &entry->prefix, &why), 0);
+	ck_assert_int_eq(prefix_parse(text, &entry->prefix, why), 0);
 	for (size_t i = 0; i < count; i++)
 		if (entries[i].prefix.length == entry->prefix.length &&
 		    memcmp(&entries[i].prefix.address, &entry->prefix.address,

@@ -220,9 +220,9 @@ END_TEST
 START_TEST(lists_are_of_the_named_client)
 {
 	struct prefix_entry entry = { .value = false };
-	const char *why;
+	char why[PREFIX_WHY_MAX];
 
-	prefix_parse("192.0.2.0/24", &entry.prefix, &why);
+	prefix_parse("192.0.2.0/24", &entry.prefix, why);
 	lists = access_new(&entry, 1, NULL);
 	struct conn *conn = open_conn(PROXY_NEEDED);
 	client_sends(V2, sizeof(V2) - 1);
@@ -233,7 +233,7 @@ START_TEST(lists_are_of_the_named_client)
 	read_in_two(whole[3].header, 0, PROXY_NEEDED, false);
 	access_release(lists);
 	/* Who is not named by 198.51.100.0/24 is denied, too. */
-	prefix_parse("198.51.100.0/24", &entry.prefix, &why);
+	prefix_parse("198.51.100.0/24", &entry.prefix, why);
 	entry.value = true;
 	lists = access_new(&entry, 1, NULL);
 	conn = open_conn(PROXY_MAYBE);
@@ -252,9 +252,9 @@ START_TEST(the_lists_are_not_kept)
 	static const struct text headers[] = { TEXT(V1), TEXT(V2),
 		TEXT("hello") };
 	struct prefix_entry entry = { .value = false };
-	const char *why;
+	char why[PREFIX_WHY_MAX];
 
-	prefix_parse("198.51.100.0/24", &entry.prefix, &why);
+	prefix_parse("198.51.100.0/24", &entry.prefix, why);
 	lists = access_new(&entry, 1, NULL);
 	for (int i = 0; i < COUNT(headers); i++) {
 		struct conn *conn = open_conn(PROXY_MAYBE);
@@ -277,10 +277,10 @@ START_TEST(some_addresses_are_believed)
 		.proxy_from_count = 2,
 	};
 	struct sockaddr_any near = { .any.sa_family = AF_INET }, far = near;
-	const char *why;
+	char why[PREFIX_WHY_MAX];
 
-	prefix_parse("198.51.100.0/24", &listener.proxy_from[0], &why);
-	prefix_parse("192.0.2.0/24", &listener.proxy_from[1], &why);
+	prefix_parse("198.51.100.0/24", &listener.proxy_from[0], why);
+	prefix_parse("192.0.2.0/24", &listener.proxy_from[1], why);
 	inet_pton(AF_INET, "192.0.2.9", &near.in.sin_addr);
 	inet_pton(AF_INET, "192.0.3.9", &far.in.sin_addr);
 	ck_assert_int_eq(proxy_find_due(&listener, &near), PROXY_NONE);
