@@ -271,8 +271,8 @@ setting_complain_choice(const struct setting *setting, const char *text,
 		if (i % 2 == 1)
 			nearest_try(&nearest, word);
 	}
-	setting_complain(setting, "\"%.*s\" is none of %s%s%s%s", SHOWN, text,
-	    choices, nearest.best != NULL ? "; did you mean \"" : "",
+	setting_complain(setting, "\"%.*s\" is not one of %s%s%s%s", SHOWN,
+	    text, choices, nearest.best != NULL ? "; did you mean \"" : "",
 	    nearest.best != NULL ? nearest.best : "",
 	    nearest.best != NULL ? "\"?" : advise_quotes(setting));
 }

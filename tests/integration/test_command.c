@@ -57,7 +57,7 @@ START_TEST(configuration)
 	assert_ends(ARGUMENTS("-tc", "bad"), EX_CONFIG, "bad:3:10: limits: ");
 	scratch_write("red", "stamp: { source = \"\x1b[31m\"; };\n");
 	assert_ends(ARGUMENTS("-tc", "red"), EX_CONFIG,
-	    "red:1:19: stamp.source: \"\\x1b[31m\" is none of");
+	    "red:1:19: stamp.source: \"\\x1b[31m\" is not one of");
 	assert_ends(ARGUMENTS("-tc", "\x1b[31m"), EX_CONFIG,
 	    "cannot read \\x1b[31m: No such file or directory");
 	scratch_write("large", "");

@@ -55,7 +55,7 @@ static const struct mistake server[] = {
 	    "tcp:[::1]:PORT, unix:/path, unix-dgram:/path or "
 	    "unix-seqpacket:/path" },
 	{ { "-l", "tcp:7,framing=word" },
-	    "-l tcp:7,framing=word: framing: \"word\" is none of \"chunk\" "
+	    "-l tcp:7,framing=word: framing: \"word\" is not one of \"chunk\" "
 	    "and \"line\"" },
 	{ { "-l", "tcp:7,framing" },
 	    "-l tcp:7,framing: needs NAME=VALUE behind each comma; a comma "

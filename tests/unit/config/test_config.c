@@ -230,7 +230,7 @@ static const struct {
 	{ "workers = 4294967297;\n",
 	    "main:1: the number 4294967297 is out of range\n" },
 	{ "log_level = \"loud\";\n",
-	    "main:1: log_level: \"loud\" is none of \"error\", \"warning\", "
+	    "main:1: log_level: \"loud\" is not one of \"error\", \"warning\", "
 	    "\"info\" and \"debug\"\n" },
 	{ "control = \"ask\";\n",
 	    "main:1: control: needs an absolute path of at most 107 bytes, or "
@@ -293,7 +293,7 @@ static const struct {
 	    "main:1: stamp.format: \"%Q\": '%Q' is neither a conversion of "
 	    "strftime(3) that fits in a line nor %3N, %6N or %9N\n" },
 	{ "stamp: { source = \"sun\"; };\n",
-	    "main:1: stamp.source: \"sun\" is none of \"clock\" and "
+	    "main:1: stamp.source: \"sun\" is not one of \"clock\" and "
 	    "\"arrival\"\n" },
 	{ "stamp: { timezone = \"Mars/Base\"; };\n",
 	    "main:1: stamp.timezone: needs \"local\", \"UTC\" or a time zone "
@@ -316,7 +316,7 @@ static const struct {
 	{ LISTENER("protocol = 6;"), "main:1: listeners[0].protocol: needs "
 				     "text in \"quotes\": \"6\"\n" },
 	{ LISTENER("protocol = \"sctp\";"),
-	    "main:1: listeners[0].protocol: \"sctp\" is none of \"tcp\", "
+	    "main:1: listeners[0].protocol: \"sctp\" is not one of \"tcp\", "
 	    "\"udp\", \"unix\", \"unix-dgram\" and \"unix-seqpacket\"\n" },
 	{ LISTENER("protocol = \"tcp\"; port = 65536;"),
 	    "main:1: listeners[0].port: 65536 is out of range: 0 to 65535 are "
@@ -331,10 +331,12 @@ static const struct {
 	    "main:1: listeners[0].address: needs \"*\", an IP address or a "
 	    "host name\n" },
 	{ LISTENER("protocol = \"tcp\"; framing = \"word\";"),
-	    "main:1: listeners[0].framing: \"word\" is none of \"chunk\" and "
+	    "main:1: listeners[0].framing: \"word\" is not one of \"chunk\" "
+	    "and "
 	    "\"line\"\n" },
 	{ LISTENER("protocol = \"tcp\"; proxy_protocol = \"on\";"),
-	    "main:1: listeners[0].proxy_protocol: \"on\" is none of \"off\", "
+	    "main:1: listeners[0].proxy_protocol: \"on\" is not one of "
+	    "\"off\", "
 	    "\"accept\" and \"require\"\n" },
 	{ LISTENER("protocol = \"tcp\"; proxy_protocol = \"accept\";"),
 	    PROXY_FROM_MISSING },
@@ -423,7 +425,7 @@ static const struct {
 	    "main:2: @include is not supported: put the settings into this "
 	    "file\n" },
 	{ "log_level = \"\\x1b[2J\\nmain:9: \xff\";\n",
-	    "main:1: log_level: \"\\x1b[2J\\x0amain:9: \\xff\" is none of "
+	    "main:1: log_level: \"\\x1b[2J\\x0amain:9: \\xff\" is not one of "
 	    "\"error\", \"warning\", \"info\" and \"debug\"\n" },
 	{ "stamp: { format = \"%\\x1b\"; };\n",
 	    "main:1: stamp.format: \"%\\x1b\": '%\\x1b' is neither a "
