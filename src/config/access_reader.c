@@ -34,7 +34,6 @@ complain(struct reader *reader, struct place place, const char *text,
 {
 	struct faults *faults = reader->file->faults;
 	bool is_ours = place.file == reader->file->path;
-	char reason[640];
 
 	if (++reader->faults > FAULTS_SHOWN) {
 		reader->file->error_count++;
@@ -43,8 +42,8 @@ complain(struct reader *reader, struct place place, const char *text,
 	if (place.element != NULL) {
 		setting_complain(place.element, "\"%.64s\" %s", text, why);
 	} else if (place.line == 0) {
-		snprintf(reason, sizeof(reason), "\"%.64s\" %s", text, why);
-		setting_refuse(reader->file, place.file, reason);
+		setting_refuse(reader->file, place.file, "\"%.64s\" %s", text,
+		    why);
 	} else {
 		size_t at = is_ours ? faults_line_start(faults, place.line)
 		                    : FAULTS_NOWHERE;
@@ -114,8 +113,7 @@ read_array(struct reader *reader, const struct setting *array, bool is_allowed)
 		const char *text = config_setting_get_string(element.node);
 		const char *option = setting_option(array);
 		struct place place = { option ? option : array->file->path,
-			config_setting_source_line(element.node),
-			option != NULL ? NULL : &element };
+			config_setting_source_line(element.node), &element };
 		if (text != NULL)
 			add(reader, text, is_allowed, place);
 		else

@@ -23,17 +23,8 @@
 static void
 read_format(const struct setting *setting, const char *text, void *base)
 {
-	struct stamp_format *format = &((struct config *)base)->stamp;
-	char error[256];
-
-	if (strchr(text, '%') == NULL && text[0] != '\0' &&
-	    stamp_format_compile(format, text, error, sizeof(error)) == -1)
-		setting_complain_choice(setting, text,
-		    "\"ctime\", \"rfc3339\", \"epoch\", the last two also "
-		    "with -ms, -us or -ns, and a pattern of strftime(3) such "
-		    "as \"%F %T\"");
-	else if (stamp_format_compile(format, text, error, sizeof(error)) == -1)
-		setting_complain(setting, "\"%s\": %s", text, error);
+	listener_config_read_format(setting, text,
+	    &((struct config *)base)->stamp);
 }
 
 static int
@@ -399,20 +390,18 @@ config_default(void)
 	return config;
 }
 
-/* All tables, and where their settings are. */
+/* All tables, and their groups. */
 static void
 list_homes(struct setting_home homes[HOMES_MAX])
 {
 	const struct setting_home all[] = {
-		{ "in limits: { ", " = ...; };", limits_rules },
-		{ "in stamp: { ", " = ...; };", stamp_rules },
-		{ "in udp: { ", " = ...; };", udp_rules },
-		{ "in a listener: listeners = ( { protocol = ...; ",
-		    " = ...; } );", listener_config_rules() },
-		{ "in http: { ", " = ...; };", http_rules },
-		{ "at the top level of the file, outside of groups", "",
-		    root_rules },
-		{ NULL, NULL, NULL },
+		{ "limits", limits_rules },
+		{ "stamp", stamp_rules },
+		{ "udp", udp_rules },
+		{ "listeners", listener_config_rules() },
+		{ "http", http_rules },
+		{ "", root_rules },
+		{ NULL, NULL },
 	};
 
 	memcpy(homes, all, sizeof(all));

@@ -125,15 +125,28 @@ read_proxies(const struct setting *list, void *base)
 	.offset = offsetof(struct listener_config, field),                     \
 	.size = sizeof(((struct listener_config *)0)->field)
 
+void
+listener_config_read_format(const struct setting *setting, const char *text,
+    struct stamp_format *format)
+{
+	char error[256];
+
+	if (stamp_format_compile(format, text, error, sizeof(error)) == 0)
+		return;
+	if (strchr(text, '%') == NULL && text[0] != '\0')
+		setting_complain_choice(setting, text,
+		    "\"ctime\", \"rfc3339\", \"epoch\", the last two also "
+		    "with -ms, -us or -ns, and a pattern of strftime(3) such "
+		    "as \"%F %T\"");
+	else
+		setting_complain(setting, "\"%s\": %s", text, error);
+}
+
 static void
 read_format(const struct setting *setting, const char *text, void *base)
 {
-	struct listener_config *listener = base;
-	char error[256];
-
-	if (stamp_format_compile(&listener->stamp, text, error,
-		sizeof(error)) == -1)
-		setting_complain(setting, "\"%s\": %s", text, error);
+	listener_config_read_format(setting, text,
+	    &((struct listener_config *)base)->stamp);
 }
 
 static const struct setting_rule stamp_rules[] = {
@@ -319,6 +332,9 @@ split_inet(config_setting_t *group, const char *text)
 	const char *port = colon ? colon + 1 : text;
 	char address[256];
 
+	/* A URL, or an address without a port: a service has no such name. */
+	if (text[0] == '/' || (colon == NULL && strpbrk(text, "./") != NULL))
+		return false;
 	if (colon != NULL) {
 		size_t len = (size_t)(colon - text);
 		bool has_brackets = text[0] == '[' && colon[-1] == ']';

@@ -59,6 +59,10 @@ struct setting_rule;
 /* The settings of a listener. */
 const struct setting_rule *listener_config_rules(void);
 
+/* Reads a format of stamps, for all or for one, or complains. */
+void listener_config_read_format(const struct setting *setting,
+    const char *text, struct stamp_format *format);
+
 /*
  * Puts what the beginning of a SPEC says, such as "tcp:[::1]:PORT", into group
  * as settings.  False: it has no such form.

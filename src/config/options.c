@@ -47,6 +47,17 @@ note_setting(struct options *options, int option)
 		options->unheard = optarg;
 }
 
+/* A shell ends a word at a space. */
+static void
+note_hint(struct options *options, int option)
+{
+	if (option == 'o' && strchr(optarg, '=') == NULL)
+		options->hint = "; -o takes NAME=VALUE in one word";
+	else if (option == 'l' && optarg[0] != '\0' &&
+		 optarg[strlen(optarg) - 1] == ',')
+		options->hint = "; -l takes all of SPEC in one word";
+}
+
 /* -1 after a complaint. */
 static int
 parse_one(struct options *options, int option, char **argv)
@@ -54,6 +65,7 @@ parse_one(struct options *options, int option, char **argv)
 	struct config_source *source = &options->source;
 
 	note_setting(options, option);
+	note_hint(options, option);
 	if (option == 'c')
 		source->path = optarg;
 	else if (option == 'l')
@@ -67,6 +79,19 @@ parse_one(struct options *options, int option, char **argv)
 	return 0;
 }
 
+/* What may have been meant by a word that is not an option. */
+static const char *
+advise_stray(const struct options *options, const char *stray)
+{
+	if (options->hint != NULL)
+		return options->hint;
+	if (strchr(stray, '=') != NULL)
+		return "; -o is missing in front of it";
+	if (stray[0] == '/')
+		return "; -c is missing in front of it";
+	return strchr(stray, ':') ? "; -l is missing in front of it" : "";
+}
+
 /* -1 unless the options go together; says why not. */
 static int
 check(const struct options *options, const char *stray)
@@ -77,8 +102,8 @@ check(const struct options *options, const char *stray)
 		    "asks at the control socket",
 		    stray);
 	if (stray != NULL)
-		return usage_complain("timestampd", "'%s' is not an option",
-		    stray);
+		return usage_complain("timestampd", "'%s' is not an option%s",
+		    stray, advise_stray(options, stray));
 	if (options->reload + options->status + options->test + options->show >
 	    1)
 		return usage_complain("timestampd",

@@ -12,6 +12,7 @@ struct options {
 	struct config_source source;
 	char **specs, **settings;  /* of source */
 	const char *unheard;       /* of them, by a running server */
+	const char *hint;          /* for a word that is not an option */
 	bool reload, status, json; /* ask a running server */
 	bool test, show, version, help;
 };

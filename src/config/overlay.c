@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "config/advice.h"
 #include "config/listener_config.h"
 
 /* Where a setting goes, and on whose behalf. */
@@ -19,25 +20,29 @@ struct target {
 	bool is_global; /* -o: each setting is labelled */
 };
 
-static const struct setting_rule *
-find_rule(const struct setting_rule *rule, const char *name)
+/* Of what libconfig takes as a name; 0: it is none. */
+static size_t
+name_length(const char *text)
 {
-	for (; rule != NULL && rule->name != NULL; rule++)
-		if (strcmp(rule->name, name) == 0)
-			return rule;
-	return NULL;
+	size_t len = isalpha((unsigned char)text[0]) ? 1 : 0;
+
+	while (len > 0 && (isalnum((unsigned char)text[len]) ||
+			      (text[len] != '\0' && strchr("_-*", text[len]))))
+		len++;
+	return len;
 }
 
-/* What libconfig takes as a name. */
+/* "NAME" or "GROUP.NAME" */
 static bool
-is_name(const char *text)
+is_path(const char *text)
 {
-	if (!isalpha((unsigned char)text[0]))
-		return false;
-	while (isalnum((unsigned char)*text) ||
-	       (*text != '\0' && strchr("_-*", *text) != NULL))
-		text++;
-	return *text == '\0';
+	size_t len = name_length(text);
+
+	if (len > 0 && text[len] == '.') {
+		text += len + 1;
+		len = name_length(text);
+	}
+	return len > 0 && text[len] == '\0';
 }
 
 static bool
@@ -64,7 +69,8 @@ is_list(const struct setting_rule *rule)
 static void
 add_value(const struct target *target, const char *name, const char *value)
 {
-	const struct setting_rule *rule = find_rule(target->rules, name);
+	const struct setting_rule *rule = setting_rule_named(target->rules,
+	    name);
 	config_setting_t *node, *group = target->group;
 
 	if (is_list(rule)) {
@@ -109,7 +115,8 @@ set_member(const struct target *target, const char *name, const char *value)
 static bool
 enter_group(struct target *target, const char *name)
 {
-	const struct setting_rule *rule = find_rule(target->rules, name);
+	const struct setting_rule *rule = setting_rule_named(target->rules,
+	    name);
 	config_setting_t *group = config_setting_get_member(target->group,
 	    name);
 
@@ -133,38 +140,53 @@ set_path(struct target target, char *name, const char *value)
 
 	if (dot != NULL)
 		*dot = '\0';
-	if (!is_name(name) || (dot != NULL && !is_name(dot + 1)))
+	const struct setting_rule *rule = setting_rule_named(target.rules,
+	    name);
+	if (dot != NULL && rule != NULL && rule->members == NULL)
 		setting_refuse(target.file, target.label,
-		    "needs NAME=VALUE or GROUP.NAME=VALUE");
+		    "\"%s\" is not a group: needs %s=VALUE", name, name);
 	else if (dot == NULL)
 		set_member(&target, name, value);
 	else if (enter_group(&target, name))
 		set_member(&target, dot + 1, value);
 }
 
+/* One "NAME=VALUE", which is changed; lead is what a suggestion begins with. */
+static void
+set_pair(struct target target, char *text, const char *lead)
+{
+	const struct setting_rule *rule = setting_rule_named(target.rules,
+	    text);
+	char *equals = strchr(text, '='), pair[ADVICE_MAX];
+	bool is_near = advice_pair(text, pair);
+
+	if (equals != NULL)
+		*equals = '\0';
+	if (equals != NULL && is_path(text)) {
+		set_path(target, text, equals + 1);
+		return;
+	}
+	if (!is_near && rule != NULL && rule->is_flag) {
+		snprintf(pair, sizeof(pair), "%s=true", text);
+		is_near = true;
+	}
+	setting_refuse(target.file, target.label,
+	    "needs NAME=VALUE or GROUP.NAME=VALUE%s%s%s%s",
+	    is_near ? "; did you mean " : "", is_near ? lead : "",
+	    is_near ? pair : "", is_near ? "?" : "");
+}
+
 /* One -o; text is changed. */
 static void
 set_global(struct target target, char *text)
 {
-	char *equals = strchr(text, '=');
-	const struct setting_rule *rule;
+	size_t len = strcspn(text, ".=[");
 
-	if (equals == NULL) {
+	if (strncmp(text, "listeners", len) == 0 && len == 9)
 		setting_refuse(target.file, target.label,
-		    "needs NAME=VALUE or GROUP.NAME=VALUE");
-		return;
-	}
-	*equals = '\0';
-	rule = find_rule(target.rules, text);
-	if (strcmp(text, "listeners") == 0 ||
-	    strncmp(text, "listeners.", strlen("listeners.")) == 0)
-		setting_refuse(target.file, target.label,
-		    "is for the file; -l SPEC listens elsewhere");
-	else if (rule != NULL && rule->members != NULL)
-		setting_refuse(target.file, target.label,
-		    "is a group: needs GROUP.NAME=VALUE");
+		    "needs -l, as in -l tcp:7000,framing=line");
 	else
-		set_path(target, text, equals + 1);
+		set_pair(target, text, "-o ");
 }
 
 /* Cuts the first piece off *rest: up to a comma that has no '\' in front. */
@@ -184,6 +206,46 @@ cut_piece(char **rest)
 	return piece;
 }
 
+/* The beginning of a SPEC has no known form. */
+static void
+refuse_spec(const struct target *target, const char *spec, bool has_more)
+{
+	char meant[ADVICE_MAX];
+
+	if (advice_spec(spec, meant))
+		setting_refuse(target->file, target->label,
+		    "is not a SPEC; did you mean -l %s%s?", meant,
+		    has_more ? ",..." : "");
+	else
+		setting_refuse(target->file, target->label,
+		    "needs tcp:PORT, udp:ADDRESS:PORT, tcp:[::1]:PORT, "
+		    "unix:/path, unix-dgram:/path or unix-seqpacket:/path");
+}
+
+/* What is behind a comma has no '='; before is the name of the one before. */
+static void
+refuse_piece(const struct target *target, const char *piece, const char *before)
+{
+	const struct setting_rule *rule = setting_rule_named(target->rules,
+	    before);
+	char meant[ADVICE_MAX];
+
+	if (rule != NULL && is_list(rule) && piece[0] != '\0')
+		setting_refuse(target->file, target->label,
+		    "%s: takes one at a time; repeat %s=", before, before);
+	else if (advice_spec(piece, meant))
+		setting_refuse(target->file, target->label,
+		    "each listener needs an -l of its own, as in -l %s", meant);
+	else if (advice_pair(piece, meant))
+		setting_refuse(target->file, target->label,
+		    "needs NAME=VALUE behind each comma; did you mean %s?",
+		    meant);
+	else
+		setting_refuse(target->file, target->label,
+		    "needs NAME=VALUE behind each comma; a comma in a value is "
+		    "\\,");
+}
+
 /* One -l; text is changed.  False: it says where to listen in no known form. */
 static bool
 set_listener(struct target target, char *text)
@@ -192,22 +254,17 @@ set_listener(struct target target, char *text)
 
 	config_setting_set_hook(target.group, target.label);
 	if (!listener_config_split(target.group, piece)) {
-		setting_refuse(target.file, target.label,
-		    "needs tcp:PORT, udp:ADDRESS:PORT, tcp:[::1]:PORT, "
-		    "unix:/path, unix-dgram:/path or unix-seqpacket:/path");
+		refuse_spec(&target, piece, text != NULL);
 		return false;
 	}
-	while ((piece = cut_piece(&text)) != NULL) {
-		char *equals = strchr(piece, '=');
-		if (equals == NULL) {
-			setting_refuse(target.file, target.label,
-			    "needs NAME=VALUE behind each comma; a comma in a "
-			    "value is \\,");
+	for (const char *before = ""; (piece = cut_piece(&text)) != NULL;
+	     before = piece)
+		if (strchr(piece, '=') == NULL) {
+			refuse_piece(&target, piece, before);
 			return false;
+		} else {
+			set_pair(target, piece, "");
 		}
-		*equals = '\0';
-		set_path(target, piece, equals + 1);
-	}
 	return true;
 }
 

@@ -5,10 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "syntax/nearest.h"
+#include "config/advice.h"
 
-#define ADVICE_MAX 512
-#define PLACE_MAX 160
+#define NAME_MAX 256
 #define SHOWN 64 /* bytes of a value in a message */
 
 #define OPTION_END "; timestampd -h lists the options"
@@ -44,10 +43,23 @@ setting_option(const struct setting *setting)
 }
 
 void
-setting_refuse(struct setting_file *file, const char *option, const char *why)
+setting_refuse(struct setting_file *file, const char *option,
+    const char *format, ...)
 {
+	char *why = NULL;
+	va_list args;
+
+	va_start(args, format);
+	if (vasprintf(&why, format, args) == -1)
+		why = NULL;
+	va_end(args);
+	const char *shown = why != NULL ? why : "out of memory";
+	/* One semicolon is enough. */
+	int len = (int)strlen(shown);
+	len -= len > 0 && shown[len - 1] == ';';
 	faults_add(file->faults, FAULTS_NOWHERE, FAULTS_NOWHERE,
-	    "timestampd: %s: %s" OPTION_END, option, why);
+	    "timestampd: %s: %.*s" OPTION_END, option, len, shown);
+	free(why);
 	file->error_count++;
 	file->option_errors++;
 }
@@ -90,13 +102,16 @@ place_of(const struct setting *setting)
 	return is_label(setting->file, hook) ? NULL : hook;
 }
 
-/* The text of a value as it stands in the file, at most SHOWN bytes of it. */
+/* The text of a value as it was written, at most SHOWN bytes of it. */
 static const char *
 raw_value(const struct setting *setting, char raw[SHOWN])
 {
 	const struct syntax_place *place = place_of(setting);
+	const char *text = config_setting_get_string(setting->node);
 
-	raw[0] = '\0';
+	/* An option has its text as it is, a file in quotes. */
+	snprintf(raw, SHOWN, "%s",
+	    text != NULL && setting_option(setting) != NULL ? text : "");
 	if (place != NULL && !config_setting_is_aggregate(setting->node))
 		snprintf(raw, SHOWN, "%.*s",
 		    (int)(place->value_end - place->value_at) < SHOWN
@@ -118,6 +133,7 @@ print_name(char *out, size_t size, const struct setting *setting)
 	int depth = 0;
 	size_t len = 0;
 
+	out[0] = '\0';
 	for (; depth < 4 && !config_setting_is_root(node) &&
 	       !is_label(setting->file, config_setting_get_hook(node));
 	     node = config_setting_parent(node))
@@ -151,35 +167,52 @@ find_range(const struct setting *setting, bool of_name, size_t *at, size_t *end)
 	}
 }
 
+/* The same of an option. */
+static void
+complain_option(const struct setting *setting, const char *option,
+    const char *text)
+{
+	char name[NAME_MAX], advice[ADVICE_MAX];
+
+	print_name(name, sizeof(name), setting);
+	/* An element that an option adds: it has no name in front. */
+	if (name[0] == '[')
+		name[0] = '\0';
+	if (advice_value(setting, name[0] != '\0' ? name : option, advice))
+		text = advice;
+	setting_refuse(setting->file, option, "%s%s%s", name,
+	    name[0] != '\0' ? ": " : "", text);
+}
+
 static void __attribute__((format(printf, 3, 0)))
 complain(const struct setting *setting, bool of_name, const char *format,
     va_list args)
 {
 	struct syntax_place *place = place_of(setting);
 	const char *option = setting_option(setting);
-	char name[256] = "", *text = NULL;
+	char name[NAME_MAX], *text = NULL;
 	size_t at, end;
 
-	setting->file->error_count++;
-	setting->file->option_errors += option != NULL;
-	if (place != NULL && place->is_refused && !of_name)
+	if (place != NULL && place->is_refused && !of_name) {
+		setting->file->error_count++;
 		return;
+	}
 	/* Once is enough, and who knows what an unknown one needs. */
 	if (place != NULL)
 		place->is_refused = true;
-	print_name(name, sizeof(name), setting);
 	if (vasprintf(&text, format, args) == -1)
 		text = NULL;
 	const char *shown = text != NULL ? text : "out of memory";
 	if (option != NULL) {
-		faults_add(setting->file->faults, FAULTS_NOWHERE,
-		    FAULTS_NOWHERE, "timestampd: %s: %s%s%s" OPTION_END, option,
-		    name, name[0] != '\0' ? ": " : "", shown);
+		complain_option(setting, option, shown);
 	} else if (place != NULL && place->more_at > 0 &&
 		   place->name_end == 0) {
+		setting->file->error_count++;
 		faults_add(setting->file->faults, place->more_at,
 		    place->value_end, "a comma is missing before this");
 	} else {
+		setting->file->error_count++;
+		print_name(name, sizeof(name), setting);
 		find_range(setting, of_name, &at, &end);
 		faults_add(setting->file->faults, at, end, "%s: %s", name,
 		    shown);
@@ -217,64 +250,17 @@ advise_quotes(const struct setting *setting)
 	return place != NULL && place->is_bare ? "; text needs quotes" : "";
 }
 
-/* What other programs call it, a setting or its value. */
-static const struct {
-	const char *other, *ours;
-} synonyms[] = {
-	{ "bind", "address" },
-	{ "bind_address", "address" },
-	{ "bindaddress", "address" },
-	{ "dgram", "unix-dgram" },
-	{ "host", "address" },
-	{ "ip", "address" },
-	{ "iso8601", "rfc3339" },
-	{ "keepalive_timeout", "idle_timeout" },
-	{ "listen", "listeners" },
-	{ "listen_address", "address" },
-	{ "listenaddress", "address" },
-	{ "loglevel", "log_level" },
-	{ "max_clients", "max_connections" },
-	{ "notice", "info" },
-	{ "permissions", "mode" },
-	{ "seqpacket", "unix-seqpacket" },
-	{ "server", "listeners" },
-	{ "socket", "path" },
-	{ "tcp", "listeners" },
-	{ "threads", "workers" },
-	{ "timeout", "idle_timeout" },
-	{ "type", "protocol" },
-	{ "tz", "timezone" },
-	{ "verbose", "debug" },
-	{ "worker_processes", "workers" },
-};
-
-static const char *
-translate(const char *name)
-{
-	for (size_t i = 0; i < sizeof(synonyms) / sizeof(synonyms[0]); i++)
-		if (strcasecmp(name, synonyms[i].other) == 0)
-			return synonyms[i].ours;
-	return name;
-}
-
 void
 setting_complain_choice(const struct setting *setting, const char *text,
     const char *choices)
 {
-	struct nearest nearest = nearest_begin(translate(text));
-	char copy[256], *rest = copy;
+	char copy[ADVICE_MAX];
+	const char *near = advice_choice(text, choices, copy);
 
-	snprintf(copy, sizeof(copy), "%s", choices);
-	/* Every second part is between quotes. */
-	for (int i = 0; rest != NULL; i++) {
-		char *word = strsep(&rest, "\"");
-		if (i % 2 == 1)
-			nearest_try(&nearest, word);
-	}
 	setting_complain(setting, "\"%.*s\" is not one of %s%s%s%s", SHOWN,
-	    text, choices, nearest.best != NULL ? "; did you mean \"" : "",
-	    nearest.best != NULL ? nearest.best : "",
-	    nearest.best != NULL ? "\"?" : advise_quotes(setting));
+	    text, choices, near != NULL ? "; did you mean \"" : "",
+	    near != NULL ? near : "",
+	    near != NULL ? "\"?" : advise_quotes(setting));
 }
 
 void
@@ -294,86 +280,13 @@ setting_check_quotes(struct setting_file *file)
 	}
 }
 
-static const struct setting_rule *
-find_rule(const struct setting_rule *rules, const char *name)
+const struct setting_rule *
+setting_rule_named(const struct setting_rule *rules, const char *name)
 {
-	for (; rules->name != NULL; rules++)
+	for (; rules != NULL && rules->name != NULL; rules++)
 		if (strcmp(rules->name, name) == 0)
 			return rules;
 	return NULL;
-}
-
-static void
-try_rules(struct nearest *nearest, const struct setting_rule *rules)
-{
-	for (; rules->name != NULL; rules++)
-		nearest_try(nearest, rules->name);
-}
-
-/* The table that has name; NULL: none has. */
-static const struct setting_home *
-find_home(const struct setting_home *homes, const char *name)
-{
-	for (; homes != NULL && homes->before != NULL; homes++)
-		if (find_rule(homes->rules, name) != NULL)
-			return homes;
-	return NULL;
-}
-
-static void
-list_names(const struct setting_rule *rules, char advice[ADVICE_MAX])
-{
-	size_t len = (size_t)snprintf(advice, ADVICE_MAX,
-	    "no such setting; there are:");
-
-	for (; rules->name != NULL && len < ADVICE_MAX; rules++)
-		len += (size_t)snprintf(advice + len, ADVICE_MAX - len, " %s",
-		    rules->name);
-}
-
-/* Where name belongs: "in limits: { idle_timeout = ...; };" */
-static const char *
-describe_home(const struct setting_home *home, const char *name,
-    char text[PLACE_MAX])
-{
-	bool is_in_group = home->after[0] != '\0';
-
-	snprintf(text, PLACE_MAX, "%s%s%s", home->before,
-	    is_in_group ? name : "", home->after);
-	return text;
-}
-
-/* What may have been meant by an unknown name: one elsewhere, or a near one. */
-static void
-advise_name(const char *name, const struct setting_rule *rules,
-    const struct setting_home *homes, char advice[ADVICE_MAX])
-{
-	const struct setting_home *home = find_home(homes, name);
-	const char *meant = translate(name), *ours;
-	struct nearest nearest = nearest_begin(meant);
-	char place[PLACE_MAX];
-
-	if (home != NULL) {
-		snprintf(advice, ADVICE_MAX, "belongs %s",
-		    describe_home(home, name, place));
-		return;
-	}
-	try_rules(&nearest, rules);
-	ours = nearest.best;
-	/* A synonym is nearest of all, here or elsewhere. */
-	for (home = homes; home != NULL && home->before != NULL; home++)
-		try_rules(&nearest, home->rules);
-	if (nearest.best == NULL)
-		list_names(rules, advice);
-	else if (nearest.best == ours)
-		snprintf(advice, ADVICE_MAX,
-		    "no such setting; did you mean \"%s\"?", ours);
-	else
-		snprintf(advice, ADVICE_MAX,
-		    "no such setting; did you mean \"%s\"? That belongs %s",
-		    nearest.best,
-		    describe_home(find_home(homes, nearest.best), nearest.best,
-			place));
 }
 
 const struct setting_rule *
@@ -381,11 +294,11 @@ setting_find_rule(const struct setting *setting,
     const struct setting_rule *rules)
 {
 	const char *name = config_setting_name(setting->node);
-	const struct setting_rule *rule = find_rule(rules, name);
+	const struct setting_rule *rule = setting_rule_named(rules, name);
 	char advice[ADVICE_MAX];
 
 	if (rule == NULL) {
-		advise_name(name, rules, setting->file->homes, advice);
+		advice_name(setting, rules, advice);
 		complain_name(setting, "%s", advice);
 	}
 	return rule;
@@ -414,7 +327,8 @@ convert(const struct setting_rule *rule, const char *text)
 
 	while (*end == ' ')
 		end++;
-	if (end == text || rule->unit == NULL || number > rule->max)
+	bool is_milli = strncasecmp(end, "ms", 2) == 0;
+	if (end == text || is_milli || rule->unit == NULL || number > rule->max)
 		return -1;
 	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
 		if (strcmp(units[i].unit, rule->unit) == 0 &&
@@ -559,8 +473,14 @@ void
 setting_read_group(const struct setting *group,
     const struct setting_rule *rules, enum protocol protocol, void *base)
 {
+	const char *option = setting_option(group);
+	char advice[ADVICE_MAX];
+
 	if (!config_setting_is_group(group->node)) {
-		setting_complain(group, "needs a group: { ... }");
+		advice_names(rules, "is a group: needs GROUP.NAME=VALUE",
+		    advice);
+		setting_complain(group, "%s",
+		    option != NULL ? advice : "needs a group: { ... }");
 		return;
 	}
 	for (int i = 0; i < config_setting_length(group->node); i++) {

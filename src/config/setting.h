@@ -17,7 +17,7 @@ struct setting_file {
 	const char *path;
 	struct faults *faults;
 	struct syntax *syntax; /* NULL: no one knows where settings stand */
-	const struct setting_home *homes; /* all tables; NULL: unknown */
+	const struct setting_home *homes; /* all tables */
 	int error_count;
 	int option_errors; /* of them, those of the command line */
 };
@@ -50,13 +50,10 @@ struct setting_rule {
 	const struct setting_rule *members; /* of a group */
 };
 
-/*
- * A table, and where in the file its settings are, for a message: the text in
- * front of a name and behind it; behind it "", if there the name is not told.
- */
+/* A table, and its group, for a message; "": none. */
 struct setting_home {
-	const char *before, *after; /* NULL ends the list */
-	const struct setting_rule *rules;
+	const char *group;
+	const struct setting_rule *rules; /* NULL ends the list */
 };
 
 /* Tells each setting below root where it stands, by the syntax of its file. */
@@ -74,7 +71,7 @@ const char *setting_option(const struct setting *setting);
 
 /* Adds a fault of an option. */
 void setting_refuse(struct setting_file *file, const char *option,
-    const char *why);
+    const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /*
  * Adds "name: " and the formatted text to the faults, where the value stands;
@@ -93,6 +90,10 @@ void setting_complain_choice(const struct setting *setting, const char *text,
 
 /* Complains of text without quotes, where nothing else was said of it. */
 void setting_check_quotes(struct setting_file *file);
+
+/* The rule of that name; NULL, when rules, or NULL, has none. */
+const struct setting_rule *setting_rule_named(const struct setting_rule *rules,
+    const char *name);
 
 /* The rule for setting; NULL, after a complaint, when rules has none. */
 const struct setting_rule *setting_find_rule(const struct setting *setting,

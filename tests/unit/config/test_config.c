@@ -505,6 +505,26 @@ START_TEST(control_characters_of_a_spec_are_escaped)
 }
 END_TEST
 
+START_TEST(a_setting_of_the_file_is_not_a_group)
+{
+	char *settings[] = { "workers.x=5" };
+	struct config_source source = { .path = "main",
+		.settings = settings,
+		.setting_count = 1 };
+	struct config *config;
+	size_t len;
+
+	scratch_write("main", "workers = 4;\n");
+	free(complaints);
+	FILE *errors = open_memstream(&complaints, &len);
+	ck_assert_int_eq(config_load(&config, &source, errors), EX_USAGE);
+	fclose(errors);
+	ck_assert_str_eq(complaints,
+	    "timestampd: -o workers.x: \"workers\" is not a group: needs "
+	    "workers=VALUE" HELP);
+}
+END_TEST
+
 START_TEST(specs_replace_the_listeners)
 {
 	char *specs[] = { "tcp:1", "unix:/run/a", "tcp:" };
@@ -545,6 +565,7 @@ config_suite(void)
 	    sizeof(bad) / sizeof(bad[0]));
 	tcase_add_test(tests, missing_file);
 	tcase_add_test(tests, control_characters_of_a_spec_are_escaped);
+	tcase_add_test(tests, a_setting_of_the_file_is_not_a_group);
 	tcase_add_test(tests, specs_replace_the_listeners);
 	suite_add_tcase(suite, tests);
 	return suite;
