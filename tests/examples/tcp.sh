@@ -7,8 +7,10 @@ fi
 exec 3<>"/dev/tcp/$1/$2" || exit 1 # bash has said why
 printf '%s\n' "$3" >&3
 # bash cannot say that nothing more comes, so the newline ends the reply.
-IFS= read -r reply <&3 || {
-	echo "tcp.sh: no reply" >&2
+if ! IFS= read -r reply <&3; then
+	printf '%s' "$reply"
+	[ -n "$reply" ] && came="half a reply" || came="no reply"
+	echo "tcp.sh: $came" >&2
 	exit 1
-}
+fi
 printf '%s\n' "$reply"
