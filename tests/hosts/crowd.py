@@ -25,7 +25,11 @@ import sys
 import threading
 import time
 
-PAUSE_S = 0.02  # of a client between exchanges: the load stays small
+# Of a client between exchanges.  This is the pace of the load and not a wait for
+# anything: no result depends on it, because go_on counts exchanges.  Without it
+# the crowd would use a core whole, and visitors would use up the ports of a
+# balancer, each of which is in TIME_WAIT for a minute after its exchange.
+PAUSE_S = 0.02
 BIND_ADDRESS_NO_PORT = 24  # IP_BIND_ADDRESS_NO_PORT of ip(7)
 STREAM_S = 10  # a reply or a connect that takes longer is a failure
 A_FEW = 5
