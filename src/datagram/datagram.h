@@ -14,13 +14,13 @@
 struct datagram_thread;
 
 struct datagram_settings {
-	struct stamp stamp;         /* not used yet */
+	struct stamp stamp;         /* has no time yet; copies get theirs */
 	bool arrival;               /* stamps tell when data arrived */
 	int rate_limit, rate_burst; /* of a source; 0: no limit */
 	int max_datagram;           /* bytes */
 	bool abstract_clients;      /* Unix: answered at abstract names too */
-	struct access *access;      /* UDP: who is answered; a copy holds it */
-	const uint16_t *ports; /* UDP ports of this server: never answered */
+	struct access *access;      /* UDP: its lists; a copy holds them */
+	const uint16_t *ports;      /* UDP of this server: not answered */
 	size_t port_count;
 };
 
@@ -33,11 +33,11 @@ struct datagram_thread *datagram_start(int number, int fd,
     enum protocol protocol, const struct datagram_settings *settings,
     int done_fd);
 
-/* Settings of all datagrams that arrive from now on; -1: out of memory. */
+/* Sets what holds for datagrams from now on; -1: out of memory. */
 int datagram_configure(struct datagram_thread *thread,
     const struct datagram_settings *settings);
 
-/* Responsive: the loop has run since the last ping, or ended as ordered. */
+/* It is responsive if its loop ran since the ping, or has ended as ordered. */
 void datagram_ping(struct datagram_thread *thread);
 bool datagram_is_responsive(const struct datagram_thread *thread);
 
@@ -50,7 +50,7 @@ const char *datagram_name(const struct datagram_thread *thread);
 void datagram_order_end(struct datagram_thread *thread);
 bool datagram_has_ended(const struct datagram_thread *thread);
 
-/* Waits for the end, adds its counters to sum and frees. */
+/* Waits for the end of the thread, adds its counters to sum and frees it. */
 void datagram_join(struct datagram_thread *thread, struct counters *sum);
 
 #endif

@@ -253,7 +253,7 @@ sendall(int fd, const char *data, size_t len, size_t *sent)
 	return 0;
 }
 
-/* As sendall; what has been sent is no longer in the reply. */
+/* As sendall; removes from the reply what has been sent. */
 static int
 send_reply(struct conn *conn, struct conn_io *io, struct conn_state *reply)
 {

@@ -27,18 +27,18 @@ enum {
  * 2. the others by their burden: what they hold, times the time in which they
  *    would take it at the pace of the last looks.  Silence makes that longer.
  *
- * Whoever fills the budget and takes nothing has what 1 closes, unless he does
- * so within four seconds: 540 Mbit/s for 256 MiB.  Whoever takes a little, or
- * comes again and again, has to take what he holds more quickly than an honest
- * client on a slow link, or to hold less: the pace counts, so young data is no
- * help.
+ * An attacker who fills the budget and takes nothing loses his connections by
+ * 1, unless he fills it within four seconds: 540 Mbit/s for 256 MiB.  One who
+ * takes a little, or connects again and again, has to take what he holds more
+ * quickly than an honest client on a slow link, or to hold less: the pace
+ * counts, so it does not help that the data is young.
  *
- * For a connection that holds some, now - since_ms is that time; it grows while
- * the client takes nothing.
+ * For a connection that holds memory, now_ms - since_ms is the time of 2; it
+ * grows while the client takes nothing.
  */
 struct roster {
 	struct conn_list lists[ROSTER_LISTS]; /* longest quiet first */
-	uint64_t patient_ms; /* when one of the patient may be due */
+	uint64_t patient_ms; /* when the first patient one may be due */
 	uint64_t now_ms;
 	uint64_t began_ms, last_ms;   /* this look, the last whole one */
 	uint64_t looked_ms, swept_ms; /* the end of that, the last sweep */
@@ -52,13 +52,13 @@ struct roster {
 void roster_init(struct roster *roster, _Atomic size_t *kept);
 
 /*
- * At the end of the list for what it waits for; in front if it has been quiet
- * for longer than all others.  Those of the process before this one may be, and
- * are added with the longest quiet last.
+ * Adds conn at the end of the list of those that wait for the same; in front if
+ * it has been quiet for longer than all of them.  A restored connection may
+ * have been; of several the longest quiet one is added last.
  */
 void roster_add(struct roster *roster, struct conn *conn);
 
-/* To the end of another list; its time without activity begins. */
+/* Moves conn to the end of another list; its time without activity begins. */
 void roster_move(struct roster *roster, struct conn *conn, enum conn_want want,
     bool untaken);
 
@@ -68,8 +68,9 @@ void roster_remove(struct roster *roster, struct conn *conn);
 const struct conn *roster_oldest(const struct roster *roster);
 
 /*
- * Moves one that waits to read to the patient ones, until due_ms, or to the
- * untaken ones; its time without activity goes on.
+ * Moves a connection that waits to read to the patient ones until due_ms, or,
+ * if its client has not taken all, to the untaken ones; its time without
+ * activity goes on.
  */
 void roster_set_aside(struct roster *roster, struct conn *conn,
     uint64_t due_ms);
@@ -94,8 +95,9 @@ uint64_t roster_look_ms(const struct roster *roster);
 bool roster_look(struct roster *roster);
 
 /*
- * What decides who is closed first, in a form that stays valid while time
- * passes; 0: it holds nothing.  That of the higher weight is closed first.
+ * A burden decides which connection is closed first, in a form that stays valid
+ * while time passes; 0: it holds nothing.  Returns what it weighs at now_ms:
+ * the heaviest is closed first.
  */
 uint64_t roster_weigh(uint64_t burden, uint64_t now_ms);
 
@@ -104,7 +106,7 @@ struct roster_burden {
 	struct conn *conn;
 };
 
-/* Finds the heaviest, at most max of them, in order; returns how many. */
+/* Finds the heaviest, at most max, the first first; returns how many. */
 size_t roster_find_heaviest(const struct roster *roster,
     struct roster_burden *found, size_t max);
 

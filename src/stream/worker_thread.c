@@ -21,14 +21,14 @@
  */
 #define QUIET_MS 200
 
-#define FRESH_MS 100  /* how old a look may be that decides who is closed */
+#define FRESH_MS 100  /* how old a look may be that decides what is closed */
 #define RELIEF_MAX 64 /* connections that are closed for memory at once */
 #define PATIENCE_EVERY_MS 1000
 
-/* A client that takes nothing for so long, when all are closed, is deaf. */
+/* When all are closed, a client that took nothing for so long is deaf. */
 #define DEAF_MS 1000
 
-/* Tells the acceptor, if it waits for it, that there is room. */
+/* Tells the acceptor, if it waits for that, that there is room. */
 static void
 release_connection(struct worker *worker)
 {
@@ -50,7 +50,7 @@ close_one(struct worker *worker, struct conn *conn, enum close_reason reason)
 	release_connection(worker);
 }
 
-/* For a client that takes nothing: nothing is left for it in the kernel. */
+/* For a client that takes nothing: leaves nothing for it in the kernel. */
 static void
 close_deaf(struct worker *worker, struct conn *conn, enum close_reason reason)
 {
@@ -59,9 +59,9 @@ close_deaf(struct worker *worker, struct conn *conn, enum close_reason reason)
 }
 
 /*
- * Has epoll report when conn is ready for want; -1 with errno.  One that has
- * ended on both sides is always ready, but is reported once for each change; so
- * is one whose first bytes stay in the socket.
+ * Has epoll report when conn is ready for want; -1 with errno.  A connection
+ * that has ended on both sides is always ready, and so is one whose first bytes
+ * stay in the socket: these are reported only when something has changed.
  */
 static int
 watch(struct worker *worker, struct conn *conn, enum conn_want want)
@@ -100,7 +100,7 @@ profile_of(const struct worker *worker, const struct conn *conn)
 {
 	const struct profiles *profiles = &worker->settings.profiles;
 
-	/* Without memory for new settings some may be missing. */
+	/* If there was no memory for new settings, it may not be there. */
 	return &profiles
 	            ->rows[conn->profile < profiles->count ? conn->profile : 0];
 }
@@ -125,8 +125,8 @@ serve_data(struct worker *worker, struct conn *conn)
 }
 
 /*
- * After the header it is known who the client is, or that nobody will say it.
- * Its first data often follow.  False: want is what conn waits for already.
+ * The header has told who the client is, or no header will.  Data of the client
+ * often follow it.  False: want is what conn waits for already.
  */
 static bool
 follow_header(struct worker *worker, struct conn *conn, enum conn_want want)
@@ -178,7 +178,7 @@ use_next_settings(struct worker *worker)
 	profiles_free(&worker->settings.profiles);
 	worker->settings = *next;
 	worker->idle_ms = find_shortest(&next->profiles);
-	/* They may have to be closed sooner, or with the others. */
+	/* Patient ones may be due sooner now, or be patient no longer. */
 	worker->roster.patient_ms = 0;
 	worker->io.arrival = next->arrival;
 	worker->log.is_on = next->log_connections;
@@ -196,7 +196,7 @@ admit_dispatched(struct worker *worker)
 
 	if (worker->dispatched != NULL)
 		conn = atomic_exchange(&worker->dispatched, NULL);
-	/* After taking the connections: neither may be older than they are. */
+	/* Only now: settings and time may not be older than the connections. */
 	use_next_settings(worker);
 	worker->roster.now_ms = clock_ms();
 	for (; conn != NULL; conn = next) {
@@ -206,7 +206,7 @@ admit_dispatched(struct worker *worker)
 	}
 	for (conn = oldest; conn != NULL; conn = next) {
 		next = conn->link.tqe_next;
-		/* The lists are in this order; the acceptor may be slow. */
+		/* The lists are in the order of this time. */
 		if (!conn->restored)
 			conn->active_ms = worker->roster.now_ms;
 		roster_add(&worker->roster, conn);
@@ -271,7 +271,7 @@ idle_end_ms(const struct worker *worker, const struct conn *conn)
 	return ms != 0 ? conn->active_ms + ms : UINT64_MAX;
 }
 
-/* An end that is not the client's fault. */
+/* Its time is over, but not because the client takes nothing. */
 static void
 expire_quiet(struct worker *worker, struct conn *conn)
 {
@@ -303,7 +303,7 @@ expire(struct worker *worker, struct conn *conn)
 		    conn->untaken ? CLOSE_IDLE : CLOSE_SEND_TIMEOUT);
 }
 
-/* The first of a list has been quiet for as long as any of it may be. */
+/* The first of a list was quiet for as long as any of the list may be. */
 static void
 expire_first(struct worker *worker, int list, struct conn *conn)
 {
@@ -318,7 +318,7 @@ expire_first(struct worker *worker, int list, struct conn *conn)
 
 /*
  * Expires those of a list, in any order, that have been idle for too long.
- * Returns when the next one has.
+ * Returns when the next one will have been.
  */
 static uint64_t
 expire_idle(struct worker *worker, int list)
@@ -410,13 +410,16 @@ close_heaviest(struct worker *worker)
 		worker->burden = i < count ? found[i].burden : 0;
 }
 
-/* The worker that has the first one goes on; so others are served meanwhile. */
+/*
+ * Closes what is over the budget; wakes the worker that has the next one, so
+ * that clients are served in between.
+ */
 static void
 relieve(struct worker *worker)
 {
 	if (!budget_is_exceeded(worker))
 		return;
-	/* What clients took meanwhile decides who is closed. */
+	/* What clients have taken since the last look decides. */
 	if (worker->roster.now_ms - worker->roster.looked_ms >= FRESH_MS &&
 	    !look(worker))
 		return;
