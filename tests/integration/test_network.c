@@ -409,7 +409,10 @@ send_ipv4(const char *ip)
 	close(fd);
 }
 
-/* Returns false if no device can be made to send it by. */
+/*
+ * Returns false if no device can be made to send it by.  The device's other end
+ * hears no IPv6, or it would come there a second time, perhaps later.
+ */
 static bool
 send_to_all_nodes(void)
 {
@@ -419,6 +422,7 @@ send_to_all_nodes(void)
 	};
 
 	if (system("ip link add many type veth peer name other &&"
+		   "echo 1 >/proc/sys/net/ipv6/conf/other/disable_ipv6 &&"
 		   "ip link set many up && ip link set other up &&"
 		   "ip addr add fe80::9/64 dev many nodad") != 0) {
 		puts("skipped: no device can be made for IPv6 multicast");
@@ -438,7 +442,8 @@ send_to_all_nodes(void)
 START_TEST(multicast_and_broadcast_are_not_answered)
 {
 	static const char *const addresses[] = { "0.0.0.0:21567", "21567" };
-	unsigned long long dropped = 2;
+	/* A socket of both families does not get IPv4 multicast. */
+	unsigned long long dropped = _i == 0 ? 2 : 1;
 	struct daemon server;
 
 	if (!enter_own_network())
