@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <check.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
@@ -12,6 +13,8 @@
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "inet.h"
 
 #define CONTROL_MAX 16
 
@@ -62,6 +65,20 @@ int
 client_tcp_to(const char *ipv4, int port)
 {
 	return open_ipv4(ipv4, SOCK_STREAM, port);
+}
+
+int
+client_tcp_tight(const char *ipv4, int port)
+{
+	struct sockaddr_any address = inet_address(ipv4, port);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), least = 1;
+
+	/* Before the connect: later the window would not get smaller. */
+	ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &least,
+			     sizeof(least)),
+	    0);
+	connect_to(fd, &address.any, address.len);
+	return fd;
 }
 
 int
@@ -130,6 +147,15 @@ client_unix(const char *path, int type)
 	snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
 	connect_to(fd, &address, sizeof(address));
 	return fd;
+}
+
+void
+client_pair(int ends[2])
+{
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0,
+			     ends),
+	    0);
+	ck_assert_int_eq(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
 }
 
 void

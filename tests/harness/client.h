@@ -11,13 +11,17 @@
 /* Sockets of a test client.  If a function fails, the test fails. */
 int client_tcp(int port); /* connected to 127.0.0.1 */
 int client_tcp_to(const char *ipv4, int port);
-int client_tcp6(int port); /* to ::1 */
+int client_tcp6(int port);                        /* to ::1 */
+int client_tcp_tight(const char *ipv4, int port); /* least room for replies */
 int client_udp(int port);
 int client_udp_to(const char *ipv4, int port);
 int client_udp6(int port);
 
 /* type: SOCK_*.  A datagram socket is bound to a path in the scratch folder. */
 int client_unix(const char *path, int type);
+
+/* A Unix stream: ends[0] is the server's, and non-blocking. */
+void client_pair(int ends[2]);
 
 void client_send(int fd, const void *data, size_t len);
 

@@ -228,24 +228,6 @@ START_TEST(a_datagram_is_amplified_as_the_manual_says)
 }
 END_TEST
 
-static int
-connect_deaf(void)
-{
-	struct sockaddr_in address = {
-		.sin_family = AF_INET,
-		.sin_port = htons((uint16_t)tcp_port),
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-	};
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), size = 1;
-
-	ck_assert_int_ne(fd, -1);
-	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-	ck_assert_int_eq(connect(fd, (struct sockaddr *)&address,
-			     sizeof(address)),
-	    0);
-	return fd;
-}
-
 /* One client in three never reads; the others send a byte now and then. */
 START_TEST(thousands_that_do_not_read_do_not_disturb_the_others)
 {
@@ -258,7 +240,7 @@ START_TEST(thousands_that_do_not_read_do_not_disturb_the_others)
 	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
 	long before = daemon_private_memory(&server);
 	for (int i = 0; i < MANY; i++)
-		fds[i] = connect_deaf();
+		fds[i] = client_tcp_tight("127.0.0.1", tcp_port);
 	for (int round = 0; round < ROUNDS; round++) {
 		for (int i = 0; i < MANY; i++)
 			send(fds[i], piece, i % 3 == 0 ? sizeof(piece) : 1,

@@ -9,6 +9,7 @@
 
 #include "harness/client.h"
 #include "harness/daemon.h"
+#include "harness/inet.h"
 #include "harness/manager.h"
 #include "harness/scratch.h"
 #include "suites.h"
@@ -219,17 +220,8 @@ END_TEST
 /* No listener is configured for what a socket unit passes. */
 START_TEST(a_passed_socket_has_the_lists_for_all)
 {
-	struct sockaddr_in address = {
-		.sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-	};
-	socklen_t len = sizeof(address);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int port, fd = inet_server(SOCK_STREAM, &port);
 
-	ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, len), 0);
-	ck_assert_int_eq(listen(fd, 10), 0);
-	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &len), 0);
-	int port = ntohs(address.sin_port);
 	manager_open(0);
 	manager_pass(fd, "timestampd.socket");
 	manager_start(&server, "deny = [ \"" BAD "\" ];");

@@ -13,6 +13,7 @@
 
 #include "harness/client.h"
 #include "harness/daemon.h"
+#include "harness/inet.h"
 #include "harness/manager.h"
 #include "harness/scratch.h"
 #include "suites.h"
@@ -481,26 +482,6 @@ START_TEST(clients_that_do_not_read_cost_nothing)
 }
 END_TEST
 
-/* Returns a socket that listens on *port of 127.0.0.1, which the kernel
- * chooses. */
-static int
-listening(int type, int *port)
-{
-	struct sockaddr_in address = {
-		.sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-	};
-	socklen_t len = sizeof(address);
-	int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
-
-	ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, len), 0);
-	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &len), 0);
-	if (type == SOCK_STREAM)
-		ck_assert_int_eq(listen(fd, 10), 0);
-	*port = ntohs(address.sin_port);
-	return fd;
-}
-
 static const char *
 http_at(int port)
 {
@@ -515,7 +496,7 @@ START_TEST(a_port_in_use)
 	static const char *const arguments[] = { "-c", "conf", NULL };
 	struct daemon second;
 	char text[128];
-	int port, fd = listening(SOCK_STREAM, &port);
+	int port, fd = inet_server(SOCK_STREAM, &port);
 
 	scratch_write("conf", http_at(port));
 	ck_assert_int_eq(daemon_run(&second, arguments), EX_UNAVAILABLE);
@@ -542,8 +523,8 @@ END_TEST
 START_TEST(a_refused_reload_closes_the_new_one)
 {
 	char config[512];
-	int port, taken, fd = listening(SOCK_STREAM, &taken);
-	int other = listening(SOCK_STREAM, &port);
+	int port, taken, fd = inet_server(SOCK_STREAM, &taken);
+	int other = inet_server(SOCK_STREAM, &port);
 
 	close(other);
 	daemon_start_config(&server, TCP HTTP);
@@ -629,7 +610,7 @@ START_TEST(a_passed_socket_is_served)
 	int port;
 
 	manager_open(0);
-	manager_pass(listening(SOCK_STREAM, &port), "http");
+	manager_pass(inet_server(SOCK_STREAM, &port), "http");
 	manager_start(&server, TCP);
 	ck_assert_int_eq(daemon_port(&server, HTTP_NAME), port);
 	assert_serves();
@@ -657,9 +638,9 @@ START_TEST(other_passed_sockets_are_not)
 	int first, second, datagram;
 
 	manager_open(0);
-	manager_pass(listening(SOCK_DGRAM, &datagram), "http");
-	manager_pass(listening(SOCK_STREAM, &first), "http");
-	manager_pass(listening(SOCK_STREAM, &second), "http");
+	manager_pass(inet_server(SOCK_DGRAM, &datagram), "http");
+	manager_pass(inet_server(SOCK_STREAM, &first), "http");
+	manager_pass(inet_server(SOCK_STREAM, &second), "http");
 	manager_start(&server, TCP);
 	ck_assert_int_eq(daemon_port(&server, HTTP_NAME), first);
 	ck_assert_ptr_nonnull(strstr(server.log, "is not a stream socket"));
@@ -675,7 +656,7 @@ START_TEST(a_passed_socket_is_not_a_listener)
 	int port;
 
 	manager_open(0);
-	manager_pass(listening(SOCK_STREAM, &port), "http");
+	manager_pass(inet_server(SOCK_STREAM, &port), "http");
 	manager_start(&server, "");
 	ck_assert_int_eq(daemon_port(&server, "tcp *"), 21567);
 	daemon_stop(&server);

@@ -1,5 +1,4 @@
 #include <errno.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -74,10 +73,10 @@ START_TEST(many_idle_connections_cost_little)
 }
 END_TEST
 
-START_TEST(clients_over_the_limit_wait)
+/* Starts a server that has room for 10 clients; 30 come and say hello. */
+static void
+start_crowded(int fds[30])
 {
-	int fds[30];
-
 	daemon_start_config(&server,
 	    "limits: { max_connections = 10; };\n" TCP);
 	int port = daemon_port(&server, "tcp *");
@@ -85,6 +84,13 @@ START_TEST(clients_over_the_limit_wait)
 		fds[i] = client_tcp(port);
 		client_send(fds[i], "hello", 5);
 	}
+}
+
+START_TEST(clients_over_the_limit_wait)
+{
+	int fds[30];
+
+	start_crowded(fds);
 	for (int i = 0; i < 30; i++) {
 		client_expect(fds[i], "hello", 5);
 		ck_assert_uint_le(daemon_counter(&server, "open"), 10);
@@ -146,14 +152,9 @@ START_TEST(a_stop_accepts_the_clients_in_the_backlog)
 {
 	int fds[30];
 
-	daemon_start_config(&server,
-	    "limits: { max_connections = 10; };\n" TCP);
-	int port = daemon_port(&server, "tcp *");
-	for (int i = 0; i < 30; i++) {
-		fds[i] = client_tcp(port);
-		client_send(fds[i], "hello", 5);
+	start_crowded(fds);
+	for (int i = 0; i < 30; i++)
 		shutdown(fds[i], SHUT_WR);
-	}
 	daemon_signal(&server, SIGTERM);
 	client_expect_drained(fds, 30, "hello");
 	daemon_finish(&server);
@@ -288,23 +289,14 @@ static int
 connect_tight(int kind, bool second)
 {
 	static const char *const paths[][2] = { { "a", "b" }, { "c", "d" } };
-	struct sockaddr_in address = {
-		.sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK + second),
-	};
-	int room = 2048;
+	const char *ip = second ? "127.0.0.2" : "127.0.0.1";
+	char name[32];
 
 	if (kind > 0)
 		return client_unix(paths[kind - 1][second],
 		    kind == 1 ? SOCK_STREAM : SOCK_SEQPACKET);
-	address.sin_port = htons((uint16_t)daemon_port(&server,
-	    second ? "tcp 127.0.0.2" : "tcp 127.0.0.1"));
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
-	ck_assert_int_eq(connect(fd, (struct sockaddr *)&address,
-			     sizeof(address)),
-	    0);
-	return fd;
+	snprintf(name, sizeof(name), "tcp %s", ip);
+	return client_tcp_tight(ip, daemon_port(&server, name));
 }
 
 static const char *

@@ -10,6 +10,7 @@
 
 #include "harness/client.h"
 #include "harness/daemon.h"
+#include "harness/inet.h"
 #include "harness/manager.h"
 #include "harness/scratch.h"
 #include "suites.h"
@@ -22,19 +23,10 @@ static struct daemon server;
 static int
 pass_inet(int type, const char *name)
 {
-	struct sockaddr_in address = {
-		.sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-	};
-	socklen_t len = sizeof(address);
-	int fd = socket(AF_INET, type | SOCK_CLOEXEC, 0);
+	int port;
 
-	ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, len), 0);
-	if (type == SOCK_STREAM)
-		ck_assert_int_eq(listen(fd, 10), 0);
-	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &len), 0);
-	manager_pass(fd, name);
-	return ntohs(address.sin_port);
+	manager_pass(inet_server(type, &port), name);
+	return port;
 }
 
 static void

@@ -184,17 +184,8 @@ static int
 connect_deaf(int port)
 {
 	static char newlines[NEWLINES];
-	struct sockaddr_in address = { .sin_family = AF_INET,
-		.sin_port = htons((in_port_t)port),
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), least = 1;
+	int fd = client_tcp_tight("127.0.0.1", port);
 
-	ck_assert_int_eq(setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &least,
-			     sizeof(least)),
-	    0);
-	ck_assert_int_eq(connect(fd, (struct sockaddr *)&address,
-			     sizeof(address)),
-	    0);
 	memset(newlines, '\n', sizeof(newlines));
 	client_send(fd, newlines, sizeof(newlines));
 	return fd;

@@ -11,6 +11,7 @@
 
 #include "harness/client.h"
 #include "harness/daemon.h"
+#include "harness/inet.h"
 #include "harness/manager.h"
 #include "harness/scratch.h"
 #include "suites.h"
@@ -141,22 +142,36 @@ keep_all_busy(int count)
 	} while (busy < count);
 }
 
+/*
+ * A UDP socket that shares its port with others: *number, or if that is 0 one
+ * that the kernel chooses.  -1 with errno.
+ */
+static int
+open_shared(int *number)
+{
+	struct sockaddr_any address = inet_address("127.0.0.1", *number);
+	int on = 1, fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
+	if (bind(fd, &address.any, address.len) == -1) {
+		close(fd);
+		return -1;
+	}
+	getsockname(fd, &address.any, &address.len);
+	*number = ntohs(address.in.sin_port);
+	return fd;
+}
+
 /* Returns 0 if another socket can share the server's port, else errno. */
 static int
 try_to_share(void)
 {
-	struct sockaddr_in address = {
-		.sin_family = AF_INET,
-		.sin_port = htons((uint16_t)port),
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-	};
-	int on = 1, fd = socket(AF_INET, SOCK_DGRAM, 0);
+	int fd = open_shared(&port);
 
-	setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
-	int rc = bind(fd, (struct sockaddr *)&address, sizeof(address));
-	int problem = rc == 0 ? 0 : errno;
+	if (fd == -1)
+		return errno;
 	close(fd);
-	return problem;
+	return 0;
 }
 
 START_TEST(threads_share_the_clients)
@@ -190,22 +205,14 @@ END_TEST
 
 START_TEST(threads_do_not_share_the_port_of_others)
 {
-	struct sockaddr_in address = {
-		.sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-	};
-	socklen_t len = sizeof(address);
-	int on = 1, fd = socket(AF_INET, SOCK_DGRAM, 0);
 	const char *const arguments[] = { "-c", "conf", NULL };
 	char config[256];
+	int taken = 0, fd = open_shared(&taken);
 
-	setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
-	ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, len), 0);
-	getsockname(fd, (struct sockaddr *)&address, &len);
 	snprintf(config, sizeof(config),
 	    "listeners = ( { protocol = \"udp\"; address = \"127.0.0.1\";"
 	    " port = %d; threads = 3; } );",
-	    ntohs(address.sin_port));
+	    taken);
 	scratch_write("conf", config);
 	ck_assert_int_eq(daemon_run(&server, arguments), 69);
 	/* The log has one line for all three. */
@@ -314,23 +321,12 @@ END_TEST
 /* A socket unit decides how many sockets there are. */
 START_TEST(a_passed_socket_has_one_thread)
 {
-	struct sockaddr_in address = {
-		.sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-	};
-	socklen_t len = sizeof(address);
 	char config[256];
-	int on = 1;
 
+	port = 0;
 	manager_open(0);
-	for (int i = 0; i < 2; i++) {
-		int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on));
-		ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, len), 0);
-		getsockname(fd, (struct sockaddr *)&address, &len);
-		manager_pass(fd, "s");
-	}
-	port = ntohs(address.sin_port);
+	for (int i = 0; i < 2; i++)
+		manager_pass(open_shared(&port), "s");
 	snprintf(config, sizeof(config),
 	    "listeners = ( { protocol = \"udp\"; address = \"127.0.0.1\";"
 	    " port = %d; threads = 3; } );",

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "config/config.h"
+#include "harness/inet.h"
 #include "harness/scratch.h"
 #include "net/sockaddr.h"
 #include "unit/suites.h"
@@ -37,26 +38,12 @@ leave(void)
 	scratch_leave();
 }
 
-static struct sockaddr_any
-inet(const char *ip)
-{
-	struct sockaddr_any address = { 0 };
-	bool is_ipv6 = strchr(ip, ':') != NULL;
-
-	address.any.sa_family = is_ipv6 ? AF_INET6 : AF_INET;
-	ck_assert_int_eq(inet_pton(address.any.sa_family, ip,
-			     is_ipv6 ? (void *)&address.in6.sin6_addr
-				     : (void *)&address.in.sin_addr),
-	    1);
-	return address;
-}
-
 /* By the lists of the first listener, or those for all if it has none. */
 static void
 assert_allowed(const char *ip, bool is_allowed)
 {
 	const struct access *access = config->listeners[0].access;
-	struct sockaddr_any client = inet(ip);
+	struct sockaddr_any client = inet_address(ip, 0);
 
 	if (access == NULL)
 		access = config->access;
@@ -180,7 +167,7 @@ END_TEST
 /* A datagram thread or a listener has them after a reload. */
 START_TEST(outlives_the_configuration)
 {
-	struct sockaddr_any client = inet("10.0.0.1");
+	struct sockaddr_any client = inet_address("10.0.0.1", 0);
 
 	load("deny = [ \"10.0.0.0/8\" ];" LISTENER("deny = [ \"::1\" ];"));
 	struct access *access = access_hold(config->listeners[0].access);
@@ -366,7 +353,8 @@ network(unsigned i, bool is_ipv6, bool with_length, char text[64])
 static void
 measure(bool is_ipv6, double load_seconds)
 {
-	struct sockaddr_any client = inet(is_ipv6 ? "2a00::1" : "10.0.0.1");
+	struct sockaddr_any client =
+	    inet_address(is_ipv6 ? "2a00::1" : "10.0.0.1", 0);
 	uint8_t *bytes = is_ipv6 ? client.in6.sin6_addr.s6_addr + 2
 	                         : (uint8_t *)&client.in.sin_addr + 1;
 	uint32_t random = 1, denied = 0;

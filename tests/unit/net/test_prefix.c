@@ -1,23 +1,10 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "harness/inet.h"
 #include "net/prefix.h"
 #include "net/sockaddr.h"
 #include "unit/suites.h"
-
-static struct sockaddr_any
-inet(const char *ip)
-{
-	struct sockaddr_any address = { 0 };
-	bool is_ipv6 = strchr(ip, ':') != NULL;
-
-	address.any.sa_family = is_ipv6 ? AF_INET6 : AF_INET;
-	ck_assert_int_eq(inet_pton(address.any.sa_family, ip,
-			     is_ipv6 ? (void *)&address.in6.sin6_addr
-				     : (void *)&address.in.sin_addr),
-	    1);
-	return address;
-}
 
 static const struct {
 	const char *text, *address;
@@ -141,7 +128,7 @@ static const struct {
 
 START_TEST(holds_addresses_of_its_family)
 {
-	struct sockaddr_any address = inet(cases[_i].address);
+	struct sockaddr_any address = inet_address(cases[_i].address, 0);
 	struct prefix prefix;
 	char why[PREFIX_WHY_MAX];
 

@@ -1,30 +1,9 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "harness/inet.h"
 #include "net/sockaddr.h"
 #include "unit/suites.h"
-
-static struct sockaddr_any
-inet(const char *ip, uint16_t port)
-{
-	struct sockaddr_any address = { 0 };
-
-	if (strchr(ip, ':') != NULL) {
-		address.len = sizeof(address.in6);
-		address.in6.sin6_family = AF_INET6;
-		address.in6.sin6_port = htons(port);
-		ck_assert_int_eq(inet_pton(AF_INET6, ip,
-				     &address.in6.sin6_addr),
-		    1);
-	} else {
-		address.len = sizeof(address.in);
-		address.in.sin_family = AF_INET;
-		address.in.sin_port = htons(port);
-		ck_assert_int_eq(inet_pton(AF_INET, ip, &address.in.sin_addr),
-		    1);
-	}
-	return address;
-}
 
 static struct sockaddr_any
 named(const char *path, size_t len)
@@ -50,11 +29,11 @@ assert_text(const struct sockaddr_any *address, bool dual_stack,
 
 START_TEST(shows_addresses)
 {
-	struct sockaddr_any any = inet("::", 7),
-			    mapped = inet("::ffff:1.2.3.4", 7);
-	struct sockaddr_any four = inet("127.0.0.1", 65535),
-			    six = inet("::1", 7);
-	struct sockaddr_any scoped = inet("fe80::1", 7);
+	struct sockaddr_any any = inet_address("::", 7),
+			    mapped = inet_address("::ffff:1.2.3.4", 7);
+	struct sockaddr_any four = inet_address("127.0.0.1", 65535),
+			    six = inet_address("::1", 7);
+	struct sockaddr_any scoped = inet_address("fe80::1", 7);
 	struct sockaddr_any path = named("/run/x", 7),
 			    abstract = named("\0ab", 3);
 	struct sockaddr_any unnamed = named("", 0);
@@ -104,7 +83,7 @@ START_TEST(tells_kinds)
 		{ "ff02::1", false, true },
 		{ "2001:db8::1", false, false },
 	};
-	struct sockaddr_any address = inet(cases[_i].ip, 1);
+	struct sockaddr_any address = inet_address(cases[_i].ip, 1);
 
 	ck_assert(sockaddr_is_loopback(&address) == cases[_i].loopback);
 	ck_assert(sockaddr_is_multicast(&address) == cases[_i].multicast);
@@ -113,11 +92,12 @@ END_TEST
 
 START_TEST(groups_into_networks)
 {
-	struct sockaddr_any a = inet("10.0.0.1", 1), b = inet("10.0.0.2", 1);
-	struct sockaddr_any mapped = inet("::ffff:10.0.0.1", 1);
-	struct sockaddr_any c = inet("2001:db8:0:1::1", 1);
-	struct sockaddr_any d = inet("2001:db8:0:1:ffff::2", 1);
-	struct sockaddr_any e = inet("2001:db8:0:2::1", 1);
+	struct sockaddr_any a = inet_address("10.0.0.1", 1),
+			    b = inet_address("10.0.0.2", 1);
+	struct sockaddr_any mapped = inet_address("::ffff:10.0.0.1", 1);
+	struct sockaddr_any c = inet_address("2001:db8:0:1::1", 1);
+	struct sockaddr_any d = inet_address("2001:db8:0:1:ffff::2", 1);
+	struct sockaddr_any e = inet_address("2001:db8:0:2::1", 1);
 
 	ck_assert_uint_ne(sockaddr_network(&a), sockaddr_network(&b));
 	ck_assert_uint_eq(sockaddr_network(&a), sockaddr_network(&mapped));
@@ -129,11 +109,11 @@ END_TEST
 /* They share one /64, and each IPv4 address is also reached without NAT64. */
 START_TEST(sees_through_nat64)
 {
-	struct sockaddr_any a = inet("64:ff9b::10.0.0.1", 1);
-	struct sockaddr_any b = inet("64:ff9b::10.0.0.2", 1);
-	struct sockaddr_any ipv4 = inet("10.0.0.1", 1);
-	struct sockaddr_any other = inet("64:ff9b:0:0:0:1:10.0.0.1", 1);
-	struct sockaddr_any loopback = inet("64:ff9b::127.0.0.1", 1);
+	struct sockaddr_any a = inet_address("64:ff9b::10.0.0.1", 1);
+	struct sockaddr_any b = inet_address("64:ff9b::10.0.0.2", 1);
+	struct sockaddr_any ipv4 = inet_address("10.0.0.1", 1);
+	struct sockaddr_any other = inet_address("64:ff9b:0:0:0:1:10.0.0.1", 1);
+	struct sockaddr_any loopback = inet_address("64:ff9b::127.0.0.1", 1);
 
 	ck_assert_uint_eq(sockaddr_network(&a), sockaddr_network(&ipv4));
 	ck_assert_uint_ne(sockaddr_network(&a), sockaddr_network(&b));
@@ -145,8 +125,9 @@ END_TEST
 /* All are in fe80::/64, on whatever link. */
 START_TEST(tells_link_local_ones_apart)
 {
-	struct sockaddr_any a = inet("fe80::1:2", 1), b = inet("fe80::1:3", 1);
-	struct sockaddr_any same = inet("fe80::1:2", 9), c = a;
+	struct sockaddr_any a = inet_address("fe80::1:2", 1),
+			    b = inet_address("fe80::1:3", 1);
+	struct sockaddr_any same = inet_address("fe80::1:2", 9), c = a;
 
 	a.in6.sin6_scope_id = b.in6.sin6_scope_id = 2;
 	same.in6.sin6_scope_id = 2;
@@ -168,8 +149,8 @@ START_TEST(no_link_local_one_counts_as_another_source)
 		{ "fe80::a00:1", "10.0.0.1" },
 		{ "fe80::2001:db8:0:1", "2001:db8:0:1::1" },
 	};
-	struct sockaddr_any a = inet(cases[_i].link_local, 1);
-	struct sockaddr_any b = inet(cases[_i].other, 1);
+	struct sockaddr_any a = inet_address(cases[_i].link_local, 1);
+	struct sockaddr_any b = inet_address(cases[_i].other, 1);
 
 	a.in6.sin6_scope_id = _i < 2 ? 2 : 0;
 	ck_assert_uint_ne(sockaddr_network(&a), sockaddr_network(&b));
@@ -180,8 +161,9 @@ END_TEST
 
 START_TEST(compares)
 {
-	struct sockaddr_any a = inet("10.0.0.1", 1), b = inet("10.0.0.1", 1);
-	struct sockaddr_any c = inet("10.0.0.1", 2), d = named("/a", 3);
+	struct sockaddr_any a = inet_address("10.0.0.1", 1),
+			    b = inet_address("10.0.0.1", 1);
+	struct sockaddr_any c = inet_address("10.0.0.1", 2), d = named("/a", 3);
 
 	ck_assert(sockaddr_equal(&a, &b));
 	ck_assert(!sockaddr_equal(&a, &c));

@@ -1,7 +1,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -9,6 +8,7 @@
 #include <unistd.h>
 
 #include "harness/client.h"
+#include "harness/inet.h"
 #include "stream/conn.h"
 #include "unit/suites.h"
 
@@ -230,19 +230,9 @@ END_TEST
 static void
 connect_tcp(int ends[2])
 {
-	struct sockaddr_in address = {
-		.sin_family = AF_INET,
-		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-	};
-	struct sockaddr *any = (struct sockaddr *)&address;
-	socklen_t len = sizeof(address);
-	int listener = socket(AF_INET, SOCK_STREAM, 0);
+	int port, listener = inet_server(SOCK_STREAM, &port);
 
-	ck_assert_int_eq(bind(listener, any, len), 0);
-	ck_assert_int_eq(listen(listener, 1), 0);
-	getsockname(listener, any, &len);
-	ends[1] = socket(AF_INET, SOCK_STREAM, 0);
-	ck_assert_int_eq(connect(ends[1], any, len), 0);
+	ends[1] = client_tcp(port);
 	ends[0] = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
 	ck_assert_int_ge(ends[0], 0);
 	close(listener);

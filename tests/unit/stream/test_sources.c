@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "harness/caught.h"
 #include "harness/daemon.h"
+#include "harness/inet.h"
 #include "stream/sources.h"
 #include "unit/suites.h"
 
@@ -17,22 +18,11 @@ empty(void)
 	sources_free(&sources);
 }
 
-static struct sockaddr_any
-address(const char *text)
-{
-	struct sockaddr_any peer = { 0 };
-
-	peer.any.sa_family = AF_INET6;
-	peer.len = sizeof(peer.in6);
-	ck_assert_int_eq(inet_pton(AF_INET6, text, &peer.in6.sin6_addr), 1);
-	return peer;
-}
-
 /* Counts one more, and returns the count; NULL: max are open. */
 static _Atomic int *
 take(const char *text, int max)
 {
-	struct sockaddr_any peer = address(text);
+	struct sockaddr_any peer = inet_address(text, 0);
 	_Atomic int *count;
 
 	return sources_take(&sources, &peer, max, &count) ? count : NULL;
@@ -67,8 +57,9 @@ END_TEST
 
 START_TEST(loopback_and_unix_clients_count_for_none)
 {
-	struct sockaddr_any peers[] = { address("::1"),
-		address("::ffff:127.0.0.2"), { .any.sa_family = AF_UNIX } };
+	struct sockaddr_any peers[] = { inet_address("::1", 0),
+		inet_address("::ffff:127.0.0.2", 0),
+		{ .any.sa_family = AF_UNIX } };
 
 	for (size_t i = 0; i < 6; i++) {
 		_Atomic int *count = (void *)peers;
@@ -85,7 +76,7 @@ END_TEST
 static void *
 take_and_leave(void *arg)
 {
-	struct sockaddr_any peer = address("2001:db8::1");
+	struct sockaddr_any peer = inet_address("2001:db8::1", 0);
 	uint32_t number = *(uint32_t *)arg;
 	uint32_t takes = TAKES;
 	_Atomic int *count;
@@ -119,7 +110,8 @@ END_TEST
 /* sockaddr_network gives both the same number. */
 START_TEST(link_local_addresses_have_counts_of_their_own)
 {
-	struct sockaddr_any a = address("fe80::1:3"), b = address("fe80::1:2");
+	struct sockaddr_any a = inet_address("fe80::1:3", 0),
+			    b = inet_address("fe80::1:2", 0);
 
 	a.in6.sin6_scope_id = 2;
 	b.in6.sin6_scope_id = 3;
@@ -135,7 +127,7 @@ END_TEST
 /* Counts stay while connections are open, whoever comes and goes besides. */
 START_TEST(memory_is_bounded)
 {
-	struct sockaddr_any peer = address("2001:db8::1");
+	struct sockaddr_any peer = inet_address("2001:db8::1", 0);
 	_Atomic int *kept = take("2001:db9::1", 0), *count;
 	size_t before = 0;
 

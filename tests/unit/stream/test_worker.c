@@ -95,8 +95,7 @@ connect_client(void)
 {
 	int ends[2];
 
-	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
-	ck_assert_int_eq(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
+	client_pair(ends);
 	dispatch(ends[0]);
 	return ends[1];
 }
@@ -199,8 +198,7 @@ START_TEST(data_that_came_before_the_dispatch_is_answered)
 {
 	int ends[2];
 
-	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
-	ck_assert_int_eq(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
+	client_pair(ends);
 	client_send(ends[1], "early", 5);
 	dispatch(ends[0]);
 	client_expect(ends[1], "early", 5);
@@ -359,10 +357,8 @@ START_TEST(silence_before_the_dispatch_counts)
 	ck_assert_int_eq(worker_configure(worker, &settings), 0);
 	int fresh = connect_client();
 	client_talk(fresh, "hello");
-	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, quiet), 0);
-	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, talking), 0);
-	ck_assert_int_eq(fcntl(quiet[0], F_SETFL, O_NONBLOCK), 0);
-	ck_assert_int_eq(fcntl(talking[0], F_SETFL, O_NONBLOCK), 0);
+	client_pair(quiet);
+	client_pair(talking);
 	client_send(talking[1], "meanwhile", 9);
 	worker_dispatch(worker, conn_restore(talking[0], &state, clock_ms()));
 	worker_dispatch(worker, conn_restore(quiet[0], &state, clock_ms()));
@@ -443,8 +439,7 @@ connect_as(uint16_t profile, enum framing framing)
 {
 	int ends[2];
 
-	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
-	ck_assert_int_eq(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
+	client_pair(ends);
 	struct conn *conn = conn_new(ends[0], PROTOCOL_UNIX, framing,
 	    clock_ms());
 	ck_assert_ptr_nonnull(conn);

@@ -2,10 +2,10 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "harness/client.h"
 #include "stream/worker_pool.h"
 #include "unit/suites.h"
 
@@ -51,8 +51,7 @@ connect_client(void)
 {
 	int ends[2];
 
-	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
-	ck_assert_int_eq(fcntl(ends[0], F_SETFL, O_NONBLOCK), 0);
+	client_pair(ends);
 	dispatch(ends[0]);
 	return ends[1];
 }
