@@ -158,27 +158,36 @@ def asked(request, key, errno, when):
     return f"asked {request}: {key}: {errno} at {when}", case
 
 
+def fail_each(fail, least):
+    """Calls fail(n), which lets the nth allocation fail, for n from 1 until it
+    returns that there was none.  There are least of them, or more."""
+    n = 1
+    while fail(n) and n < ALLOCATIONS_MAX:
+        n += 1
+    check(least < n < ALLOCATIONS_MAX, "the last was", n)
+
+
 def asked_without(folder, faulty):
     """Each allocation of the process that is asked fails once."""
     server, control = begin(folder)
+
+    def fail(n):
+        server.drain()
+        since, before = len(server.log), control.get("failed")
+        if faulty:
+            with open(os.path.join(folder, "conf"), "w",
+                      encoding="ascii") as file:
+                file.write(FAULTY % n)
+        control.fail_next(n)
+        status, done = check_answer(server, since, Asker(server))
+        check((status == 0) == done, "it ended with", status, "at", n)
+        check(len(server.lines(since)) <= LINES_MAX,
+              len(server.lines(since)), "lines in the log")
+        return control.get("failed") > before
+
     try:
-        n, failed = 0, True
-        while failed and n < ALLOCATIONS_MAX:
-            n += 1
-            server.drain()
-            since, before = len(server.log), control.get("failed")
-            if faulty:
-                with open(os.path.join(folder, "conf"), "w",
-                          encoding="ascii") as file:
-                    file.write(FAULTY % n)
-            control.fail_next(n)
-            status, done = check_answer(server, since, Asker(server))
-            failed = control.get("failed") > before
-            check((status == 0) == done, "it ended with", status, "at", n)
-            check(len(server.lines(since)) <= LINES_MAX,
-                  len(server.lines(since)), "lines in the log")
+        fail_each(fail, 5)
         control.set("fail_at", 0)
-        check(5 < n < ALLOCATIONS_MAX, "the last was", n)
         configure(folder)
         check_alive(server)
         server.stop()
@@ -189,17 +198,17 @@ def asked_without(folder, faulty):
 def counted_without(folder):
     """Each allocation of the process that is asked for counters fails once."""
     server, control = begin(folder)
+
+    def fail(n):
+        before = control.get("failed")
+        control.fail_next(n)
+        asker = Asker(server, request=COUNTERS)
+        status, _ = check_answer(server, 0, asker)
+        check(status == 0 or "out of memory" in asker.said(), status)
+        return control.get("failed") > before
+
     try:
-        n, failed = 0, True
-        while failed and n < ALLOCATIONS_MAX:
-            n += 1
-            before = control.get("failed")
-            control.fail_next(n)
-            asker = Asker(server, request=COUNTERS)
-            status, _ = check_answer(server, 0, asker)
-            check(status == 0 or "out of memory" in asker.said(), status)
-            failed = control.get("failed") > before
-        check(0 < n < ALLOCATIONS_MAX, "the last was", n)
+        fail_each(fail, 0)
         server.stop()
     finally:
         server.kill()
@@ -208,17 +217,17 @@ def counted_without(folder):
 def asking_without(folder):
     """Each allocation of the process that asks fails once."""
     server, _ = begin(folder)
+
+    def fail(n):
+        server.drain()
+        since = len(server.log)
+        control = Control(os.path.join(folder, "asking"))
+        control.set("fail_at", n)
+        check_answer(server, since, Asker(server, control))
+        return control.get("failed") > 0
+
     try:
-        n, failed = 0, True
-        while failed and n < ALLOCATIONS_MAX:
-            n += 1
-            server.drain()
-            since = len(server.log)
-            control = Control(os.path.join(folder, "asking"))
-            control.set("fail_at", n)
-            check_answer(server, since, Asker(server, control))
-            failed = control.get("failed") > 0
-        check(3 < n < ALLOCATIONS_MAX, "the last was", n)
+        fail_each(fail, 3)
         check_alive(server)
         server.stop()
     finally:

@@ -9,25 +9,21 @@
 #include "harness/inet.h"
 #include "harness/scratch.h"
 #include "net/sockaddr.h"
+#include "unit/config/complaints.h"
 #include "unit/suites.h"
 
 #define MANY 100000
 #define LOOKUPS 1000000
 
-static char *complaints;
 static struct config *config;
 
 static void
 load(const char *text)
 {
-	size_t len;
+	struct config_source source = { .path = "main" };
 
 	scratch_write("main", text);
-	free(complaints);
-	FILE *errors = open_memstream(&complaints, &len);
-	struct config_source source = { .path = "main" };
-	config_load(&config, &source, errors);
-	fclose(errors);
+	complaints_load(&config, &source);
 }
 
 static void
@@ -264,19 +260,6 @@ expand(const char *text, char *expanded, size_t size)
 	return expanded;
 }
 
-/* Leaves "main:LINE: " of "main:LINE:COLUMN: "; tests/unit/errors has columns. */
-static void
-strip_columns(char *text)
-{
-	while ((text = strstr(text, "main:")) != NULL) {
-		text += strlen("main:");
-		text += strspn(text, "0123456789");
-		size_t len = strspn(text + (*text == ':'), "0123456789");
-		if (len > 0 && text[len + 1] == ':')
-			memmove(text, text + len + 1, strlen(text + len));
-	}
-}
-
 START_TEST(says_what_is_wrong)
 {
 	char expected[1024] = "";
@@ -284,7 +267,7 @@ START_TEST(says_what_is_wrong)
 	scratch_write("list", bad[_i].list);
 	load_with_folder(bad[_i].text);
 	ck_assert_ptr_null(config);
-	strip_columns(complaints);
+	complaints_strip_columns();
 	ck_assert_str_eq(complaints,
 	    expand(bad[_i].complaint, expected, sizeof(expected)));
 }

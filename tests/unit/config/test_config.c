@@ -6,24 +6,18 @@
 
 #include "config/config.h"
 #include "harness/scratch.h"
+#include "unit/config/complaints.h"
 #include "unit/suites.h"
 
 #define HELP "; timestampd -h lists the options\n"
 
-static char *complaints;
-
 static struct config *
 load(const char *path)
 {
-	size_t len;
-
-	free(complaints);
-	FILE *errors = open_memstream(&complaints, &len);
 	struct config_source source = { .path = path };
 	struct config *config;
 
-	config_load(&config, &source, errors);
-	fclose(errors);
+	complaints_load(&config, &source);
 	return config;
 }
 
@@ -32,14 +26,8 @@ static int
 load_options(struct config **config, char *const *specs, size_t count)
 {
 	struct config_source source = { .specs = specs, .spec_count = count };
-	size_t len;
 
-	free(complaints);
-	FILE *errors = open_memstream(&complaints, &len);
-	int status = config_load(config, &source, errors);
-
-	fclose(errors);
-	return status;
+	return complaints_load(config, &source);
 }
 
 static struct config *
@@ -440,19 +428,6 @@ static const struct {
 	    "main:2: a comment begins with # or //, not with ;\n" },
 };
 
-/* Leaves "main:LINE: " of "main:LINE:COLUMN: "; tests/unit/errors has columns. */
-static void
-strip_columns(char *text)
-{
-	while ((text = strstr(text, "main:")) != NULL) {
-		text += strlen("main:");
-		text += strspn(text, "0123456789");
-		size_t len = strspn(text + (*text == ':'), "0123456789");
-		if (len > 0 && text[len + 1] == ':')
-			memmove(text, text + len + 1, strlen(text + len));
-	}
-}
-
 START_TEST(has_not_too_many_listeners)
 {
 	char *text;
@@ -478,7 +453,7 @@ START_TEST(says_what_is_wrong)
 	struct config *config = load_text(bad[_i].text);
 
 	ck_assert_ptr_null(config);
-	strip_columns(complaints);
+	complaints_strip_columns();
 	ck_assert_str_eq(complaints, bad[_i].complaint);
 }
 END_TEST
@@ -540,13 +515,6 @@ START_TEST(specs_replace_the_listeners)
 }
 END_TEST
 
-static void
-free_complaints(void)
-{
-	free(complaints);
-	complaints = NULL;
-}
-
 Suite *
 config_suite(void)
 {
@@ -554,11 +522,11 @@ config_suite(void)
 	TCase *here = tcase_create("here");
 	TCase *tests = tcase_create("scratch");
 
-	tcase_add_checked_fixture(here, NULL, free_complaints);
+	tcase_add_checked_fixture(here, NULL, complaints_free);
 	tcase_add_test(here, shipped_file_is_the_default);
 	suite_add_tcase(suite, here);
 	tcase_add_checked_fixture(tests, scratch_enter, scratch_leave);
-	tcase_add_checked_fixture(tests, NULL, free_complaints);
+	tcase_add_checked_fixture(tests, NULL, complaints_free);
 	tcase_add_test(tests, reads_every_setting);
 	tcase_add_test(tests, has_not_too_many_listeners);
 	tcase_add_loop_test(tests, says_what_is_wrong, 0,

@@ -4,6 +4,7 @@
 #include <sysexits.h>
 
 #include "config/config.h"
+#include "unit/config/complaints.h"
 #include "unit/suites.h"
 
 #define SPECS_MAX 8
@@ -14,18 +15,13 @@
 	"012345678901234567890123456789012345678"
 
 static struct config *config;
-static char *complaints;
 
 static int
 parse(char *const *specs, size_t count)
 {
 	struct config_source source = { .specs = specs, .spec_count = count };
-	size_t len;
-	FILE *errors = open_memstream(&complaints, &len);
-	int status = config_load(&config, &source, errors);
 
-	fclose(errors);
-	return status;
+	return complaints_load(&config, &source);
 }
 
 START_TEST(specs_are_parsed)
@@ -114,8 +110,7 @@ static void
 free_complaints(void)
 {
 	config_free(config);
-	free(complaints);
-	complaints = NULL;
+	complaints_free();
 }
 
 Suite *
