@@ -1,5 +1,9 @@
 #include "base/clock.h"
 
+#include <stdatomic.h>
+
+#define MINUTE_MS 60000
+
 uint64_t
 clock_ms(void)
 {
@@ -7,6 +11,15 @@ clock_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+bool
+clock_minute_passed(_Atomic uint64_t *last_ms, uint64_t now_ms)
+{
+	uint64_t then_ms = *last_ms;
+
+	return (then_ms == 0 || now_ms >= then_ms + MINUTE_MS) &&
+	       atomic_compare_exchange_strong(last_ms, &then_ms, now_ms);
 }
 
 uint64_t

@@ -1,11 +1,18 @@
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <time.h>
 
 /* CLOCK_MONOTONIC in milliseconds: for intervals.  Any thread. */
 uint64_t clock_ms(void);
+
+/*
+ * Whether now_ms is a minute or more after *last_ms, 0: never.  Then *last_ms
+ * becomes now_ms, and of several threads that ask one is told so.
+ */
+bool clock_minute_passed(_Atomic uint64_t *last_ms, uint64_t now_ms);
 
 /* Nanoseconds of CLOCK_REALTIME since then; 0 if it is in the future. */
 uint64_t clock_ns_since(const struct timespec *then);

@@ -5,12 +5,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "stream/roster.h"
 #include "stream/worker.h"
 #include "stream/worker_thread.h"
 
-#define WARN_EVERY_MS 60000
 #define TRIM_EVERY_MS 1000
 
 bool
@@ -25,12 +25,8 @@ budget_is_exceeded(const struct worker *worker)
 void
 budget_warn(struct worker *worker)
 {
-	uint64_t now_ms = worker->roster.now_ms;
-	uint64_t last_ms = worker->shared->warned_ms;
-
-	if ((last_ms != 0 && now_ms - last_ms < WARN_EVERY_MS) ||
-	    !atomic_compare_exchange_strong(&worker->shared->warned_ms,
-		&last_ms, now_ms))
+	if (!clock_minute_passed(&worker->shared->warned_ms,
+		worker->roster.now_ms))
 		return;
 	log_warning("kept_memory (%zu MiB) is used up: clients that do not "
 		    "take their replies are closed",

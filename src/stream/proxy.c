@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "base/clock.h"
+#include "base/log.h"
 #include "net/prefix.h"
 #include "net/proxy_header.h"
 
@@ -82,6 +84,18 @@ refuse(struct conn *conn, enum close_reason reason)
 {
 	conn->close_reason = reason;
 	return CONN_WANT_CLOSE;
+}
+
+/* Says so once a minute: a balancer that sends no header loses every client. */
+static enum conn_want
+refuse_header(struct conn *conn)
+{
+	if (clock_minute_passed(&conn->proxy->sources->header_warned_ms,
+		clock_ms()))
+		log_warning("connections without a valid PROXY header are "
+			    "closed: does the balancer send one? "
+			    "log_level = \"debug\" shows which");
+	return refuse(conn, CLOSE_PROXY);
 }
 
 /* Whether the client, which is known now, is served; then it is counted. */
@@ -177,7 +191,7 @@ decide(struct conn *conn, struct conn_io *io, size_t n, bool is_all)
 	if (form == PROXY_HEADER_WHOLE)
 		return take(conn, io, &header);
 	if (is_all || form == PROXY_HEADER_NONE || form == PROXY_HEADER_BAD)
-		return refuse(conn, CLOSE_PROXY);
+		return refuse_header(conn);
 	return CONN_WANT_REST;
 }
 

@@ -9,7 +9,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 
-#define WARN_EVERY_MS 60000
 #define CHAINS 16384 /* a power of 2; 128 KiB */
 
 struct source {
@@ -114,11 +113,7 @@ sources_take(struct sources *sources, const struct sockaddr_any *peer, int max,
 void
 sources_warn(struct sources *sources, int max)
 {
-	uint64_t now_ms = clock_ms(), last_ms = sources->warned_ms;
-
-	if ((last_ms != 0 && now_ms - last_ms < WARN_EVERY_MS) ||
-	    !atomic_compare_exchange_strong(&sources->warned_ms, &last_ms,
-		now_ms))
+	if (!clock_minute_passed(&sources->warned_ms, clock_ms()))
 		return;
 	log_warning("max_connections_per_address (%d) are open from an "
 		    "address: its further ones are closed; "

@@ -19,6 +19,7 @@ struct sources {
 	uint64_t key[2];            /* random: clients can't choose a chain */
 	pthread_mutex_t lock;       /* of the chains */
 	_Atomic uint64_t warned_ms; /* that there are too many; 0: never */
+	_Atomic uint64_t header_warned_ms; /* that none named them; 0: never */
 };
 
 /*

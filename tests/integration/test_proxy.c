@@ -180,6 +180,7 @@ START_TEST(a_unix_listener_believes_whoever_may_connect)
 	fd = client_unix(path, SOCK_STREAM);
 	SEND(fd, "hello");
 	expect_closed(fd);
+	daemon_await(&server, "connections without a valid PROXY header are");
 	daemon_await_counter(&server, "closed_proxy", 1);
 	daemon_stop(&server);
 }

@@ -3,6 +3,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "harness/caught.h"
 #include "stream/proxy.h"
 #include "unit/suites.h"
 
@@ -174,6 +176,38 @@ START_TEST(the_end_decides_at_once)
 }
 END_TEST
 
+/* The lines that the log has of a connection whose header is not valid. */
+static int
+count_warnings(enum proxy_due due)
+{
+	struct conn *conn = open_conn(due);
+
+	client_sends("PROXY \n", 7);
+	caught_begin();
+	ck_assert_int_eq(proxy_ready(conn, &io), CONN_WANT_CLOSE);
+	int lines = caught_lines();
+	caught_end();
+	finish(conn);
+	return lines;
+}
+
+/* Clients cause the line: it comes once a minute at most. */
+START_TEST(a_header_that_is_not_valid_is_warned_of_once_a_minute)
+{
+	sources.header_warned_ms = 0;
+	/* This one is counted apart, and warned of elsewhere. */
+	ck_assert_int_eq(count_warnings(PROXY_NOT), 0);
+	ck_assert_int_eq(count_warnings(PROXY_NEEDED), 1);
+	ck_assert_int_eq(count_warnings(PROXY_MAYBE), 0);
+	/* The time of another thread, which looked at the clock later. */
+	sources.header_warned_ms = clock_ms() + 1000;
+	ck_assert_int_eq(count_warnings(PROXY_NEEDED), 0);
+	sources.header_warned_ms = clock_ms() - 60000;
+	ck_assert_int_eq(count_warnings(PROXY_MAYBE), 1);
+	ck_assert_int_eq(count_warnings(PROXY_NEEDED), 0);
+}
+END_TEST
+
 /* Whoever must not send a header is not kept waiting for the rest of one. */
 START_TEST(the_unbelieved_are_served_at_once)
 {
@@ -297,6 +331,13 @@ START_TEST(some_addresses_are_believed)
 }
 END_TEST
 
+/* Only the test of the warning shows it. */
+static void
+set_up(void)
+{
+	sources.header_warned_ms = clock_ms();
+}
+
 static void
 tear_down(void)
 {
@@ -309,11 +350,13 @@ proxy_suite(void)
 	Suite *suite = suite_create("proxy");
 	TCase *tests = tcase_create("all");
 
-	tcase_add_checked_fixture(tests, NULL, tear_down);
+	tcase_add_checked_fixture(tests, set_up, tear_down);
 	tcase_add_loop_test(tests, the_rest_is_awaited_at_every_byte, 0,
 	    COUNT(whole));
 	tcase_add_loop_test(tests, what_is_late_is_decided, 0, COUNT(late));
 	tcase_add_loop_test(tests, the_end_decides_at_once, 0, COUNT(late));
+	tcase_add_test(tests,
+	    a_header_that_is_not_valid_is_warned_of_once_a_minute);
 	tcase_add_test(tests, the_unbelieved_are_served_at_once);
 	tcase_add_test(tests, the_named_client_is_counted);
 	tcase_add_test(tests, lists_are_of_the_named_client);
