@@ -25,6 +25,7 @@ numbering_choose(const struct listener_list *list, uint16_t *last)
 	return *last;
 }
 
+/* Connections of those that drain have what is for all, as if it were gone. */
 static int
 set_all(struct profiles *profiles, const struct listener_list *list,
     const struct config *config)
@@ -33,7 +34,8 @@ set_all(struct profiles *profiles, const struct listener_list *list,
 	int rc = 0;
 
 	TAILQ_FOREACH (listener, list, link)
-		if (listener->profile != 0)
+		if (listener->profile != 0 &&
+		    listener->state != LISTENER_DRAINING)
 			rc |= profiles_set(profiles, listener->profile, config,
 			    &listener->config);
 	return rc;

@@ -125,6 +125,33 @@ START_TEST(a_reload_reaches_the_connections_of_each_listener)
 }
 END_TEST
 
+/* A client in its backlog keeps the listener open, but nothing of it. */
+START_TEST(connections_lose_what_a_draining_listener_had)
+{
+	daemon_start_config(&server,
+	    "workers = 1; limits: { max_connections = 1; };" STAMP("%Z a",
+		"UTC") "listeners = (" LISTENER("tcp", "127.0.0.1",
+		STAMP("%Z b", "Asia/Tokyo") "idle_timeout = 0;") ");\n");
+	int port = port_of("tcp", "127.0.0.1");
+	int first = client_tcp(port), waiting = client_tcp(port);
+
+	expect(first, "[JST b] x\n");
+	client_send(waiting, "x\n", 2);
+	daemon_reload(&server,
+	    "limits: { max_connections = 1; idle_timeout = 2; };" STAMP("%Z c",
+		"UTC") "listeners = (" LISTENER("tcp", "127.0.0.2", "") ");\n",
+	    "reloaded");
+	expect(first, "[UTC c] x\n");
+	client_expect_end(first);
+	char reply[16] = "";
+	client_read(waiting, reply, strlen("[UTC c] x\n"));
+	ck_assert_str_eq(reply, "[UTC c] x\n");
+	close(first);
+	close(waiting);
+	daemon_stop(&server);
+}
+END_TEST
+
 START_TEST(each_listener_has_its_idle_timeout)
 {
 	daemon_start(&server,
@@ -286,6 +313,7 @@ settings_suite(void)
 	tcase_add_test(tests, the_command_line_comes_before_the_file);
 	tcase_add_test(tests,
 	    a_reload_reaches_the_connections_of_each_listener);
+	tcase_add_test(tests, connections_lose_what_a_draining_listener_had);
 	tcase_add_test(tests, each_listener_has_its_idle_timeout);
 	tcase_add_test(tests, a_restart_keeps_the_settings_of_each_connection);
 	tcase_add_test(tests, all_settings_can_be_shown);
