@@ -1,8 +1,11 @@
 #include "base/clock.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 
 #define MINUTE_MS 60000
+
+static pthread_mutex_t zone_lock = PTHREAD_MUTEX_INITIALIZER;
 
 uint64_t
 clock_ms(void)
@@ -31,4 +34,16 @@ clock_ns_since(const struct timespec *then)
 	int64_t ns = (int64_t)(now.tv_sec - then->tv_sec) * 1000000000 +
 	             (now.tv_nsec - then->tv_nsec);
 	return ns > 0 ? (uint64_t)ns : 0;
+}
+
+void
+clock_lock_zone(void)
+{
+	pthread_mutex_lock(&zone_lock);
+}
+
+void
+clock_unlock_zone(void)
+{
+	pthread_mutex_unlock(&zone_lock);
 }

@@ -17,4 +17,8 @@ bool clock_minute_passed(_Atomic uint64_t *last_ms, uint64_t now_ms);
 /* Nanoseconds of CLOCK_REALTIME since then; 0 if it is in the future. */
 uint64_t clock_ns_since(const struct timespec *then);
 
+/* Holds the zone of the process, which TZ and tzset(3) set.  Any thread. */
+void clock_lock_zone(void);
+void clock_unlock_zone(void);
+
 #endif

@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/message.h"
 #include "base/sink.h"
 
@@ -169,7 +170,9 @@ put_head(char *line, size_t size, int level)
 	if (to_journal)
 		return (size_t)snprintf(line, size, "<%d>", level);
 	clock_gettime(CLOCK_REALTIME, &now);
+	clock_lock_zone();
 	localtime_r(&now.tv_sec, &tm);
+	clock_unlock_zone();
 	if (terminal != LOG_TERMINAL_NONE)
 		return put_columns(line, size, level, &now, &tm);
 	/* strftime(3) would read TZ, whose value a reload may be changing. */

@@ -2,10 +2,11 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/clock.h"
 
 #define ZONE_DIRECTORY "/usr/share/zoneinfo/"
 #define SECONDS '\4'      /* since 1970, in a compiled pattern */
@@ -13,12 +14,11 @@
 
 /*
  * The time zone belongs to the process: strftime(3) and tzset(3) read TZ.  The
- * lock, taken once a second by each thread, keeps rendering and setting apart.
- * Other threads search the environment without it, as getaddrinfo(3) does, but
- * compare names only: so the entry of TZ is put there before they exist, and
- * from then on only its value changes, in place.
+ * lock of base/clock, taken once a second by each thread, keeps rendering and
+ * setting apart.  Other threads search the environment without it, as
+ * getaddrinfo(3) does, but compare names only: so the entry of TZ is put there
+ * before they exist, and from then on only its value changes, in place.
  */
-static pthread_mutex_t zone_lock = PTHREAD_MUTEX_INITIALIZER;
 static char zone_entry[PATH_MAX] = "TZ=";
 static char *const zone_value = zone_entry + sizeof("TZ=") - 1;
 static char local_value[PATH_MAX] = ":/etc/localtime"; /* for "local" */
@@ -172,13 +172,13 @@ stamp_set_zone(const char *zone, const char *local_tz)
 		errno = ENAMETOOLONG;
 		return -1;
 	}
-	pthread_mutex_lock(&zone_lock);
+	clock_lock_zone();
 	if (strlen(local_tz) <= max)
 		strcpy(local_value, local_tz);
 	if (getenv("TZ") != zone_value)
 		rc = putenv(zone_entry);
 	switch_to(value_of(zone));
-	pthread_mutex_unlock(&zone_lock);
+	clock_unlock_zone();
 	return rc;
 }
 
@@ -204,9 +204,9 @@ void
 stamp_use_zone(struct stamp *stamp, const char *zone)
 {
 	snprintf(stamp->zone_name, sizeof(stamp->zone_name), "%s", zone);
-	pthread_mutex_lock(&zone_lock);
+	clock_lock_zone();
 	learn_zone(stamp, time(NULL));
-	pthread_mutex_unlock(&zone_lock);
+	clock_unlock_zone();
 }
 
 /* With the lock. */
@@ -265,11 +265,11 @@ render(struct stamp *stamp, time_t second)
 	if (format->epoch)
 		len += (size_t)snprintf(text + len, room - len, "%lld",
 		    (long long)second);
-	pthread_mutex_lock(&zone_lock);
+	clock_lock_zone();
 	find_time(stamp, second, &tm);
 	put_seconds(pattern, format->pattern, second);
 	len += strftime(text + len, room - len, pattern, &tm);
-	pthread_mutex_unlock(&zone_lock);
+	clock_unlock_zone();
 	if (format->zone_colon) {
 		memmove(text + len - 1, text + len - 2, 2);
 		text[len - 2] = ':';

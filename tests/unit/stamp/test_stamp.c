@@ -1,10 +1,14 @@
 #include <errno.h>
 #include <limits.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/log.h"
+#include "harness/caught.h"
 #include "harness/scratch.h"
 #include "stamp/stamp.h"
 #include "unit/suites.h"
@@ -395,6 +399,62 @@ START_TEST(a_zone_of_its_own_is_read_once)
 }
 END_TEST
 
+static pthread_barrier_t learning;
+static _Atomic bool are_logged;
+
+static void *
+learn_again_and_again(void *zone)
+{
+	struct stamp_format format = compile("%H");
+	struct stamp stamp;
+
+	pthread_barrier_wait(&learning);
+	while (!are_logged) {
+		stamp_set_zone("UTC", NULL);
+		stamp_init(&stamp, &format);
+		stamp_use_zone(&stamp, zone);
+	}
+	return NULL;
+}
+
+/* Each has the time of UTC: from begin until now. */
+static void
+assert_times(const char *lines, time_t begin)
+{
+	const char *line = lines;
+
+	for (; *line != '\0'; line = strchr(line, '\n') + 1) {
+		struct tm tm = { 0 };
+		ck_assert_ptr_nonnull(strptime(line, "%Y-%m-%d %T.", &tm));
+		time_t at = timegm(&tm);
+		ck_assert_msg(at >= begin && at <= time(NULL), "%s", line);
+	}
+	ck_assert_ptr_ne(line, lines);
+}
+
+/* A reload learns the zones of listeners while connections close. */
+START_TEST(the_log_keeps_its_zone)
+{
+	char zone[] = "Asia/Tokyo";
+	pthread_t thread;
+
+	stamp_set_zone("UTC", NULL);
+	pthread_barrier_init(&learning, NULL, 2);
+	pthread_create(&thread, NULL, learn_again_and_again, zone);
+	caught_begin();
+	time_t begin = time(NULL);
+	pthread_barrier_wait(&learning);
+	for (int i = 0; i < 100; i++)
+		log_error("%d", i);
+	are_logged = true;
+	pthread_join(thread, NULL);
+	pthread_barrier_destroy(&learning);
+	const char *lines = caught_text();
+	caught_end();
+	assert_times(lines, begin);
+}
+END_TEST
+
 Suite *
 stamp_suite(void)
 {
@@ -417,6 +477,7 @@ stamp_suite(void)
 	tcase_add_test(tests, knows_the_zones_of_the_system);
 	tcase_add_loop_test(tests, a_stamp_may_have_a_zone_of_its_own, 0, 6);
 	tcase_add_test(tests, a_zone_of_its_own_is_read_once);
+	tcase_add_test(tests, the_log_keeps_its_zone);
 	suite_add_tcase(suite, tests);
 	tcase_add_checked_fixture(scratch, scratch_enter, scratch_leave);
 	tcase_add_test(scratch, a_zone_is_read_again_when_it_is_set_again);
