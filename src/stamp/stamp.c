@@ -23,6 +23,13 @@ static char zone_entry[PATH_MAX] = "TZ=";
 static char *const zone_value = zone_entry + sizeof("TZ=") - 1;
 static char local_value[PATH_MAX] = ":/etc/localtime"; /* for "local" */
 
+/* Learned since stamp_set_zone: it takes 2 ms, and many may have the same. */
+static struct known_zone {
+	char name[STAMP_ZONE_MAX];
+	struct zone zone;
+} * known;
+static size_t known_count; /* with the lock, as known */
+
 static const struct {
 	const char *name;
 	bool epoch, zone_colon;
@@ -178,6 +185,7 @@ stamp_set_zone(const char *zone, const char *local_tz)
 	if (getenv("TZ") != zone_value)
 		rc = putenv(zone_entry);
 	switch_to(value_of(zone));
+	known_count = 0;
 	clock_unlock_zone();
 	return rc;
 }
@@ -200,12 +208,34 @@ learn_zone(struct stamp *stamp, time_t around)
 	switch_to(before);
 }
 
+/* The same with what is known.  Without memory it is learned again. */
+static void
+know_zone(struct stamp *stamp)
+{
+	struct known_zone *more;
+	size_t i = 0;
+
+	while (i < known_count && strcmp(known[i].name, stamp->zone_name) != 0)
+		i++;
+	if (i < known_count) {
+		stamp->zone = known[i].zone;
+		return;
+	}
+	learn_zone(stamp, time(NULL));
+	more = reallocarray(known, known_count + 1, sizeof(*known));
+	if (more == NULL)
+		return;
+	known = more;
+	known[known_count].zone = stamp->zone;
+	strcpy(known[known_count++].name, stamp->zone_name);
+}
+
 void
 stamp_use_zone(struct stamp *stamp, const char *zone)
 {
 	snprintf(stamp->zone_name, sizeof(stamp->zone_name), "%s", zone);
 	clock_lock_zone();
-	learn_zone(stamp, time(NULL));
+	know_zone(stamp);
 	clock_unlock_zone();
 }
 

@@ -399,6 +399,34 @@ START_TEST(a_zone_of_its_own_is_read_once)
 }
 END_TEST
 
+static void
+assert_own_zone(const char *expected)
+{
+	struct stamp_format format = compile("%H:%M %z");
+	struct stamp own;
+
+	stamp_init(&own, &format);
+	stamp_use_zone(&own, "local");
+	assert_stamp_at(&own, time(NULL) / 86400 * 86400, 0, expected);
+}
+
+/* A configuration may have many listeners with the same zone. */
+START_TEST(a_zone_is_read_once_for_all_stamps)
+{
+	char folder[256], path[300];
+
+	ck_assert_ptr_nonnull(getcwd(folder, sizeof(folder)));
+	snprintf(path, sizeof(path), "%s/zone", folder);
+	copy_zone("Asia/Tokyo", path);
+	stamp_set_zone("UTC", path);
+	assert_own_zone("[09:00 +0900] ");
+	copy_zone("Asia/Kathmandu", path);
+	assert_own_zone("[09:00 +0900] ");
+	stamp_set_zone("UTC", path);
+	assert_own_zone("[05:45 +0545] ");
+}
+END_TEST
+
 static pthread_barrier_t learning;
 static _Atomic bool are_logged;
 
@@ -481,6 +509,7 @@ stamp_suite(void)
 	suite_add_tcase(suite, tests);
 	tcase_add_checked_fixture(scratch, scratch_enter, scratch_leave);
 	tcase_add_test(scratch, a_zone_is_read_again_when_it_is_set_again);
+	tcase_add_test(scratch, a_zone_is_read_once_for_all_stamps);
 	suite_add_tcase(suite, scratch);
 	return suite;
 }
