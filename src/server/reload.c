@@ -14,6 +14,7 @@
 
 #define FDS_A_WORKER 2
 #define FDS_RESERVED 48 /* standard streams, epoll, control, files read ... */
+#define IN_PART "reloaded in part: a thread keeps its old settings: %s"
 
 rlim_t
 reload_raise_file_limit(void)
@@ -76,11 +77,27 @@ load_config(const struct server *server, FILE *errors)
 	return config;
 }
 
-static void
-use_new_config(struct server *server, struct config *config)
+/* rc says whether all have the new settings. */
+static int
+conclude(int rc, char *text, size_t size)
 {
 	struct log_about about = { .message_id = LOG_ID_RELOAD };
 
+	if (rc == 0) {
+		log_about(LOG_INFO, &about, "reloaded");
+		return 0;
+	}
+	const char *why = strerror(errno);
+	log_about(LOG_ERR, &about, IN_PART, why);
+	snprintf(text, size, IN_PART "\n", why);
+	return EX_OSERR;
+}
+
+/* Returns 0, or an exit status with a line in text. */
+static int
+use_new_config(struct server *server, struct config *config, char *text,
+    size_t size)
+{
 	if (worker_pool_size(config) != server->pool.count)
 		log_warning("workers: %d run until a restart",
 		    server->pool.count);
@@ -90,12 +107,9 @@ use_new_config(struct server *server, struct config *config)
 	http_replace(&server->http);
 	watchdog_start(server);
 	reload_fit_connections(server);
-	int rc = listener_set_configure(&server->listeners, config);
-	if (rc != 0)
-		log_error("reload: a thread keeps its old settings: %s",
-		    strerror(errno));
 	control_open(server);
-	log_about(LOG_INFO, &about, "reloaded");
+	return conclude(listener_set_configure(&server->listeners, config),
+	    text, size);
 }
 
 /* Logs why a reload is refused, and says it in text. */
@@ -138,7 +152,7 @@ reload_run(struct server *server, char *text, size_t size)
 	if (errors != NULL)
 		fclose(errors);
 	if (rc == 0) {
-		use_new_config(server, config);
+		status = use_new_config(server, config, text, size);
 	} else {
 		http_undo(&server->http);
 		config_free(config);

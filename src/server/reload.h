@@ -12,8 +12,9 @@ struct server;
 /*
  * Reads the configuration anew.  If it is good, and all its listeners can be
  * opened, the server uses it from now on; else nothing changes.  Logs which,
- * and returns 0, or EX_CONFIG, EX_OSERR (out of memory) or EX_TEMPFAIL (the
- * server stops) with a line for each fault in text of size bytes, at least 64.
+ * and returns 0, or EX_CONFIG, EX_OSERR (out of memory; or some threads keep
+ * their old settings, as the text says) or EX_TEMPFAIL (the server stops) with
+ * a line for each fault in text of size bytes, at least 64.
  */
 int reload_run(struct server *server, char *text, size_t size);
 

@@ -60,11 +60,11 @@ class Asker:
 
 
 def check_answer(server, since, asker, mute=False):
-    """(its status, whether the server reloaded), which fit.  mute: one of them
-    could not say so."""
+    """(its status, whether the server reloaded wholly), which fit.  mute: one of
+    them could not say so."""
     status = asker.wait()
     server.drain()
-    done = b"reloaded" in server.log[since:]
+    done = b"reloaded\n" in server.log[since:]
     if status != 0:
         check(64 <= status <= 78, "it ended with", status)
         check(mute or asker.said().strip(), "it ended with", status,
@@ -188,6 +188,8 @@ def asked_without(folder, faulty):
     try:
         fail_each(fail, 5)
         control.set("fail_at", 0)
+        in_part = b"reloaded in part" in server.log
+        check(in_part != faulty, "reloaded in part:", in_part)
         configure(folder)
         check_alive(server)
         server.stop()
