@@ -166,8 +166,8 @@ listener_set_configure(struct listener_set *set, const struct config *config)
 {
 	int rc = configure_all(set, config, true);
 
-	return rc |
-	       numbering_configure(&set->listeners, set->acceptor.pool, config);
+	return rc | numbering_configure(&set->listeners, set->acceptor.pool,
+			config, &set->profiles);
 }
 
 /* Whose a client's path is can't be seen in a user namespace without users. */
@@ -513,6 +513,7 @@ void
 listener_set_free(struct listener_set *set)
 {
 	sources_free(&set->acceptor.sources);
+	profiles_free(&set->profiles);
 	acceptor_use_access(&set->acceptor, NULL);
 }
 

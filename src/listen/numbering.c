@@ -3,8 +3,6 @@
 #include <stdbool.h>
 #include <sys/param.h>
 
-#include "config/profile.h"
-
 static bool
 is_taken(const struct listener_list *list, uint16_t number)
 {
@@ -43,19 +41,21 @@ set_all(struct profiles *profiles, const struct listener_list *list,
 
 int
 numbering_configure(const struct listener_list *list, struct worker_pool *pool,
-    const struct config *config)
+    const struct config *config, struct profiles *profiles)
 {
 	const struct listener *listener;
-	struct profiles profiles;
+	struct profiles next;
 	size_t last = 0;
 
 	TAILQ_FOREACH (listener, list, link)
 		last = MAX(last, listener->profile);
-	if (profiles_init(&profiles, last + 1, config) == -1)
+	if (profiles_init(&next, last + 1, config) == -1)
 		return -1;
-	int rc = set_all(&profiles, list, config);
-	if (rc == 0)
-		rc = worker_pool_configure(pool, config, &profiles);
-	profiles_free(&profiles);
-	return rc;
+	if (set_all(&next, list, config) != 0) {
+		profiles_free(&next);
+		return -1;
+	}
+	profiles_free(profiles);
+	*profiles = next;
+	return worker_pool_configure(pool, config, profiles);
 }

@@ -4,6 +4,7 @@
 #include <stdint.h>
 
 #include "config/config.h"
+#include "config/profile.h"
 #include "listen/listener.h"
 #include "stream/worker_pool.h"
 
@@ -19,10 +20,11 @@
 uint16_t numbering_choose(const struct listener_list *list, uint16_t *last);
 
 /*
- * Gives the workers the settings of config with a profile for each listener.
- * -1 with errno: some keep their old ones.
+ * Gives the workers the settings of config with a profile for each listener;
+ * these replace *profiles.  -1 with errno: some keep their old ones.
  */
 int numbering_configure(const struct listener_list *list,
-    struct worker_pool *pool, const struct config *config);
+    struct worker_pool *pool, const struct config *config,
+    struct profiles *profiles);
 
 #endif

@@ -188,6 +188,9 @@ join_workers(struct server *server)
 		handover_store(&list, &server->counters);
 	if (!TAILQ_EMPTY(&list) && server->state == SHUTDOWN_HANDING_OVER &&
 	    server_start_pool(server) == 0) {
+		/* Without memory they have what is for all. */
+		worker_pool_configure(&server->pool, server->config,
+		    &server->listeners.profiles);
 		server_serve(server, &list);
 		server->deadline_ms = drain_deadline_ms(server);
 		return SHUTDOWN_LEFT_OVER;

@@ -22,6 +22,9 @@ static struct {
 	pthread_cond_t heard;
 	int fd;
 	size_t size, count, message_count, seen, marks;
+	const char *refused; /* a name; NULL: none */
+	bool is_probed;      /* with that name */
+	void (*meanwhile)(void);
 	int fds[KEPT_MAX];
 	char *names[KEPT_MAX];
 	char *messages[MESSAGES_MAX];
@@ -73,6 +76,24 @@ drop(const char *start)
 	manager.count = count;
 }
 
+/* These two with the lock. */
+static void
+withdraw(const char *name)
+{
+	drop(name);
+	manager.is_probed |= manager.refused != NULL &&
+	                     strcmp(name, manager.refused) == 0;
+}
+
+static bool
+is_refused(const char *name)
+{
+	if (!manager.is_probed || strcmp(name, manager.refused) != 0)
+		return manager.count >= manager.size;
+	manager.meanwhile();
+	return true;
+}
+
 static void
 hear(const char *message, const int *fds, size_t count)
 {
@@ -80,8 +101,7 @@ hear(const char *message, const int *fds, size_t count)
 
 	pthread_mutex_lock(&manager.lock);
 	for (size_t i = 0; i < count; i++) {
-		if (begins(message, "FDSTORE=1") &&
-		    manager.count < manager.size)
+		if (begins(message, "FDSTORE=1") && !is_refused(name))
 			keep(fds[i], name);
 		else
 			close(fds[i]);
@@ -89,7 +109,7 @@ hear(const char *message, const int *fds, size_t count)
 	if (begins(message, MARK))
 		manager.marks++;
 	else if (begins(message, "FDSTOREREMOVE=1"))
-		drop(name);
+		withdraw(name);
 	else if (manager.message_count < MESSAGES_MAX)
 		manager.messages[manager.message_count++] = strdup(message);
 	pthread_cond_broadcast(&manager.heard);
@@ -246,6 +266,15 @@ pass_all(void)
 	}
 	pthread_mutex_unlock(&manager.lock);
 	daemon_pass(fds, names, count);
+}
+
+void
+manager_refuse(const char *name, void (*meanwhile)(void))
+{
+	pthread_mutex_lock(&manager.lock);
+	manager.refused = name;
+	manager.meanwhile = meanwhile;
+	pthread_mutex_unlock(&manager.lock);
 }
 
 void

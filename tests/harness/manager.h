@@ -29,6 +29,13 @@ void manager_pass(int fd, const char *name);
 /* Closes the stored descriptors whose names begin with start. */
 void manager_drop(const char *start);
 
+/*
+ * Keeps no descriptor with this name any more after the daemon has withdrawn
+ * one, which was a probe, and calls meanwhile for each, in another thread, while
+ * the daemon waits for the answer.
+ */
+void manager_refuse(const char *name, void (*meanwhile)(void));
+
 /* Starts daemon with config and all stored descriptors. */
 void manager_start(struct daemon *daemon, const char *config);
 

@@ -205,6 +205,35 @@ START_TEST(a_restart_keeps_the_settings_of_each_connection)
 }
 END_TEST
 
+static int left_over;
+
+static void
+say_something(void)
+{
+	send(left_over, "x\n", 2, 0);
+}
+
+/* It is answered by another worker, when the listeners are closed. */
+START_TEST(a_refused_connection_keeps_the_settings_of_its_listener)
+{
+	char text[16] = "";
+
+	manager_open(100);
+	manager_start(&server,
+	    "workers = 1; listeners = (" LISTENER("tcp", "127.0.0.1",
+		STAMP("%Z b", "Asia/Tokyo")) ");\n");
+	left_over = client_tcp(port_of("tcp", "127.0.0.1"));
+	expect(left_over, "[JST b] x\n");
+	manager_refuse(".connections", say_something);
+	daemon_signal(&server, SIGUSR2);
+	client_read(left_over, text, strlen("[JST b] x\n"));
+	ck_assert_str_eq(text, "[JST b] x\n");
+	client_expect_end(left_over);
+	close(left_over);
+	daemon_finish_saying(&server, "not all connections can be handed over");
+}
+END_TEST
+
 /* What -T writes, to be freed. */
 static char *
 show(const char *const *arguments)
@@ -316,6 +345,8 @@ settings_suite(void)
 	tcase_add_test(tests, connections_lose_what_a_draining_listener_had);
 	tcase_add_test(tests, each_listener_has_its_idle_timeout);
 	tcase_add_test(tests, a_restart_keeps_the_settings_of_each_connection);
+	tcase_add_test(tests,
+	    a_refused_connection_keeps_the_settings_of_its_listener);
 	tcase_add_test(tests, all_settings_can_be_shown);
 	tcase_add_test(tests, what_is_shown_loads);
 	tcase_add_test(tests, what_is_wrong_is_not_shown);
