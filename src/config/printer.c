@@ -9,9 +9,9 @@ struct group {
 	const struct setting_rule *rules;
 	const void *base;
 	const config_setting_t *node;
-	enum protocol protocol; /* of a listener */
-	bool is_sparse;         /* what has no value is left out */
-	const char *indent;
+	enum protocol protocol;    /* of a listener */
+	bool is_sparse;            /* what has no value is left out */
+	const char *mark, *indent; /* in front of a line */
 };
 
 static void
@@ -115,7 +115,8 @@ print_settings(FILE *out, const struct group *group)
 	     rule++) {
 		if (rule->members != NULL || !is_printed(group, rule))
 			continue;
-		fprintf(out, "%s%s = ", group->indent, rule->name);
+		fprintf(out, "%s%s%s = ", group->mark, group->indent,
+		    rule->name);
 		print_value(out, rule, find_node(group->node, rule->name),
 		    (const char *)group->base + rule->offset);
 		fputs(";\n", out);
@@ -124,27 +125,32 @@ print_settings(FILE *out, const struct group *group)
 
 static void
 print_stamp(FILE *out, const struct setting_rule *rules,
-    const struct listener_config *listener)
+    const struct listener_config *listener, const char *mark)
 {
-	struct group group = { .base = listener, .indent = "\t\t\t" };
+	struct group group = { .base = listener,
+		.mark = mark,
+		.indent = "\t\t\t" };
 
 	while (rules->members == NULL)
 		rules++;
 	group.rules = rules->members;
-	fprintf(out, "\t\t%s: {\n", rules->name);
+	fprintf(out, "%s\t\t%s: {\n", mark, rules->name);
 	print_settings(out, &group);
-	fputs("\t\t};\n", out);
+	fprintf(out, "%s\t\t};\n", mark);
 }
 
+/* In comments, with mark, what would no longer give way to passed sockets. */
 static void
 print_listener(FILE *out, const struct config *config, size_t i,
     const config_setting_t *list)
 {
+	const char *mark = config->built_in_listeners ? "// " : "";
 	struct listener_config listener = config->listeners[i];
 	struct group group = {
 		.rules = listener_config_rules(),
 		.base = &listener,
 		.protocol = listener.protocol,
+		.mark = mark,
 		.indent = "\t\t",
 	};
 
@@ -156,10 +162,10 @@ print_listener(FILE *out, const struct config *config, size_t i,
 		listener.stamp = config->stamp;
 	if (listener.timezone[0] == '\0')
 		strcpy(listener.timezone, config->timezone);
-	fputs(i > 0 ? ",\n\t{\n" : "\n\t{\n", out);
+	fprintf(out, "%s\n%s\t{\n", i > 0 ? "," : "", mark);
 	print_settings(out, &group);
-	print_stamp(out, group.rules, &listener);
-	fputs("\t}", out);
+	print_stamp(out, group.rules, &listener, mark);
+	fprintf(out, "%s\t}", mark);
 }
 
 static void
@@ -169,6 +175,7 @@ print_group(FILE *out, const struct config *config,
 	struct group group = {
 		.rules = rule->members,
 		.base = config,
+		.mark = "",
 		.indent = "\t",
 		.is_sparse = strcmp(rule->name, "http") == 0,
 	};
@@ -187,14 +194,15 @@ printer_write(FILE *out, const struct config *config,
     const struct setting_rule *rules, const config_setting_t *tree)
 {
 	const config_setting_t *list = find_node(tree, "listeners");
-	struct group root = { rules, config, tree, 0, false, "" };
+	struct group root = { rules, config, tree, 0, false, "", "" };
+	const char *mark = config->built_in_listeners ? "// " : "";
 
 	print_settings(out, &root);
 	for (; rules->name != NULL; rules++)
 		if (rules->members != NULL && rules->members->name != NULL)
 			print_group(out, config, rules);
-	fputs("listeners = (", out);
+	fprintf(out, "%slisteners = (", mark);
 	for (size_t i = 0; i < config->listener_count; i++)
 		print_listener(out, config, i, list);
-	fputs("\n);\n", out);
+	fprintf(out, "\n%s);\n", mark);
 }

@@ -96,6 +96,26 @@ START_TEST(each_kind_is_served)
 }
 END_TEST
 
+/* What -T shows is the same configuration under a socket unit too. */
+START_TEST(what_is_shown_opens_no_listener_either)
+{
+	const char *const arguments[] = { "-T", "-c", "conf", NULL };
+	struct daemon shown;
+
+	scratch_write("conf", "");
+	ck_assert_int_eq(daemon_run(&shown, arguments), 0);
+	manager_open(0);
+	int tcp = pass_inet(SOCK_STREAM, "timestampd.socket");
+	manager_start(&server, shown.log);
+	ck_assert_ptr_null(strstr(server.log, "21567"));
+	int fd = client_tcp(tcp);
+	client_talk(fd, "hello");
+	close(fd);
+	free(shown.log);
+	daemon_stop(&server);
+}
+END_TEST
+
 START_TEST(clients_wait_for_the_next_process)
 {
 	manager_open(0);
@@ -392,6 +412,7 @@ passed_suite(void)
 	tcase_set_timeout(tests, 120);
 	tcase_add_checked_fixture(tests, scratch_enter, scratch_leave);
 	tcase_add_test(tests, each_kind_is_served);
+	tcase_add_test(tests, what_is_shown_opens_no_listener_either);
 	tcase_add_test(tests, clients_wait_for_the_next_process);
 	tcase_add_test(tests, records_that_wait_are_answered_like_all_others);
 	tcase_add_test(tests, connections_that_wait_are_set_up_like_all_others);

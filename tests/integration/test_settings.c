@@ -266,8 +266,9 @@ static const char *const names[] = { "log_level = ", "log_connections = ",
 	"max_connections_per_address = ", "idle_timeout = \"auto\"",
 	"send_timeout = ", "drain_timeout = ", "lame_duck = ", "kept_memory = ",
 	"format = ", "timezone = ", "source = ", "rate_limit = ",
-	"rate_burst = ", "// http: off", "protocol = ", "address = ", "port = ",
-	"backlog = ", "receive_buffer = ", "idle_timeout = 300;",
+	"rate_burst = ", "// http: off", "// listeners = (\n// \t{\n",
+	"protocol = ", "address = ", "port = ", "backlog = ",
+	"receive_buffer = ", "idle_timeout = 300;",
 	"framing = ", "proxy_protocol = ", "proxy_from = ", "max_datagram = ",
 	"threads = ", NULL };
 
