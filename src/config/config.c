@@ -87,14 +87,16 @@ read_auto_idle(const struct setting *setting, const char *text, void *base)
 	read_auto(setting, text, &((struct config *)base)->idle_timeout);
 }
 
-/* "" leaves the server the user that started it. */
+/* "" leaves the server the user that started it; a running one is known. */
 static void
 read_user(const struct setting *setting, const char *text, void *base)
 {
 	struct config *config = base;
 	bool is_name = text[0] != '\0' && strlen(text) < sizeof(config->user);
-	const struct passwd *entry = is_name ? getpwnam(text) : NULL;
 
+	if (is_name && strcmp(text, config->user) == 0)
+		return;
+	const struct passwd *entry = is_name ? getpwnam(text) : NULL;
 	if (text[0] != '\0' && entry == NULL) {
 		setting_complain(setting, "this system has no user \"%s\"",
 		    text);
@@ -350,6 +352,8 @@ parse(struct setting_file *file, config_t *tree)
 static void
 read_tree(const struct setting *root, struct config *config)
 {
+	if (config_setting_get_member(root->node, "user") == NULL)
+		config->user[0] = '\0';
 	for (int i = 0; i < config_setting_length(root->node); i++) {
 		struct setting setting = setting_member(root, i);
 		read_root(&setting, config);
@@ -452,6 +456,11 @@ load(struct config *config, const struct config_source *source, FILE *errors,
 		0 };
 
 	list_homes(homes);
+	if (source->running != NULL) {
+		strcpy(config->user, source->running->user);
+		config->uid = source->running->uid;
+		config->gid = source->running->gid;
+	}
 	int status = read_source(config, source, &file, out);
 	faults_print(&faults, errors, source->with_pictures);
 	syntax_free(&syntax);

@@ -52,6 +52,8 @@ struct config_source {
 	size_t spec_count;
 	char *const *settings; /* -o: "NAME=VALUE", in place of the file's */
 	size_t setting_count;
+	/* In effect, at a reload: its user is not looked up again.  Or NULL. */
+	const struct config *running;
 	bool debug;         /* -d: log_level = "debug" */
 	bool with_pictures; /* of errors */
 };

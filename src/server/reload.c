@@ -70,10 +70,12 @@ reload_use(struct server *server, struct config *config)
 static struct config *
 load_config(const struct server *server, FILE *errors)
 {
+	struct config_source source = server->options->source;
 	struct config *config = NULL;
 
+	source.running = server->config;
 	if (errors != NULL)
-		options_load(server->options, &config, errors);
+		config_load(&config, &source, errors);
 	return config;
 }
 

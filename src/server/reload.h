@@ -32,7 +32,7 @@ void reload_fit_connections(struct server *server);
 
 /*
  * Whether the next process can load the configuration, without which it would
- * end at once; logs why not.
+ * end at once; logs why not.  A user that stays is not looked up.
  */
 bool reload_can_load(struct server *server);
 

@@ -428,6 +428,33 @@ static const struct {
 	    "main:2: a comment begins with # or //, not with ;\n" },
 };
 
+/* At a reload: the user's name service may be silent. */
+START_TEST(a_user_that_stays_is_not_looked_up)
+{
+	struct config running = { .user = "no such", .uid = 6, .gid = 7 };
+	struct config_source source = { .path = "main", .running = &running };
+	struct config *config;
+	static const struct {
+		const char *text, *user; /* NULL: refused */
+	} cases[] = { { "user = \"no such\";\n", "no such" },
+		{ "user = \"no such one\";\n", NULL },
+		{ "user = \"daemon\";\n", "daemon" }, { "", "" } };
+
+	scratch_write("main", cases[_i].text);
+	ck_assert_int_eq(config_load(&config, &source, stderr),
+	    cases[_i].user != NULL ? 0 : EX_CONFIG);
+	if (cases[_i].user != NULL)
+		ck_assert_str_eq(config->user, cases[_i].user);
+	if (_i == 0) {
+		ck_assert_uint_eq(config->uid, 6);
+		ck_assert_uint_eq(config->gid, 7);
+	} else if (_i == 2) {
+		ck_assert_uint_eq(config->uid, getpwnam("daemon")->pw_uid);
+	}
+	config_free(config);
+}
+END_TEST
+
 START_TEST(has_not_too_many_listeners)
 {
 	char *text;
@@ -528,6 +555,7 @@ config_suite(void)
 	tcase_add_checked_fixture(tests, scratch_enter, scratch_leave);
 	tcase_add_checked_fixture(tests, NULL, complaints_free);
 	tcase_add_test(tests, reads_every_setting);
+	tcase_add_loop_test(tests, a_user_that_stays_is_not_looked_up, 0, 4);
 	tcase_add_test(tests, has_not_too_many_listeners);
 	tcase_add_loop_test(tests, says_what_is_wrong, 0,
 	    sizeof(bad) / sizeof(bad[0]));
