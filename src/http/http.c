@@ -382,10 +382,7 @@ inherit(struct http *http, int fd, char *error)
 		return -1;
 	}
 	site->listener = listener;
-	if (serve(http, site, error) == 0)
-		return 0;
-	close_site(http, site);
-	return -1;
+	return 0;
 }
 
 void
@@ -396,9 +393,7 @@ http_inherit(struct http *http, struct fdstore_fd *fds, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		if (fds[i].fd == -1 || strcmp(fds[i].name, NAME) != 0)
 			continue;
-		if (inherit(http, fds[i].fd, error) == 0)
-			announce(http->site.listener);
-		else
+		if (inherit(http, fds[i].fd, error) == -1)
 			log_error("%s", error);
 		fds[i].fd = -1;
 	}
@@ -451,7 +446,7 @@ open_site(struct http *http, const struct config *config,
 	if (open_beside(site->listener, http->site.listener, error) == -1)
 		return -1;
 	user_give_path(user, config, site->listener);
-	return serve(http, site, error);
+	return user->is_settled ? serve(http, site, error) : 0;
 }
 
 int
@@ -485,8 +480,31 @@ http_replace(struct http *http)
 	close_site(http, &http->site);
 	http->site = http->next;
 	http->next = (struct http_site){ 0 };
-	if (http->site.listener != NULL)
+	if (http->site.daemon != NULL)
 		announce(http->site.listener);
+}
+
+int
+http_serve(struct http *http, FILE *errors)
+{
+	struct http_site *site = &http->site;
+	char error[LISTENER_ERROR_MAX];
+
+	if (site->listener == NULL || site->daemon != NULL)
+		return 0;
+	if (serve(http, site, error) == 0) {
+		announce(site->listener);
+		return 0;
+	}
+	int problem = errno;
+	bool is_passed = site->listener->origin == ORIGIN_PASSED;
+	if (is_passed)
+		log_error("%s", error);
+	else
+		message_print(errors, "%s\n", error);
+	close_site(http, site);
+	errno = problem;
+	return is_passed ? 0 : -1;
 }
 
 void

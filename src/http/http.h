@@ -61,18 +61,29 @@ void http_init(struct http *http);
  */
 void http_watch(struct http *http, int epoll_fd);
 
-/* Serves a socket that the service manager passed under the name "http". */
+/*
+ * Takes a socket that the service manager passed under the name "http", for
+ * http_serve.
+ */
 void http_inherit(struct http *http, struct fdstore_fd *fds, size_t count);
 
 /*
- * Serves what config asks for, beside what is served now, unless that is the
- * same or was passed.  -1 with errno and a line in errors.  Then the one or the
- * other is to be called: http_replace ends the old one, http_undo the new one.
+ * Opens what config asks for, beside what is open now, unless that is the same
+ * or was passed; serves it, once the user is settled.  -1 with errno and a line
+ * in errors.  Then the one or the other is to be called: http_replace ends the
+ * old one, http_undo the new one.
  */
 int http_prepare(struct http *http, const struct config *config,
     const struct user *user, FILE *errors);
 void http_replace(struct http *http);
 void http_undo(struct http *http);
+
+/*
+ * Serves what is open and not served yet, as nobody but the user of the
+ * configuration.  -1 with errno and a line in errors; a passed socket that
+ * can't be served is closed, with a line in the log.
+ */
+int http_serve(struct http *http, FILE *errors);
 
 void http_close(struct http *http);
 

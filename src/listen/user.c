@@ -14,13 +14,19 @@ is_needed(const struct config *config)
 	       (geteuid() != config->uid || getuid() != config->uid);
 }
 
+bool
+user_is_due(const struct user *user, const struct config *config)
+{
+	return !user->is_settled && is_needed(config);
+}
+
 void
 user_give_path(const struct user *user, const struct config *config,
     const struct listener *listener)
 {
 	struct log_about about = { .listener = listener->name };
 
-	if (!user->is_settled && is_needed(config) && geteuid() == 0 &&
+	if (user_is_due(user, config) && geteuid() == 0 &&
 	    listener->origin == ORIGIN_OWN &&
 	    protocol_is_unix(listener->config.protocol) &&
 	    listener_set_owner(listener, config->uid, config->gid) == -1)

@@ -14,6 +14,9 @@ struct user {
 	bool gave_up_root;
 };
 
+/* Whether user_settle is still to become another user: serve no client yet. */
+bool user_is_due(const struct user *user, const struct config *config);
+
 /*
  * Becomes the user of config, if it names one, in all threads and for good; its
  * groups as well.  Only the first call does anything: at the start, when

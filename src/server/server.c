@@ -281,10 +281,15 @@ open_listeners(struct server *server)
 	listener_set_inherit(listeners, server->passed, server->passed_count);
 	int rc = http_prepare(&server->http, server->config, &listeners->user,
 	    errors);
-	if (rc == 0) {
+	if (rc == 0)
 		http_replace(&server->http);
+	/* Host names may take long: meanwhile health says "starting". */
+	if (rc == 0 && !user_is_due(&listeners->user, server->config))
+		rc = http_serve(&server->http, errors);
+	if (rc == 0)
 		rc = listener_set_reload(listeners, server->config, errors);
-	}
+	if (rc == 0)
+		rc = http_serve(&server->http, errors);
 	int status = rc == 0 ? 0 : exit_status(errno);
 	fclose(errors);
 	server_log_lines(text);

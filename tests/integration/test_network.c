@@ -1,9 +1,11 @@
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdbool.h>
@@ -580,6 +582,130 @@ START_TEST(a_mute_name_server_fails_a_reload_only)
 }
 END_TEST
 
+/* Answers a question: the name is 127.0.0.1, and has no IPv6 address. */
+static void
+answer_with_loopback(int name_server)
+{
+	static const unsigned char answer[] = { 0xc0, 12, 0, 1, 0, 1, 0, 0, 0,
+		9, 0, 4, 127, 0, 0, 1 };
+	struct sockaddr_in from;
+	socklen_t from_len = sizeof(from);
+	unsigned char packet[512 + sizeof(answer)];
+	ssize_t len = recvfrom(name_server, packet, 512, 0,
+	    (struct sockaddr *)&from, &from_len);
+
+	ck_assert_int_gt(len, 16);
+	packet[2] = 0x81;
+	packet[3] = 0x80;
+	/* The type is 4 bytes from the end: A or AAAA. */
+	packet[7] = packet[len - 3] == 1;
+	memcpy(packet + len, answer, sizeof(answer));
+	len += packet[7] == 1 ? (ssize_t)sizeof(answer) : 0;
+	sendto(name_server, packet, (size_t)len, 0, (struct sockaddr *)&from,
+	    from_len);
+}
+
+/* Whether the server has a thread that answers HTTP; none may be of root's. */
+static bool
+has_http_thread(const struct daemon *server)
+{
+	char path[300], name[32];
+	struct dirent *entry;
+	bool is_found = false;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)server->pid);
+	DIR *threads = opendir(path);
+	ck_assert_ptr_nonnull(threads);
+	while ((entry = readdir(threads)) != NULL) {
+		snprintf(path, sizeof(path), "/proc/%d/task/%s/comm",
+		    (int)server->pid, entry->d_name);
+		FILE *file = fopen(path, "r");
+		if (file != NULL && fgets(name, sizeof(name), file) != NULL)
+			is_found |= strncmp(name, "MHD", 3) == 0;
+		if (file != NULL)
+			fclose(file);
+	}
+	closedir(threads);
+	return is_found;
+}
+
+static int
+listen_at_loopback(int port)
+{
+	struct sockaddr_in address = inet("127.0.0.1", port);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof(address)),
+	    0);
+	ck_assert_int_eq(listen(fd, 10), 0);
+	return fd;
+}
+
+#define HTTP_PORT 7021
+static const struct {
+	const char *user, *http;
+	bool is_passed, is_served; /* while a name server is asked */
+} starts[] = {
+	{ "nobody", "http: { port = 7021; };\n", false, false },
+	{ "nobody", "", true, false },
+	{ "", "http: { port = 7021; };\n", false, true },
+	{ "", "", true, true },
+};
+
+/* A client of HTTP waits until the server has become its user. */
+START_TEST(health_at_a_start)
+{
+	static const char *const arguments[] = { "-c", "conf", NULL };
+	static const char request[] = "GET /ready HTTP/1.1\r\nHost: a\r\n\r\n";
+	struct sockaddr_in address = inet("127.0.0.1", 53);
+	struct daemon server;
+	char config[256], answer[512] = "";
+
+	if (daemon_is_wrapped() || !enter_own_network() ||
+	    !cover_file("hosts", "/etc/nsswitch.conf",
+		"passwd: files\ngroup: files\nhosts: dns\n") ||
+	    !cover_file("servers", "/etc/resolv.conf",
+		"nameserver 127.0.0.1\noptions timeout:30 attempts:1\n"))
+		return;
+	int name_server = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	ck_assert_int_eq(bind(name_server, (struct sockaddr *)&address,
+			     sizeof(address)),
+	    0);
+	snprintf(config, sizeof(config),
+	    "user = \"%s\"; %slisteners = ( { protocol = \"tcp\"; "
+	    "address = \"a.example\"; port = 0; } );\n",
+	    starts[_i].user, starts[_i].http);
+	scratch_write("conf", config);
+	if (starts[_i].is_passed) {
+		char *names[] = { strdup("http") };
+		daemon_pass(&(int){ listen_at_loopback(HTTP_PORT) }, names, 1);
+	}
+	daemon_spawn(&server, arguments);
+	struct pollfd question = { .fd = name_server, .events = POLLIN };
+	ck_assert_int_eq(poll(&question, 1, -1), 1);
+	if (!starts[_i].is_served)
+		ck_assert(!has_http_thread(&server));
+	int client = client_tcp(HTTP_PORT);
+	client_send(client, request, strlen(request));
+	if (starts[_i].is_served)
+		client_read_end(client, answer, sizeof(answer) - 1);
+	answer_with_loopback(name_server);
+	answer_with_loopback(name_server);
+	daemon_await(&server, "ready: ");
+	if (starts[_i].is_served)
+		ck_assert_msg(strstr(answer, " 503 ") != NULL &&
+				  strstr(answer, "\nstarting\n") != NULL,
+		    "%s", answer);
+	else
+		client_read_end(client, answer, sizeof(answer) - 1);
+	ck_assert_int_eq(strncmp(answer, "HTTP/1.1 ", 9), 0);
+	ck_assert(has_http_thread(&server));
+	close(client);
+	close(name_server);
+	daemon_stop(&server);
+}
+END_TEST
+
 Suite *
 network_suite(void)
 {
@@ -605,6 +731,8 @@ network_suite(void)
 	    2);
 	tcase_add_test(tests, a_host_without_ipv6_is_served);
 	tcase_add_test(tests, a_mute_name_server_fails_a_reload_only);
+	tcase_add_loop_test(tests, health_at_a_start, 0,
+	    sizeof(starts) / sizeof(starts[0]));
 	suite_add_tcase(suite, tests);
 	return suite;
 }
