@@ -13,173 +13,13 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/message.h"
-#include "http/exposition.h"
+#include "http/answer.h"
 #include "net/sockopt.h"
 
 #define NAME "http"       /* FileDescriptorName= */
-#define FRESH_MS 20       /* figures that are not older are shown again */
-#define TELL_MS 250       /* how long a client waits for new ones */
-#define BUSY_MS 1000      /* then nobody waits for so long */
+#define END_MS 2000       /* a thread that has not ended then is left behind */
 #define QUIET_S 5         /* a client may send and take nothing for so long */
 #define REQUEST_MAX 16384 /* bytes of a request's head */
-/* A reload may look up host names for 10 s. */
-#define LATE_MS 20000
-
-#define TEXT "text/plain; charset=utf-8"
-
-/*
- * The newest figures, with a reference; NULL: there are none yet.  Those of
- * before are shown while the main thread is busy: one client in a while finds
- * out whether it still is, and delays those behind it.
- */
-static struct metrics *
-get_metrics(struct http *http)
-{
-	uint64_t now_ms = clock_ms(), end_ms = now_ms + TELL_MS;
-	struct timespec end = { (time_t)(end_ms / 1000),
-		(long)(end_ms % 1000) * 1000000 };
-	int rc = 0;
-
-	pthread_mutex_lock(&http->lock);
-	const struct metrics *old = http->metrics;
-	bool is_fresh = old != NULL && now_ms < old->taken_ms + FRESH_MS;
-	if (!is_fresh && !http->is_joining && now_ms >= http->busy_ms) {
-		eventfd_write(http->ask_fd, 1);
-		while (http->metrics == old && rc == 0 && !http->is_joining)
-			rc = pthread_cond_timedwait(&http->told, &http->lock,
-			    &end);
-	}
-	if (rc != 0)
-		http->busy_ms = end_ms + BUSY_MS;
-	struct metrics *metrics = http->metrics;
-	if (metrics != NULL)
-		metrics->references++;
-	pthread_mutex_unlock(&http->lock);
-	return metrics;
-}
-
-/* A response that owns text, which is freed if there is none. */
-static struct MHD_Response *
-make_response(const struct http *http, char *text, size_t len, const char *type)
-{
-	struct MHD_Response *response = NULL;
-
-	if (text != NULL)
-		response = http->library.create_response_from_buffer(len, text,
-		    MHD_RESPMEM_MUST_FREE);
-	if (response == NULL)
-		free(text);
-	else
-		http->library.add_response_header(response, "Content-Type",
-		    type);
-	return response;
-}
-
-static struct MHD_Response *
-respond_metrics(struct http *http, struct MHD_Connection *connection,
-    unsigned *status)
-{
-	const char *accept = http->library.lookup_connection_value(connection,
-	    MHD_HEADER_KIND, "Accept");
-	bool is_open = accept != NULL &&
-	               exposition_prefers_open_metrics(accept);
-	struct metrics *metrics = get_metrics(http);
-	char *text = NULL;
-	size_t len = 0;
-	FILE *out = open_memstream(&text, &len);
-
-	*status = metrics != NULL ? MHD_HTTP_OK : MHD_HTTP_SERVICE_UNAVAILABLE;
-	if (out != NULL && metrics != NULL)
-		metrics_write(metrics, http->started_ns, out, is_open);
-	metrics_release(metrics);
-	bool is_whole = out != NULL && ferror(out) == 0;
-	if (out != NULL && fclose(out) == 0 && is_whole)
-		return make_response(http, text, len,
-		    is_open ? EXPOSITION_OPEN_METRICS : EXPOSITION_PROMETHEUS);
-	free(text);
-	return NULL;
-}
-
-/* Why not all threads are responsive, or NULL. */
-static const char *
-find_hang(const struct http *http)
-{
-	if (http->beat_ms + LATE_MS <= clock_ms())
-		return "the main thread does not respond\n";
-	return http->responsive ? NULL : "a thread does not respond\n";
-}
-
-static struct MHD_Response *
-respond(struct http *http, struct MHD_Connection *connection, const char *path,
-    unsigned *status)
-{
-	const char *problem = NULL, *good;
-
-	if (strcmp(path, "/metrics") == 0)
-		return respond_metrics(http, connection, status);
-	if (strcmp(path, "/live") == 0) {
-		problem = find_hang(http);
-		good = "all threads respond\n";
-	} else if (strcmp(path, "/ready") == 0) {
-		problem = http->unready;
-		if (problem == NULL)
-			problem = find_hang(http);
-		good = "new clients are welcome\n";
-	} else {
-		*status = MHD_HTTP_NOT_FOUND;
-		problem = "there are: /metrics, /live, /ready\n";
-		good = NULL;
-	}
-	if (good != NULL)
-		*status = problem == NULL ? MHD_HTTP_OK
-		                          : MHD_HTTP_SERVICE_UNAVAILABLE;
-	char *text = strdup(problem != NULL ? problem : good);
-	return make_response(http, text, text != NULL ? strlen(text) : 0, TEXT);
-}
-
-static struct MHD_Response *
-refuse(const struct http *http, unsigned *status)
-{
-	char *text = strdup("only GET and HEAD\n");
-	struct MHD_Response *response = make_response(http, text,
-	    text != NULL ? strlen(text) : 0, TEXT);
-
-	*status = MHD_HTTP_METHOD_NOT_ALLOWED;
-	if (response != NULL)
-		http->library.add_response_header(response, "Allow",
-		    "GET, HEAD");
-	return response;
-}
-
-/* Called by libmicrohttpd when the head of a request has come. */
-static enum MHD_Result
-answer(void *cls, struct MHD_Connection *connection, const char *path,
-    const char *method, const char *version, const char *data, size_t *size,
-    void **request)
-{
-	bool is_read = strcmp(method, "GET") == 0 ||
-	               strcmp(method, "HEAD") == 0;
-	const struct http *http = cls;
-	unsigned status;
-	struct MHD_Response *response = is_read ? respond(cls, connection, path,
-						      &status)
-	                                        : refuse(http, &status);
-
-	(void)version;
-	(void)data;
-	(void)size;
-	(void)request;
-	/* Closes the connection. */
-	if (response == NULL)
-		return MHD_NO;
-	http->library.add_response_header(response, "Connection", "close");
-	http->library.add_response_header(response, "Cache-Control",
-	    "no-store");
-	enum MHD_Result result = http->library.queue_response(connection,
-	    status, response);
-	http->library.destroy_response(response);
-	return result;
-}
 
 /* Called by libmicrohttpd when a client comes, and before it is closed. */
 static void
@@ -314,7 +154,7 @@ serve(struct http *http, struct http_site *site, char *error)
 	} else {
 		errno = ENOMEM;
 		site->daemon = http->library.start_daemon(flags, 0, NULL, NULL,
-		    answer, http, MHD_OPTION_LISTEN_SOCKET, fd,
+		    answer_request, http, MHD_OPTION_LISTEN_SOCKET, fd,
 		    MHD_OPTION_NOTIFY_CONNECTION, note_client, http,
 		    MHD_OPTION_CONNECTION_LIMIT, (unsigned)CROWD_MAX,
 		    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)QUIET_S,
@@ -330,7 +170,7 @@ serve(struct http *http, struct http_site *site, char *error)
 	return -1;
 }
 
-/* While the main thread is in stop_daemon it has no figures for anyone. */
+/* While the main thread awaits an end it has no figures for anyone. */
 static void
 note_joining(struct http *http, bool is_joining)
 {
@@ -341,12 +181,33 @@ note_joining(struct http *http, bool is_joining)
 }
 
 static void
+end_daemon(struct http *http, const struct http_site *site)
+{
+	const struct listener *listener = site->listener;
+	struct ender *ender = ender_start(http->library.stop_daemon,
+	    site->daemon);
+
+	if (ender == NULL) {
+		http->library.stop_daemon(site->daemon);
+		return;
+	}
+	if (ender_await(ender, clock_ms() + END_MS))
+		return;
+	SLIST_INSERT_HEAD(&http->left, ender, link);
+	/* The one that hangs has a duplicate: let others have the address. */
+	if (listener->origin != ORIGIN_PASSED)
+		shutdown(listener->fd, SHUT_RDWR);
+	log_error("http %s: thread MHD-single does not end: ending without it",
+	    strchr(listener->name, ' ') + 1);
+}
+
+static void
 close_site(struct http *http, struct http_site *site)
 {
 	/* A broken one would not end. */
 	if (site->daemon != NULL && !http->is_broken) {
 		note_joining(http, true);
-		http->library.stop_daemon(site->daemon);
+		end_daemon(http, site);
 		note_joining(http, false);
 	}
 	listener_free(site->listener);
@@ -514,17 +375,37 @@ http_undo(struct http *http)
 	http->is_replaced = false;
 }
 
-void
+/* Whether those that were left behind have come back, and ended. */
+static bool
+join_left(struct http *http)
+{
+	uint64_t end_ms = clock_ms() + END_MS;
+	struct ender *ender;
+
+	while ((ender = SLIST_FIRST(&http->left)) != NULL) {
+		SLIST_REMOVE_HEAD(&http->left, link);
+		if (!ender_await(ender, end_ms))
+			return false;
+	}
+	return true;
+}
+
+bool
 http_close(struct http *http)
 {
+	bool are_back = join_left(http);
+
 	close_site(http, &http->site);
 	close_site(http, &http->next);
+	if (!are_back || !SLIST_EMPTY(&http->left))
+		return false;
 	if (http->ask_fd != -1)
 		close(http->ask_fd);
 	metrics_release(http->metrics);
 	pthread_cond_destroy(&http->told);
 	pthread_mutex_destroy(&http->lock);
 	crowd_destroy(&http->crowd);
+	return true;
 }
 
 bool

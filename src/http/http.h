@@ -9,6 +9,7 @@
 
 #include "config/config.h"
 #include "http/crowd.h"
+#include "http/ender.h"
 #include "http/metrics.h"
 #include "http/microhttpd.h"
 #include "listen/listener.h"
@@ -33,6 +34,7 @@ struct http {
 	/* The main thread. */
 	struct http_site site, next; /* next: opened for a reload */
 	bool is_replaced;            /* by next, when the reload succeeds */
+	struct ender_list left;      /* their daemons' threads hang */
 	struct microhttpd library;   /* all threads, once it is loaded */
 	int epoll_fd;
 	int ask_fd; /* eventfd: a client waits for new figures; -1: none */
@@ -47,7 +49,7 @@ struct http {
 	pthread_mutex_t lock;          /* of what follows */
 	pthread_cond_t told;
 	struct metrics *metrics; /* NULL: none yet */
-	bool is_joining;         /* the main thread is in stop_daemon */
+	bool is_joining;         /* the main thread awaits a daemon's end */
 	uint64_t busy_ms;        /* nobody waits for figures until then */
 };
 
@@ -85,7 +87,8 @@ void http_undo(struct http *http);
  */
 int http_serve(struct http *http, FILE *errors);
 
-void http_close(struct http *http);
+/* False: a thread hangs, and may yet touch http. */
+bool http_close(struct http *http);
 
 /* Whether anything is served. */
 bool http_is_open(const struct http *http);

@@ -382,8 +382,8 @@ server_run(struct config *config, const struct options *options)
 	while (status == 0 && server.state != SHUTDOWN_ENDED)
 		wait_and_handle(&server);
 	control_close(&server);
-	http_close(&server.http);
-	bool ended = end_threads(&server);
+	bool ended = http_close(&server.http);
+	ended &= end_threads(&server);
 	if (status == 0) {
 		log_counters(&server);
 		log_info("stopped");

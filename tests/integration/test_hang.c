@@ -264,6 +264,63 @@ START_TEST(a_main_thread_that_hangs_is_not_live)
 }
 END_TEST
 
+#define HTTP "http: { port = 0; };\n"
+
+START_TEST(a_stop_ends_without_http)
+{
+	daemon_start_config(&server,
+	    _i == 0 ? CONFIG("0", TCP) HTTP : CONFIG("1", TCP) HTTP);
+	pid_t thread = hold("MHD-single");
+	if (thread == 0)
+		return;
+	daemon_signal(&server, SIGTERM);
+	await_end_without(thread, "MHD-single");
+	free(server.log);
+}
+END_TEST
+
+/* Its address is free again, though a descriptor of it is open. */
+START_TEST(a_reload_that_moves_http_goes_on)
+{
+	char config[512];
+
+	daemon_start_config(&server, CONFIG("0", TCP) HTTP);
+	int port = daemon_port(&server, "http 127.0.0.1");
+	pid_t thread = hold("MHD-single");
+	if (thread == 0)
+		return;
+	daemon_reload(&server,
+	    CONFIG("0", TCP) "http: { address = \"127.0.0.2\"; port = 0; };\n",
+	    "thread MHD-single does not end: ending without it");
+	daemon_await(&server, "reloaded");
+	snprintf(config, sizeof(config),
+	    CONFIG("0", TCP) "http: { port = %d; };\n", port);
+	daemon_reload(&server, config, "reloaded");
+	await_http(port, "GET /ready", " 200 OK\r\n");
+	/* The log has named it: the end needs no further line. */
+	daemon_signal(&server, SIGTERM);
+	daemon_await(&server, "stopped");
+	ck_assert_int_eq(waitpid(thread, NULL, __WALL), thread);
+	ck_assert_int_eq(daemon_wait(&server), 0);
+	free(server.log);
+}
+END_TEST
+
+START_TEST(http_that_comes_back_is_joined)
+{
+	daemon_start_config(&server, CONFIG("0", TCP) HTTP);
+	pid_t thread = hold("MHD-single");
+	if (thread == 0)
+		return;
+	daemon_reload(&server, CONFIG("0", TCP), "does not end");
+	daemon_await(&server, "reloaded");
+	ck_assert_int_eq(ptrace(PTRACE_DETACH, thread, 0, 0), 0);
+	while (find_thread("MHD-single") != 0)
+		poll(NULL, 0, 20);
+	daemon_stop(&server);
+}
+END_TEST
+
 static int
 bound_at(const char *folder, const char *name)
 {
@@ -345,6 +402,9 @@ hang_suite(void)
 	tcase_add_test(tests, the_watchdog_is_not_answered);
 	tcase_add_loop_test(tests, it_is_not_live, 0, 2);
 	tcase_add_test(tests, a_main_thread_that_hangs_is_not_live);
+	tcase_add_loop_test(tests, a_stop_ends_without_http, 0, 2);
+	tcase_add_test(tests, a_reload_that_moves_http_goes_on);
+	tcase_add_test(tests, http_that_comes_back_is_joined);
 	tcase_add_loop_test(tests, a_silent_file_system_costs_its_clients_only,
 	    0, 5);
 	suite_add_tcase(suite, tests);

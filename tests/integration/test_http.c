@@ -730,7 +730,7 @@ START_TEST(a_lame_duck_serves)
 	daemon_signal(&server, _i == 0 ? SIGTERM : SIGINT);
 	daemon_await(&server,
 	    "not ready any more: stopping in 3600 s (lame_duck)");
-	manager_await("EXTEND_TIMEOUT_USEC=3608000000");
+	manager_await("EXTEND_TIMEOUT_USEC=3610000000");
 	while (strstr(get("/ready"), READY) != NULL)
 		;
 	assert_answer(get("/ready"), 503, "\nlame duck: stopping soon\n");

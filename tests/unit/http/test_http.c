@@ -1,5 +1,6 @@
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +34,7 @@ set_up(void)
 static void
 tear_down(void)
 {
-	http_close(&http);
+	ck_assert(http_close(&http));
 	close(epoll_fd);
 }
 
@@ -210,6 +211,27 @@ START_TEST(it_can_be_tried_again)
 }
 END_TEST
 
+static sem_t may_stop;
+
+static void
+stop_when_it_may(struct MHD_Daemon *daemon)
+{
+	(void)daemon;
+	sem_wait(&may_stop);
+}
+
+START_TEST(an_end_that_hangs_is_not_awaited)
+{
+	sem_init(&may_stop, 0, 0);
+	struct ender *ender = ender_start(stop_when_it_may, NULL);
+	ck_assert_ptr_nonnull(ender);
+	ck_assert(!ender_await(ender, 0));
+	sem_post(&may_stop);
+	ck_assert(ender_await(ender, UINT64_MAX / 2));
+	sem_destroy(&may_stop);
+}
+END_TEST
+
 /* From loopback to all addresses and back, with the same port. */
 START_TEST(the_address_changes_at_the_same_port)
 {
@@ -243,6 +265,7 @@ http_suite(void)
 	tcase_add_test(tests, nobody_awaits_figures_that_cannot_come);
 	tcase_add_test(tests, one_finds_out_that_there_are_no_figures);
 	tcase_add_test(tests, it_can_be_tried_again);
+	tcase_add_test(tests, an_end_that_hangs_is_not_awaited);
 	tcase_add_test(tests, the_address_changes_at_the_same_port);
 	suite_add_tcase(suite, tests);
 	return suite;
