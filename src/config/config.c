@@ -269,41 +269,90 @@ read_root(const struct setting *setting, struct config *config)
 		setting_read(setting, rule, config);
 }
 
-/* True: one of them would be in the other's way. */
+/* Whether sockets at both addresses could not have the same port. */
 static bool
-is_same_place(const struct listener_config *http,
-    const struct listener_config *listener)
+do_overlap(const char *one, const char *other)
 {
-	return http->protocol == PROTOCOL_TCP &&
-	       listener->protocol == PROTOCOL_TCP && http->port > 0 &&
-	       http->port == listener->port &&
-	       (strcmp(http->address, "*") == 0 ||
-		   strcmp(listener->address, "*") == 0 ||
-		   strcmp(http->address, listener->address) == 0);
+	const int families[] = { AF_INET, AF_INET6 };
+	struct in6_addr any = { 0 }, a = any, b = any;
+
+	if (strcmp(one, "*") == 0 || strcmp(other, "*") == 0 ||
+	    strcmp(one, other) == 0)
+		return true;
+	for (int i = 0; i < 2; i++)
+		if (inet_pton(families[i], one, &a) == 1 &&
+		    inet_pton(families[i], other, &b) == 1)
+			return memcmp(&a, &b, sizeof(a)) == 0 ||
+			       memcmp(&a, &any, sizeof(a)) == 0 ||
+			       memcmp(&b, &any, sizeof(a)) == 0;
+	return false;
 }
 
-/* After both were read, in whatever order. */
-static void
-check_http(const struct setting *root, const struct config *config)
+/* True: one of them would be in the other's way. */
+static bool
+is_same_place(const struct listener_config *a, const struct listener_config *b)
 {
-	struct setting group = { root->file,
+	if (protocol_is_unix(a->protocol))
+		return protocol_is_unix(b->protocol) && a->path[0] != '\0' &&
+		       strcmp(a->path, b->path) == 0;
+	return a->protocol == b->protocol && a->port > 0 &&
+	       a->port == b->port && do_overlap(a->address, b->address);
+}
+
+/* Whether it complains that own, of group, can't be opened beside other. */
+static bool
+check_place(const struct setting *group, const struct listener_config *own,
+    const struct listener_config *other, const char *whose)
+{
+	bool is_unix = protocol_is_unix(own->protocol);
+	char port[16];
+
+	if (!is_same_place(own, other))
+		return false;
+	snprintf(port, sizeof(port), "%d", own->port);
+	setting_complain(group, "needs another %s: %s is the one of %s%s",
+	    is_unix ? "path" : "port", is_unix ? own->path : port, whose,
+	    other->where);
+	return true;
+}
+
+static void
+check_listeners(const struct setting *root, const struct config *config,
+    const struct listener_config *control)
+{
+	struct setting list = { root->file,
+		config_setting_get_member(root->node, "listeners") };
+
+	for (size_t i = 0; i < config->listener_count; i++) {
+		const struct listener_config *all = config->listeners;
+		struct setting group = setting_member(&list, (int)i);
+		bool is_found = check_place(&group, &all[i], control, "");
+		for (size_t j = 0; j < i && !is_found; j++)
+			is_found = check_place(&group, &all[i], &all[j],
+			    "the listener at ");
+	}
+}
+
+/* After all were read, in whatever order. */
+static void
+check_places(const struct setting *root, const struct config *config)
+{
+	struct listener_config control = { .protocol = PROTOCOL_UNIX,
+		.where = "the control socket" };
+	struct setting http = { root->file,
 		config_setting_get_member(root->node, "http") };
 
-	for (size_t i = 0; group.node != NULL && i < config->listener_count;
-	     i++) {
-		const struct listener_config *listener = &config->listeners[i];
-
-		if (!is_same_place(&config->http, listener))
-			continue;
-		setting_complain(&group,
-		    "needs another port: %d is the one of "
-		    "%s%s",
-		    listener->port,
-		    config->built_in_listeners ? "the built-in listener"
-					       : "the listener at ",
-		    config->built_in_listeners ? "" : listener->where);
-		return;
-	}
+	strcpy(control.path, config->control);
+	/* What could not be read has its default, which is no fault. */
+	if (root->file->error_count == 0 && !config->built_in_listeners)
+		check_listeners(root, config, &control);
+	bool is_found = http.node == NULL ||
+	                check_place(&http, &config->http, &control, "");
+	for (size_t i = 0; i < config->listener_count && !is_found; i++)
+		is_found = check_place(&http, &config->http,
+		    &config->listeners[i],
+		    config->built_in_listeners ? "a listener that is "
+					       : "the listener at ");
 }
 
 /* After the listeners, because theirs need those for all. */
@@ -358,7 +407,7 @@ read_tree(const struct setting *root, struct config *config)
 		struct setting setting = setting_member(root, i);
 		read_root(&setting, config);
 	}
-	check_http(root, config);
+	check_places(root, config);
 	read_access(root, config);
 }
 
