@@ -80,7 +80,9 @@ bind_unix(struct listener *listener, char *error)
 	int rc = bind(listener->fd, &listener->bound.any, listener->bound.len);
 	umask(mask);
 	if (rc == -1)
-		return listener_fail(listener, error, "bind: %m");
+		return listener_fail(listener, error, "bind: %m%s",
+		    errno == ENOENT ? "; the folder of this path is missing"
+				    : "");
 	listener_note_path(listener);
 	return 0;
 }

@@ -115,6 +115,14 @@ START_TEST(a_stale_socket_is_replaced_a_live_one_is_not)
 }
 END_TEST
 
+START_TEST(a_missing_folder_is_named)
+{
+	assert_refused(resolve_one(PROTOCOL_UNIX, "missing/sock", 0), ENOENT,
+	    "file:3: unix missing/sock: bind: No such file or directory; the "
+	    "folder of this path is missing");
+}
+END_TEST
+
 START_TEST(a_file_is_not_replaced)
 {
 	scratch_write("sock", "precious");
@@ -337,6 +345,7 @@ bind_suite(void)
 	tcase_add_test(tests, a_unix_path_has_its_mode_and_goes);
 	tcase_add_loop_test(tests, a_stale_socket_is_replaced_a_live_one_is_not,
 	    0, PROTOCOL_COUNT);
+	tcase_add_test(tests, a_missing_folder_is_named);
 	tcase_add_test(tests, a_file_is_not_replaced);
 	tcase_add_test(tests, a_successors_path_stays);
 	tcase_add_test(tests, siblings_share_the_address_that_the_first_got);
