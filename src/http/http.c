@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/message.h"
 #include "http/answer.h"
+#include "listen/plan.h"
 #include "net/sockopt.h"
 
 #define NAME "http"       /* FileDescriptorName= */
@@ -160,8 +161,10 @@ serve(struct http *http, struct http_site *site, char *error)
 		    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)QUIET_S,
 		    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)REQUEST_MAX,
 		    MHD_OPTION_END);
-		if (site->daemon != NULL)
+		if (site->daemon != NULL) {
+			listener->state = LISTENER_SERVING;
 			return 0;
+		}
 		listener_fail(listener, error, "cannot be served: %m");
 	}
 	int problem = errno;
@@ -293,10 +296,27 @@ open_beside(struct listener *listener, const struct listener *open, char *error)
 	return rc;
 }
 
+/* Says so if a listener of this server has the address.  -1, errno stays. */
+static int
+blame(const struct listener *listener, const struct listener_set *set,
+    char *error)
+{
+	const struct listener *at;
+
+	TAILQ_FOREACH (at, &set->listeners, link)
+		if (errno == EADDRINUSE && plan_is_in_the_way(at, listener))
+			return listener_fail(listener, error,
+			    "%s%s of this server is in the way",
+			    at->origin != ORIGIN_PASSED ? "needs a restart: "
+							: "",
+			    at->name);
+	return -1;
+}
+
 /* -1 with errno and a message in error. */
 static int
 open_site(struct http *http, const struct config *config,
-    const struct user *user, char *error)
+    const struct listener_set *set, char *error)
 {
 	struct http_site *site = &http->next;
 	struct listener_list list = TAILQ_HEAD_INITIALIZER(list);
@@ -305,14 +325,14 @@ open_site(struct http *http, const struct config *config,
 		return -1;
 	site->listener = TAILQ_FIRST(&list);
 	if (open_beside(site->listener, http->site.listener, error) == -1)
-		return -1;
-	user_give_path(user, config, site->listener);
-	return user->is_settled ? serve(http, site, error) : 0;
+		return blame(site->listener, set, error);
+	user_give_path(&set->user, config, site->listener);
+	return set->user.is_settled ? serve(http, site, error) : 0;
 }
 
 int
 http_prepare(struct http *http, const struct config *config,
-    const struct user *user, FILE *errors)
+    const struct listener_set *set, FILE *errors)
 {
 	char error[LISTENER_ERROR_MAX];
 	const struct listener *open = http->site.listener;
@@ -320,13 +340,19 @@ http_prepare(struct http *http, const struct config *config,
 	http->is_replaced = !(open != NULL && open->origin == ORIGIN_PASSED) &&
 	                    !is_same(open, &config->http);
 	if (!http->is_replaced || config->http.where[0] == '\0' ||
-	    open_site(http, config, user, error) == 0)
+	    open_site(http, config, set, error) == 0)
 		return 0;
 	int problem = errno;
 	message_print(errors, "%s\n", error);
 	http_undo(http);
 	errno = problem;
 	return -1;
+}
+
+const struct listener *
+http_leaving(const struct http *http)
+{
+	return http->is_replaced ? http->site.listener : NULL;
 }
 
 void

@@ -12,8 +12,7 @@
 #include "http/ender.h"
 #include "http/metrics.h"
 #include "http/microhttpd.h"
-#include "listen/listener.h"
-#include "listen/user.h"
+#include "listen/listener_set.h"
 #include "systemd/fdstore.h"
 
 #define HTTP_FDS_MAX (CROWD_MAX + 8)
@@ -76,8 +75,10 @@ void http_inherit(struct http *http, struct fdstore_fd *fds, size_t count);
  * old one, http_undo the new one.
  */
 int http_prepare(struct http *http, const struct config *config,
-    const struct user *user, FILE *errors);
+    const struct listener_set *set, FILE *errors);
 void http_replace(struct http *http);
+/* Until then: what it will close; NULL: nothing. */
+const struct listener *http_leaving(const struct http *http);
 void http_undo(struct http *http);
 
 /*

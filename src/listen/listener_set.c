@@ -309,6 +309,11 @@ open_one(const struct listener_set *set, const struct plan_step *step,
 		listener_fail(listener, error,
 		    "needs a restart: %s of this server is in the way",
 		    other->name);
+	else if (errno == EADDRINUSE && set->leaving != NULL &&
+		 plan_is_in_the_way(set->leaving, listener))
+		listener_fail(listener, error,
+		    "needs a restart: http at %s of this server is in the way",
+		    strchr(set->leaving->name, ' ') + 1);
 	else if (errno == EADDRINUSE && step->action == PLAN_PASSED_IN_WAY)
 		listener_fail(listener, error,
 		    "%s, which was passed, is in the way; change the socket "

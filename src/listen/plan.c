@@ -45,9 +45,8 @@ judge_open(struct listener *open, const struct listener_list *wanted)
 	return step;
 }
 
-/* Whether wanted can't have its address to itself while open is there. */
-static bool
-is_in_the_way(const struct listener *open, const struct listener *wanted)
+bool
+plan_is_in_the_way(const struct listener *open, const struct listener *wanted)
 {
 	/* A path is free as soon as its listener drains. */
 	if (protocol_is_unix(wanted->config.protocol))
@@ -66,7 +65,7 @@ static enum plan_action
 judge_obstacle(struct listener *open, const struct listener *wanted,
     const struct listener_list *all)
 {
-	if (!is_in_the_way(open, wanted))
+	if (!plan_is_in_the_way(open, wanted))
 		return PLAN_OPEN;
 	if (open->origin == ORIGIN_PASSED)
 		return PLAN_PASSED_IN_WAY;

@@ -36,4 +36,8 @@ struct plan_step {
 struct plan_step *plan_make(const struct listener_list *open,
     const struct listener_list *wanted);
 
+/* Whether wanted can't have its address to itself while open is there. */
+bool plan_is_in_the_way(const struct listener *open,
+    const struct listener *wanted);
+
 #endif

@@ -147,8 +147,9 @@ reload_run(struct server *server, char *text, size_t size)
 	FILE *errors = open_memstream(&reasons, &len);
 	struct config *config = load_config(server, errors);
 	if (config != NULL)
-		rc = http_prepare(&server->http, config,
-		    &server->listeners.user, errors);
+		rc = http_prepare(&server->http, config, &server->listeners,
+		    errors);
+	server->listeners.leaving = http_leaving(&server->http);
 	if (rc == 0)
 		rc = listener_set_reload(&server->listeners, config, errors);
 	if (errors != NULL)

@@ -279,8 +279,7 @@ open_listeners(struct server *server)
 	}
 	http_inherit(&server->http, server->passed, server->passed_count);
 	listener_set_inherit(listeners, server->passed, server->passed_count);
-	int rc = http_prepare(&server->http, server->config, &listeners->user,
-	    errors);
+	int rc = http_prepare(&server->http, server->config, listeners, errors);
 	if (rc == 0)
 		http_replace(&server->http);
 	/* Host names may take long: meanwhile health says "starting". */

@@ -519,6 +519,43 @@ START_TEST(a_port_in_use)
 }
 END_TEST
 
+/* Neither is another process, and both are named. */
+START_TEST(a_reload_that_swaps_with_a_listener_needs_a_restart)
+{
+	static const char *const at[] = { "\"tcp\"; address = \"127.0.0.1\"",
+		"\"unix\"" };
+	char key[300], config[1024], text[512], folder[128], moved[128];
+	int port, fd = listening(SOCK_STREAM, &port);
+
+	close(fd);
+	ck_assert_ptr_nonnull(getcwd(folder, sizeof(folder)));
+	if (_i < 2)
+		snprintf(key, sizeof(key), "port = %d", port);
+	else
+		snprintf(key, sizeof(key), "path = \"%s/sock\"", folder);
+	const char *listener = at[_i / 2];
+	snprintf(moved, sizeof(moved), "%s", _i < 2 ? "tcp 127" : "unix /");
+	if (_i % 2 == 0) {
+		snprintf(config, sizeof(config), TCP "http: { %s; };\n", key);
+		daemon_start_config(&server, config);
+		snprintf(config, sizeof(config),
+		    "listeners = ( { protocol = %s; %s; } );\n", listener, key);
+		snprintf(text, sizeof(text), "needs a restart: http at %s",
+		    strchr(moved, ' ') + 1);
+	} else {
+		snprintf(config, sizeof(config),
+		    "listeners = ( { protocol = %s; %s; } );\n", listener, key);
+		daemon_start_config(&server, config);
+		snprintf(config, sizeof(config), TCP "http: { %s; };\n", key);
+		snprintf(text, sizeof(text), "needs a restart: %s", moved);
+	}
+	daemon_reload(&server, config, text);
+	daemon_await(&server, "of this server is in the way");
+	daemon_await(&server, "reload refused");
+	daemon_stop(&server);
+}
+END_TEST
+
 /* A reload that is refused for another reason leaves nothing behind. */
 START_TEST(a_refused_reload_closes_the_new_one)
 {
@@ -787,6 +824,8 @@ http_suite(void)
 	tcase_add_test(tests, without_it_no_library_is_loaded);
 	tcase_add_test(tests, a_library_that_cannot_be_loaded);
 	tcase_add_test(tests, a_port_in_use);
+	tcase_add_loop_test(tests,
+	    a_reload_that_swaps_with_a_listener_needs_a_restart, 0, 4);
 	tcase_add_test(tests, a_refused_reload_closes_the_new_one);
 	tcase_add_test(tests, a_reload_opens_moves_and_removes_it);
 	tcase_add_test(tests, a_passed_socket_is_served);

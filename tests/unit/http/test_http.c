@@ -17,14 +17,15 @@
 static const char request[] = "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n";
 
 static struct http http;
-static struct user user;
+static struct listener_set set;
 static int epoll_fd;
 
 static void
 set_up(void)
 {
 	http = (struct http){ 0 };
-	user = (struct user){ .is_settled = true };
+	set = (struct listener_set){ .user = { .is_settled = true } };
+	TAILQ_INIT(&set.listeners);
 	epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	ck_assert_int_ne(epoll_fd, -1);
 	http_init(&http);
@@ -48,7 +49,7 @@ prepare(const char *address, int port)
 				     .where = "test" } };
 
 	strcpy(config.http.address, address);
-	return http_prepare(&http, &config, &user, stderr);
+	return http_prepare(&http, &config, &set, stderr);
 }
 
 static int
