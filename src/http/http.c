@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -17,8 +18,10 @@
 #include "listen/plan.h"
 #include "net/sockopt.h"
 
-#define NAME "http"       /* FileDescriptorName= */
-#define END_MS 2000       /* a thread that has not ended then is left behind */
+#define NAME "http"  /* FileDescriptorName= */
+#define END_MS 2000  /* a thread that has not ended then is left behind */
+#define PAUSE_MS 100 /* between two tries to accept */
+#define LOG_EVERY_MS 60000
 #define QUIET_S 5         /* a client may send and take nothing for so long */
 #define REQUEST_MAX 16384 /* bytes of a request's head */
 
@@ -63,6 +66,37 @@ give_up(void *cls, const char *file, unsigned line, const char *reason)
 		abort();
 	for (;;)
 		poll(NULL, 0, -1);
+}
+
+/*
+ * Called by libmicrohttpd when something went wrong.  As long as it has no
+ * client it calls accept again at once where file descriptors or memory lack;
+ * in a pause others can have the CPU.
+ */
+static void
+note_problem(void *cls, const char *format, va_list values)
+{
+	struct log_about about = { .message_id = LOG_ID_ACCEPT_PAUSED };
+	struct http *http = cls;
+	uint64_t now_ms = clock_ms();
+	int problem = errno;
+
+	(void)format;
+	(void)values;
+	/* The main thread says itself what it could not begin. */
+	if (gettid() == getpid() ||
+	    (problem != EMFILE && problem != ENFILE && problem != ENOBUFS &&
+		problem != ENOMEM))
+		return;
+	if (now_ms >= http->next_log_ms)
+		log_about(LOG_WARNING, &about,
+		    "http: accept: %s: clients wait, next try in %d ms",
+		    strerror(problem), PAUSE_MS);
+	if (now_ms >= http->next_log_ms)
+		http->next_log_ms = now_ms + LOG_EVERY_MS;
+	poll(NULL, 0, PAUSE_MS);
+	/* It may have more to say of the same call. */
+	errno = 0;
 }
 
 void
@@ -145,7 +179,8 @@ static int
 serve(struct http *http, struct http_site *site, char *error)
 {
 	struct listener *listener = site->listener;
-	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC;
+	unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC |
+	                 MHD_USE_ERROR_LOG;
 
 	if (load(http, listener, error) == -1)
 		return -1;
@@ -155,7 +190,8 @@ serve(struct http *http, struct http_site *site, char *error)
 	} else {
 		errno = ENOMEM;
 		site->daemon = http->library.start_daemon(flags, 0, NULL, NULL,
-		    answer_request, http, MHD_OPTION_LISTEN_SOCKET, fd,
+		    answer_request, http, MHD_OPTION_EXTERNAL_LOGGER,
+		    note_problem, http, MHD_OPTION_LISTEN_SOCKET, fd,
 		    MHD_OPTION_NOTIFY_CONNECTION, note_client, http,
 		    MHD_OPTION_CONNECTION_LIMIT, (unsigned)CROWD_MAX,
 		    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)QUIET_S,

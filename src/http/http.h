@@ -44,8 +44,9 @@ struct http {
 	_Atomic uint64_t beat_ms;      /* when the main thread was responsive */
 	_Atomic bool responsive;       /* the other threads are */
 	_Atomic bool is_broken;        /* libmicrohttpd has given up */
-	struct crowd crowd;            /* of both sites */
-	pthread_mutex_t lock;          /* of what follows */
+	_Atomic uint64_t next_log_ms; /* when it may complain of accept again */
+	struct crowd crowd;           /* of both sites */
+	pthread_mutex_t lock;         /* of what follows */
 	pthread_cond_t told;
 	struct metrics *metrics; /* NULL: none yet */
 	bool is_joining;         /* the main thread awaits a daemon's end */

@@ -1,3 +1,4 @@
+#include <dirent.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -6,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sysexits.h>
@@ -62,6 +64,36 @@ await_metric(const char *sample, unsigned long long value)
 	snprintf(line, sizeof(line), "\n%s %llu\n", sample, value);
 	while (strstr(get("/metrics"), line) == NULL)
 		;
+}
+
+/* How often the thread that answers HTTP has slept. */
+static long
+count_sleeps(void)
+{
+	char path[384], line[128];
+	struct dirent *entry;
+	long sleeps = -1;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)server.pid);
+	DIR *threads = opendir(path);
+	ck_assert_ptr_nonnull(threads);
+	while ((entry = readdir(threads)) != NULL) {
+		bool is_it = false;
+		snprintf(path, sizeof(path), "/proc/%d/task/%s/status",
+		    (int)server.pid, entry->d_name);
+		FILE *file = fopen(path, "r");
+		while (
+		    file != NULL && fgets(line, sizeof(line), file) != NULL) {
+			is_it |= strcmp(line, "Name:\tMHD-single\n") == 0;
+			if (is_it)
+				sscanf(line, "voluntary_ctxt_switches: %ld",
+				    &sleeps);
+		}
+		if (file != NULL)
+			fclose(file);
+	}
+	closedir(threads);
+	return sleeps;
 }
 
 /* Whether the server serves its own clients, and says that all is well. */
@@ -460,6 +492,34 @@ START_TEST(a_crowd_is_answered)
 }
 END_TEST
 
+/* The limit of the running server is lowered, so descriptors run out. */
+START_TEST(a_client_waits_for_file_descriptors)
+{
+	static const char head[] = "GET /live HTTP/1.1\r\nHost: a\r\n\r\n";
+	struct rlimit none = { 3, 20000 }, enough = { 1000, 20000 };
+	char answer[512] = "";
+
+	if (!daemon_is_bare())
+		return;
+	daemon_start_config(&server, TCP HTTP);
+	ck_assert_int_eq(prlimit(server.pid, RLIMIT_NOFILE, &none, &enough), 0);
+	int fd = client_tcp(daemon_port(&server, HTTP_NAME));
+	client_send(fd, head, strlen(head));
+	daemon_await(&server, "http: accept: Too many open files");
+	/* One that does not pause never sleeps meanwhile. */
+	long sleeps = count_sleeps();
+	while (count_sleeps() < sleeps + 5)
+		;
+	ck_assert_int_eq(prlimit(server.pid, RLIMIT_NOFILE, &enough, NULL), 0);
+	client_read_end(fd, answer, sizeof(answer) - 1);
+	assert_answer(answer, 200, "all threads respond\n");
+	close(fd);
+	assert_serves();
+	ck_assert_int_eq(daemon_log_lines(&server), 1);
+	daemon_stop(&server);
+}
+END_TEST
+
 /* Those that do not read, and those that go away at once. */
 START_TEST(clients_that_do_not_read_cost_nothing)
 {
@@ -820,6 +880,7 @@ http_suite(void)
 	tcase_add_test(tests, slow_clients_are_ended);
 	tcase_add_test(tests, a_silent_crowd_is_not_in_the_way);
 	tcase_add_test(tests, a_crowd_is_answered);
+	tcase_add_test(tests, a_client_waits_for_file_descriptors);
 	tcase_add_test(tests, clients_that_do_not_read_cost_nothing);
 	tcase_add_test(tests, without_it_no_library_is_loaded);
 	tcase_add_test(tests, a_library_that_cannot_be_loaded);
