@@ -412,8 +412,10 @@ send_ipv4(const char *ip)
 }
 
 /*
- * Returns false if no device can be made to send it by.  The device's other end
- * hears no IPv6, or it would come there a second time, perhaps later.
+ * The device's other end hears no IPv6, or it would come there a second time.
+ * The end that sends comes up last: it finds a carrier, or the kernel would make
+ * it ready some time later and until then drop what it sends.  Returns false if
+ * no device can be made.
  */
 static bool
 send_to_all_nodes(void)
@@ -425,7 +427,7 @@ send_to_all_nodes(void)
 
 	if (system("ip link add many type veth peer name other &&"
 		   "echo 1 >/proc/sys/net/ipv6/conf/other/disable_ipv6 &&"
-		   "ip link set many up && ip link set other up &&"
+		   "ip link set other up && ip link set many up &&"
 		   "ip addr add fe80::9/64 dev many nodad") != 0) {
 		puts("skipped: no device can be made for IPv6 multicast");
 		return false;
