@@ -452,7 +452,8 @@ lint: check-analyzer
 		$(addprefix tests/build/,calls distros floors hardening help sizes) \
 		$(wildcard tests/examples/*.sh) \
 		$(addprefix tests/systemd/,boot run inside) \
-		$(addprefix tests/package/,build check) $(wildcard conf/completions/*.bash) \
+		$(addprefix tests/package/,build check reader) \
+		$(wildcard conf/completions/*.bash) \
 		$(filter-out %/control,$(wildcard debian/tests/*)) debian/timestampd.prerm
 
 ## format: bring the C sources into form
