@@ -585,7 +585,7 @@ START_TEST(a_reload_that_swaps_with_a_listener_needs_a_restart)
 	static const char *const at[] = { "\"tcp\"; address = \"127.0.0.1\"",
 		"\"unix\"" };
 	char key[300], config[1024], text[512], folder[128], moved[128];
-	int port, fd = listening(SOCK_STREAM, &port);
+	int port, fd = inet_server(SOCK_STREAM, &port);
 
 	close(fd);
 	ck_assert_ptr_nonnull(getcwd(folder, sizeof(folder)));
