@@ -17,6 +17,9 @@ from test_talk import SlowOnce
 
 MANUAL = os.path.join(os.path.dirname(__file__), os.pardir, os.pardir, "man",
                       "timestampc.1")
+# Of <linux/net_tstamp.h> and <asm-generic/socket.h>.
+SO_TIMESTAMPING = 37
+SOF_TIMESTAMPING_RX_SOFTWARE, SOF_TIMESTAMPING_SOFTWARE = 1 << 3, 1 << 4
 MS, S = 1000 * 1000, 1000 * 1000 * 1000
 # How many servers with other clocks are asked.
 RUNS = int(os.environ.get("PING_RUNS", "12"))
@@ -215,8 +218,25 @@ def test_ping_claims_no_more_than_ctime_tells(scene):
         scene.open.remove(server)
 
 
+def have_kernel_times(scene):
+    """The kernel begins to tell times some moments after the first socket has
+    asked for them, and ends after the last."""
+    fd = scene.add(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    fd.bind(("127.0.0.1", 0))
+    fd.connect(fd.getsockname())
+    fd.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPING,
+                  SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE)
+    end = time.monotonic() + LIMIT_S
+    while True:
+        fd.send(b"x")
+        if fd.recvmsg(1, 100)[1]:
+            return
+        check(time.monotonic() < end, "the kernel tells no times")
+
+
 def test_ping_tells_whose_times_it_shows(scene):
     """Messages that go as several packets have the times of the program."""
+    have_kernel_times(scene)
     server = start(scene)
     stream, _, datagram = targets(server)[:3]
     for where, size, times in ((stream, "500", "kernel"),

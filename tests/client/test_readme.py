@@ -1,5 +1,6 @@
 """What the README and the manual show."""
 
+import contextlib
 import glob
 import os
 import re
@@ -75,10 +76,14 @@ def child_of(parent, name):
     """The process of this name that parent has begun, as soon as it runs."""
     end = time.monotonic() + LIMIT_S
     while True:
-        found = subprocess.run(["pgrep", "-x", "-P", str(parent), name],
-                               capture_output=True).stdout.split()
-        if found:
-            return int(found[0])
+        with open(f"/proc/{parent}/task/{parent}/children") as file:
+            children = file.read().split()
+        for child in children:
+            # It may have ended meanwhile.
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError), \
+                    open(f"/proc/{child}/comm") as file:
+                if file.read().rstrip() == name:
+                    return int(child)
         check(time.monotonic() < end, "no", name)
 
 
