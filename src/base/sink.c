@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "base/streams.h"
 
-#define WAIT_MS 100 /* of one text at most */
+#define WAIT_MS 100 /* at a time */
 #define SAVED_MS UINT64_C(1000)
 #define SHARE 10 /* waits are the tenth part of the time */
 
@@ -69,8 +69,8 @@ wait_for_room(struct sink *sink)
 	if (sink->is_refused || paid_ms >= now_ms + SHARE * SAVED_MS)
 		return false;
 	bool has_room = await_room(sink, WAIT_MS) == 1;
-	/* One more, lest a descriptor that is wrong about its room be asked for
-	 * ever. */
+	/* At least 1 ms counts, or a descriptor that reports room and takes
+	 * nothing would be tried without end. */
 	sink->paid_ms = paid_ms + SHARE * (clock_ms() - now_ms + 1);
 	return has_room;
 }

@@ -8,9 +8,9 @@
 /*
  * A descriptor for lines that somebody should read: a file, a pipe, a terminal,
  * a socket.  Readers may stop (Ctrl-S, a pager), and lines must not stop the
- * threads that write them.  So a line waits 100 ms for room at most, all lines
- * together a second and a tenth of the time, and none waits after one that was
- * not taken, until one is taken again.
+ * threads that write them.  So a line waits 100 ms at a time for room, and all
+ * lines together a second and a tenth of the time.  None waits after one that
+ * was not taken, until one is taken again.
  * One thread at a time may use a sink.
  */
 enum sink_kind {
@@ -24,7 +24,7 @@ struct sink {
 	enum sink_kind kind;
 	bool is_refused;  /* the last text was not taken */
 	bool is_torn;     /* a part of it was */
-	uint64_t paid_ms; /* when the waits so far are a tenth of the time */
+	uint64_t paid_ms; /* it moves on by 10 for each ms of a wait */
 };
 
 /* Other processes that share fd don't notice. */

@@ -23,7 +23,7 @@ numbering_choose(const struct listener_list *list, uint16_t *last)
 	return *last;
 }
 
-/* Connections of those that drain have what is for all, as if it were gone. */
+/* One that drains counts as gone: its connections have what is for all. */
 static int
 set_all(struct profiles *profiles, const struct listener_list *list,
     const struct config *config)

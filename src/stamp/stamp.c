@@ -14,10 +14,11 @@
 
 /*
  * The time zone belongs to the process: strftime(3) and tzset(3) read TZ.  The
- * lock of base/clock, taken once a second by each thread, keeps rendering and
- * setting apart.  Other threads search the environment without it, as
- * getaddrinfo(3) does, but compare names only: so the entry of TZ is put there
- * before they exist, and from then on only its value changes, in place.
+ * lock of base/clock, taken once a second by each thread and for each log line,
+ * keeps rendering and setting apart.  Other threads search the environment
+ * without it, as getaddrinfo(3) does, but compare names only: so the entry of
+ * TZ is put there before they exist, and from then on only its value changes,
+ * in place.
  */
 static char zone_entry[PATH_MAX] = "TZ=";
 static char *const zone_value = zone_entry + sizeof("TZ=") - 1;
@@ -170,12 +171,15 @@ int
 stamp_set_zone(const char *zone, const char *local_tz)
 {
 	const size_t max = sizeof(zone_entry) - sizeof("TZ=");
-	int rc = 0;
+	int rc = 0, problem;
 
 	if (local_tz == NULL)
 		local_tz = ":/etc/localtime";
 	if (strlen(zone) > max ||
 	    (strlen(local_tz) > max && strcmp(zone, "local") == 0)) {
+		clock_lock_zone();
+		known_count = 0;
+		clock_unlock_zone();
 		errno = ENAMETOOLONG;
 		return -1;
 	}
@@ -184,9 +188,11 @@ stamp_set_zone(const char *zone, const char *local_tz)
 		strcpy(local_value, local_tz);
 	if (getenv("TZ") != zone_value)
 		rc = putenv(zone_entry);
+	problem = errno;
 	switch_to(value_of(zone));
 	known_count = 0;
 	clock_unlock_zone();
+	errno = problem;
 	return rc;
 }
 

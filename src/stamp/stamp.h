@@ -61,9 +61,9 @@ int stamp_set_zone(const char *zone, const char *local_tz);
 void stamp_init(struct stamp *stamp, const struct stamp_format *format);
 
 /*
- * Gives it a zone of its own, as stamp_set_zone takes one.  The first that has
- * this zone after a stamp_set_zone reads the file of it; each again only when
- * that knows no more.
+ * Gives it a zone of its own, as stamp_set_zone takes one.  The file of the
+ * zone is read once after each stamp_set_zone, and again for a time that it did
+ * not cover.
  */
 void stamp_use_zone(struct stamp *stamp, const char *zone);
 
