@@ -18,7 +18,8 @@
 #include "listen/plan.h"
 #include "net/sockopt.h"
 
-#define NAME "http"  /* FileDescriptorName= */
+#define NAME "http"         /* FileDescriptorName= */
+#define THREAD "MHD-single" /* its name */
 #define END_MS 2000  /* a thread that has not ended then is left behind */
 #define PAUSE_MS 100 /* between two tries to accept */
 #define LOG_EVERY_MS 60000
@@ -184,6 +185,12 @@ serve(struct http *http, struct http_site *site, char *error)
 
 	if (load(http, listener, error) == -1)
 		return -1;
+	if (http->is_broken) {
+		errno = EPIPE;
+		return listener_fail(listener, error,
+		    "cannot be served until a restart: libmicrohttpd has "
+		    "given up, as the log says");
+	}
 	int fd = fcntl(listener->fd, F_DUPFD_CLOEXEC, 0);
 	if (fd == -1 || open_ask(http) == -1) {
 		listener_fail(listener, error, "%m");
@@ -219,37 +226,45 @@ note_joining(struct http *http, bool is_joining)
 	pthread_mutex_unlock(&http->lock);
 }
 
-static void
-end_daemon(struct http *http, const struct http_site *site)
+/* False: its thread hangs. */
+static bool
+end_daemon(struct http *http, struct MHD_Daemon *daemon, uint64_t end_ms)
 {
-	const struct listener *listener = site->listener;
-	struct ender *ender = ender_start(http->library.stop_daemon,
-	    site->daemon);
+	struct ender *ender;
 
+	if (http->is_broken)
+		return false;
+	ender = ender_start(http->library.stop_daemon, daemon);
+	/* Without memory or threads only this one is left to wait. */
 	if (ender == NULL) {
-		http->library.stop_daemon(site->daemon);
-		return;
+		http->library.stop_daemon(daemon);
+		return true;
 	}
-	if (ender_await(ender, clock_ms() + END_MS))
-		return;
+	if (ender_await(ender, end_ms))
+		return true;
 	SLIST_INSERT_HEAD(&http->left, ender, link);
-	/* The one that hangs has a duplicate: let others have the address. */
-	if (listener->origin != ORIGIN_PASSED)
-		shutdown(listener->fd, SHUT_RDWR);
-	log_error("http %s: thread MHD-single does not end: ending without it",
-	    strchr(listener->name, ' ') + 1);
+	return false;
 }
 
 static void
-close_site(struct http *http, struct http_site *site)
+close_site(struct http *http, struct http_site *site, uint64_t end_ms)
 {
-	/* A broken one would not end. */
-	if (site->daemon != NULL && !http->is_broken) {
+	struct listener *listener = site->listener;
+	bool is_ended = true;
+
+	if (site->daemon != NULL) {
 		note_joining(http, true);
-		end_daemon(http, site);
+		is_ended = end_daemon(http, site->daemon, end_ms);
 		note_joining(http, false);
 	}
-	listener_free(site->listener);
+	if (!is_ended) {
+		/* It has a duplicate: let others have the address. */
+		if (listener->origin != ORIGIN_PASSED)
+			shutdown(listener->fd, SHUT_RDWR);
+		log_error("http %s: thread %s does not end: left behind",
+		    strchr(listener->name, ' ') + 1, THREAD);
+	}
+	listener_free(listener);
 	*site = (struct http_site){ 0 };
 }
 
@@ -360,6 +375,9 @@ open_site(struct http *http, const struct config *config,
 	if (listener_resolve(&config->http, &list, 0, error) == -1)
 		return -1;
 	site->listener = TAILQ_FIRST(&list);
+	/* Where it is served later, too: nobody is a client yet. */
+	if (load(http, site->listener, error) == -1)
+		return -1;
 	if (open_beside(site->listener, http->site.listener, error) == -1)
 		return blame(site->listener, set, error);
 	user_give_path(&set->user, config, site->listener);
@@ -386,9 +404,15 @@ http_prepare(struct http *http, const struct config *config,
 }
 
 const struct listener *
-http_leaving(const struct http *http)
+http_listener(const struct http *http)
 {
-	return http->is_replaced ? http->site.listener : NULL;
+	return http->site.listener;
+}
+
+bool
+http_is_leaving(const struct http *http)
+{
+	return http->is_replaced;
 }
 
 void
@@ -400,7 +424,7 @@ http_replace(struct http *http)
 	if (http->site.listener != NULL)
 		log_info("no longer listening on http %s",
 		    strchr(http->site.listener->name, ' ') + 1);
-	close_site(http, &http->site);
+	close_site(http, &http->site, clock_ms() + END_MS);
 	http->site = http->next;
 	http->next = (struct http_site){ 0 };
 	if (http->site.daemon != NULL)
@@ -425,7 +449,7 @@ http_serve(struct http *http, FILE *errors)
 		log_error("%s", error);
 	else
 		message_print(errors, "%s\n", error);
-	close_site(http, site);
+	close_site(http, site, clock_ms() + END_MS);
 	errno = problem;
 	return is_passed ? 0 : -1;
 }
@@ -433,15 +457,14 @@ http_serve(struct http *http, FILE *errors)
 void
 http_undo(struct http *http)
 {
-	close_site(http, &http->next);
+	close_site(http, &http->next, clock_ms() + END_MS);
 	http->is_replaced = false;
 }
 
 /* Whether those that were left behind have come back, and ended. */
 static bool
-join_left(struct http *http)
+join_left(struct http *http, uint64_t end_ms)
 {
-	uint64_t end_ms = clock_ms() + END_MS;
 	struct ender *ender;
 
 	while ((ender = SLIST_FIRST(&http->left)) != NULL) {
@@ -455,11 +478,12 @@ join_left(struct http *http)
 bool
 http_close(struct http *http)
 {
-	bool are_back = join_left(http);
+	uint64_t end_ms = clock_ms() + END_MS;
+	bool are_back = join_left(http, end_ms);
 
-	close_site(http, &http->site);
-	close_site(http, &http->next);
-	if (!are_back || !SLIST_EMPTY(&http->left))
+	close_site(http, &http->site, end_ms);
+	close_site(http, &http->next, end_ms);
+	if (!are_back || !SLIST_EMPTY(&http->left) || http->is_broken)
 		return false;
 	if (http->ask_fd != -1)
 		close(http->ask_fd);

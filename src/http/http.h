@@ -78,8 +78,9 @@ void http_inherit(struct http *http, struct fdstore_fd *fds, size_t count);
 int http_prepare(struct http *http, const struct config *config,
     const struct listener_set *set, FILE *errors);
 void http_replace(struct http *http);
-/* Until then: what it will close; NULL: nothing. */
-const struct listener *http_leaving(const struct http *http);
+/* What is open, NULL: nothing, and whether http_replace will close it. */
+const struct listener *http_listener(const struct http *http);
+bool http_is_leaving(const struct http *http);
 void http_undo(struct http *http);
 
 /*

@@ -148,26 +148,32 @@ configure_all(struct listener_set *set, const struct config *config,
 	};
 	struct listener *listener;
 	uint16_t *ports = list_ports(set, &settings.port_count);
-	int rc = 0;
+	int problem = 0;
 
 	if (ports == NULL)
 		return -1;
 	settings.ports = ports;
 	TAILQ_FOREACH (listener, &set->listeners, link)
-		if (with_serving || listener->state != LISTENER_SERVING)
-			rc |= serve_or_configure(set, listener, config,
-			    &settings);
+		if ((with_serving || listener->state != LISTENER_SERVING) &&
+		    serve_or_configure(set, listener, config, &settings) ==
+			-1 &&
+		    problem == 0)
+			problem = errno;
 	free(ports);
-	return rc;
+	errno = problem;
+	return problem == 0 ? 0 : -1;
 }
 
 int
 listener_set_configure(struct listener_set *set, const struct config *config)
 {
-	int rc = configure_all(set, config, true);
+	int rc = configure_all(set, config, true), problem = errno;
 
-	return rc | numbering_configure(&set->listeners, set->acceptor.pool,
-			config, &set->profiles);
+	if (numbering_configure(&set->listeners, set->acceptor.pool, config,
+		&set->profiles) == -1)
+		return -1;
+	errno = problem;
+	return rc;
 }
 
 /* Whose a client's path is can't be seen in a user namespace without users. */
@@ -288,6 +294,28 @@ keep_and_drain(const struct plan_step *step, enum listener_state state)
 	return drains;
 }
 
+/* Says so in error if another socket of this server has the address. */
+static void
+blame(const struct listener_set *set, const struct plan_step *step, char *error)
+{
+	const struct listener *listener = step->listener;
+
+	if (step->action == PLAN_NEEDS_RESTART)
+		listener_fail(listener, error,
+		    "needs a restart: %s of this server is in the way",
+		    step->other->name);
+	else if (set->http != NULL && plan_is_in_the_way(set->http, listener))
+		listener_fail(listener, error,
+		    "%shttp at %s of this server is in the way",
+		    set->is_http_leaving ? "needs a restart: " : "",
+		    strchr(set->http->name, ' ') + 1);
+	else if (step->action == PLAN_PASSED_IN_WAY)
+		listener_fail(listener, error,
+		    "%s, which was passed, is in the way; change the socket "
+		    "unit or this listener",
+		    step->other->name);
+}
+
 /* -1 with errno and a line in errors. */
 static int
 open_one(const struct listener_set *set, const struct plan_step *step,
@@ -305,21 +333,9 @@ open_one(const struct listener_set *set, const struct plan_step *step,
 		     step->action == PLAN_OPEN_BESIDE ? other : NULL,
 		     error) == 0)
 		return 0;
-	else if (errno == EADDRINUSE && step->action == PLAN_NEEDS_RESTART)
-		listener_fail(listener, error,
-		    "needs a restart: %s of this server is in the way",
-		    other->name);
-	else if (errno == EADDRINUSE && set->leaving != NULL &&
-		 plan_is_in_the_way(set->leaving, listener))
-		listener_fail(listener, error,
-		    "needs a restart: http at %s of this server is in the way",
-		    strchr(set->leaving->name, ' ') + 1);
-	else if (errno == EADDRINUSE && step->action == PLAN_PASSED_IN_WAY)
-		listener_fail(listener, error,
-		    "%s, which was passed, is in the way; change the socket "
-		    "unit or this listener",
-		    other->name);
 	int problem = errno;
+	if (problem == EADDRINUSE)
+		blame(set, step, error);
 	message_print(errors, "%s", error);
 	if ((problem == EACCES || problem == EPERM) && set->user.gave_up_root)
 		fprintf(errors,
@@ -507,8 +523,8 @@ listener_set_end(struct listener_set *set, uint64_t deadline_ms)
 		listener_set_drop_all(set);
 	}
 	TAILQ_FOREACH (left, &set->listeners, link)
-		log_error("%s: thread %s does not end: ending without it",
-		    left->name, datagram_name(left->datagram));
+		log_error("%s: thread %s does not end: left behind", left->name,
+		    datagram_name(left->datagram));
 	if (TAILQ_EMPTY(&set->listeners) && set->done_fd != -1)
 		close(set->done_fd);
 	return TAILQ_EMPTY(&set->listeners);

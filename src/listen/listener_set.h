@@ -20,9 +20,10 @@ struct listener_set {
 	struct listener_list listeners;
 	struct acceptor acceptor;
 	struct user user;
-	const struct listener *leaving; /* of HTTP, when it is reloaded */
-	int datagram_number;            /* of the next datagram thread */
-	uint16_t last_profile;          /* the last number that was given */
+	const struct listener *http; /* HTTP's, during a reload; may be NULL */
+	bool is_http_leaving;
+	int datagram_number;      /* of the next datagram thread */
+	uint16_t last_profile;    /* the last number that was given */
 	struct profiles profiles; /* of all numbers, as the workers have them */
 	int done_fd; /* to be watched; eventfd: datagram threads that ended */
 };

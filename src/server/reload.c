@@ -14,7 +14,7 @@
 
 #define FDS_A_WORKER 2
 #define FDS_RESERVED 48 /* standard streams, epoll, control, files read ... */
-#define IN_PART "reloaded in part: a thread keeps its old settings: %s"
+#define IN_PART "reloaded in part: some threads keep their old settings: %s"
 
 rlim_t
 reload_raise_file_limit(void)
@@ -149,9 +149,11 @@ reload_run(struct server *server, char *text, size_t size)
 	if (config != NULL)
 		rc = http_prepare(&server->http, config, &server->listeners,
 		    errors);
-	server->listeners.leaving = http_leaving(&server->http);
+	server->listeners.http = http_listener(&server->http);
+	server->listeners.is_http_leaving = http_is_leaving(&server->http);
 	if (rc == 0)
 		rc = listener_set_reload(&server->listeners, config, errors);
+	server->listeners.http = NULL;
 	if (errors != NULL)
 		fclose(errors);
 	if (rc == 0) {

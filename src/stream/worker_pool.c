@@ -206,8 +206,7 @@ worker_pool_await_end(struct worker_pool *pool, uint64_t deadline_ms)
 	}
 	for (int i = 0; i < pool->count; i++)
 		if (!worker_has_ended(pool->workers[i])) {
-			log_error("thread worker-%d does not end: ending "
-				  "without it",
+			log_error("thread worker-%d does not end: left behind",
 			    i);
 			all = false;
 		}

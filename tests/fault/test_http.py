@@ -22,6 +22,7 @@ LINES_MAX = 4
 ALLOCATIONS_MAX = 400
 ASK_S = 2  # a fault may cost an answer
 HTTP = "http: { port = 0; };\n"
+ELSEWHERE = 'http: { address = "127.0.0.2"; port = 0; };\n'
 # What the main thread does to begin it, besides what a listener needs.
 BEGIN = {"clone3": "EAGAIN", "epoll_create1": "EMFILE", "epoll_ctl": "ENOSPC",
          "eventfd2": "EMFILE", "fcntl": "EMFILE", "openat": "ENFILE"}
@@ -84,6 +85,16 @@ def check_serves(server, since):
           "lines in the log")
 
 
+def check_refuses_http(server, folder):
+    """A library that has given up serves no other address either."""
+    since = len(server.log)
+    configure(folder, head=ELSEWHERE)
+    server.signal(signal.SIGHUP)
+    server.await_log("reload refused", since=since)
+    check(b"cannot be served until a restart" in server.log[since:],
+          server.log[since:])
+
+
 def discover(folder):
     server = start(folder)
     try:
@@ -112,6 +123,8 @@ def fail(key, errno):
             trace = read_trace(tracer)
             check(injected(trace, key) > 0, "the fault never happened")
             check_serves(server, since)
+            if BROKEN in server.log[since:]:
+                check_refuses_http(server, folder)
             server.stop()
         finally:
             server.kill()

@@ -78,7 +78,7 @@ await_end_without(pid_t thread, const char *name)
 {
 	char line[128];
 
-	snprintf(line, sizeof(line), "thread %s does not end: ending without",
+	snprintf(line, sizeof(line), "thread %s does not end: left behind",
 	    name);
 	daemon_await(&server, line);
 	/* The process ends when its tracer knows that the thread has. */
@@ -291,7 +291,7 @@ START_TEST(a_reload_that_moves_http_goes_on)
 		return;
 	daemon_reload(&server,
 	    CONFIG("0", TCP) "http: { address = \"127.0.0.2\"; port = 0; };\n",
-	    "thread MHD-single does not end: ending without it");
+	    "thread MHD-single does not end: left behind");
 	daemon_await(&server, "reloaded");
 	snprintf(config, sizeof(config),
 	    CONFIG("0", TCP) "http: { port = %d; };\n", port);
