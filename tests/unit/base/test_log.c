@@ -251,7 +251,7 @@ open_journal(void)
 	char stream[64];
 
 	if (geteuid() != 0 || unshare(CLONE_NEWNS) == -1 ||
-	    mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1 ||
+	    mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == -1 ||
 	    mount("none", "/run", "tmpfs", 0, NULL) == -1) {
 		puts("skipped: only root can mount a journal of its own");
 		return -1;
