@@ -246,25 +246,27 @@ end_daemon(struct http *http, struct MHD_Daemon *daemon, uint64_t end_ms)
 	return false;
 }
 
+/* Its daemon has a duplicate: let others have the address. */
+static void
+leave_behind(const struct listener *listener)
+{
+	if (listener->origin != ORIGIN_PASSED)
+		shutdown(listener->fd, SHUT_RDWR);
+	log_error("http %s: thread %s does not end: left behind",
+	    strchr(listener->name, ' ') + 1, THREAD);
+}
+
 static void
 close_site(struct http *http, struct http_site *site, uint64_t end_ms)
 {
-	struct listener *listener = site->listener;
-	bool is_ended = true;
-
 	if (site->daemon != NULL) {
 		note_joining(http, true);
-		is_ended = end_daemon(http, site->daemon, end_ms);
+		bool is_ended = end_daemon(http, site->daemon, end_ms);
 		note_joining(http, false);
+		if (!is_ended)
+			leave_behind(site->listener);
 	}
-	if (!is_ended) {
-		/* It has a duplicate: let others have the address. */
-		if (listener->origin != ORIGIN_PASSED)
-			shutdown(listener->fd, SHUT_RDWR);
-		log_error("http %s: thread %s does not end: left behind",
-		    strchr(listener->name, ' ') + 1, THREAD);
-	}
-	listener_free(listener);
+	listener_free(site->listener);
 	*site = (struct http_site){ 0 };
 }
 
