@@ -481,11 +481,11 @@ bool
 http_close(struct http *http)
 {
 	uint64_t end_ms = clock_ms() + END_MS;
-	bool are_back = join_left(http, end_ms);
 
+	/* First those that end at once: one that hangs takes all the time. */
 	close_site(http, &http->site, end_ms);
 	close_site(http, &http->next, end_ms);
-	if (!are_back || !SLIST_EMPTY(&http->left) || http->is_broken)
+	if (!join_left(http, end_ms) || http->is_broken)
 		return false;
 	if (http->ask_fd != -1)
 		close(http->ask_fd);
