@@ -32,19 +32,25 @@ print_details(FILE *out, const struct listener_config *listener)
 	fputs(separator[0] == ',' ? ")" : "", out);
 }
 
-/* "tcp *:21567 (chunk)", "unix /run/a (line)", "udp [::1]:7" */
+/* "*:21567", "[::1]:7", "/run/a" */
 static void
-print_listener(FILE *out, const struct listener_config *listener)
+print_place(FILE *out, const struct listener_config *listener)
 {
 	bool is_ipv6 = strchr(listener->address, ':') != NULL;
 
 	if (protocol_is_unix(listener->protocol))
-		message_print(out, "%s %s", protocol_name(listener->protocol),
-		    listener->path);
+		message_print(out, "%s", listener->path);
 	else
-		message_print(out, "%s %s%s%s:%d",
-		    protocol_name(listener->protocol), is_ipv6 ? "[" : "",
+		message_print(out, "%s%s%s:%d", is_ipv6 ? "[" : "",
 		    listener->address, is_ipv6 ? "]" : "", listener->port);
+}
+
+/* "tcp *:21567 (chunk)" */
+static void
+print_listener(FILE *out, const struct listener_config *listener)
+{
+	fprintf(out, "%s ", protocol_name(listener->protocol));
+	print_place(out, listener);
 	print_details(out, listener);
 }
 
@@ -59,10 +65,9 @@ summary_print(FILE *out, const char *path, const struct config *config)
 	}
 	message_print(out, "; stamps %s, %s%s", config->stamp.text,
 	    config->timezone, config->arrival ? ", of the arrival" : "");
-	if (protocol_is_unix(config->http.protocol))
-		message_print(out, "; metrics at %s", config->http.path);
-	else if (config->http.port != -1)
-		message_print(out, "; metrics at %s:%d", config->http.address,
-		    config->http.port);
+	if (config->http.where[0] != '\0') {
+		fputs("; metrics at ", out);
+		print_place(out, &config->http);
+	}
 	fputc('\n', out);
 }

@@ -115,6 +115,9 @@ static const struct {
 	{ "http: { path = \"/run/c\"; };",
 	    "conf: OK: tcp *:21567 (chunk), udp *:21567; stamps ctime, "
 	    "local; metrics at /run/c\n" },
+	{ "http: { address = \"::1\"; port = 9; };",
+	    "conf: OK: tcp *:21567 (chunk), udp *:21567; stamps ctime, "
+	    "local; metrics at [::1]:9\n" },
 };
 
 START_TEST(a_good_file_is_summed_up)
