@@ -36,7 +36,6 @@
 #define DRAIN_BATCHES_MAX 1024
 #define DRAIN_ERRORS_MAX 5 /* in a row */
 #define ERROR_PAUSE_MS 100
-#define LOG_EVERY_MS 60000 /* receive errors */
 
 /* One datagram as received, or several of one client that came as one (GRO). */
 struct request {
@@ -74,7 +73,7 @@ struct datagram_thread {
 	struct ratelimit limit;
 	struct loop_table *loops; /* NULL: no UDP */
 	int errors_in_a_row;
-	uint64_t logged_ms; /* when an error was logged last; 0: never */
+	_Atomic uint64_t logged_ms; /* when an error was logged; 0: never */
 	struct unix_peer peers;
 	struct timespec now; /* when the batch was received */
 	uint64_t now_ms;
@@ -374,15 +373,11 @@ wait_for_work(struct datagram_thread *thread)
 static void
 note_error(struct datagram_thread *thread, int problem)
 {
-	uint64_t now_ms = clock_ms();
-
 	thread->errors_in_a_row++;
 	counters_add(&thread->counters, COUNTER_RECEIVE_ERRORS, 1);
-	if (thread->logged_ms != 0 && now_ms - thread->logged_ms < LOG_EVERY_MS)
-		return;
-	thread->logged_ms = now_ms;
-	log_warning("%s: receive: %s", protocol_name(thread->protocol),
-	    strerror(problem));
+	if (clock_minute_passed(&thread->logged_ms, clock_ms()))
+		log_warning("%s: receive: %s", protocol_name(thread->protocol),
+		    strerror(problem));
 }
 
 /* Answers up to BATCH datagrams; their number, or -1 with errno. */

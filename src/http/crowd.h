@@ -33,8 +33,8 @@ void crowd_destroy(struct crowd *crowd);
 /*
  * Adds a client, until crowd_remove, which allows NULL and comes before fd is
  * closed.  When it is the last that its daemon has room for, the one that has
- * been there for longest is ended.  NULL: there is no place; daemons that hang
- * may have them.
+ * been there for longest is ended.  Returns NULL if all places are taken, as
+ * daemons that hang may keep theirs.
  */
 struct crowd_client *crowd_add(struct crowd *crowd, int fd, const void *daemon);
 void crowd_remove(struct crowd *crowd, struct crowd_client *client);

@@ -20,11 +20,9 @@
 
 #define NAME "http"         /* FileDescriptorName= */
 #define THREAD "MHD-single" /* its name */
-#define END_MS 2000  /* a thread that has not ended then is left behind */
-#define PAUSE_MS 100 /* between two tries to accept */
-#define LOG_EVERY_MS 60000
-#define QUIET_S 5         /* a client may send and take nothing for so long */
-#define REQUEST_MAX 16384 /* bytes of a request's head */
+#define PAUSE_MS 100        /* between two tries to accept */
+#define QUIET_S 5           /* a client may send and take nothing for so long */
+#define REQUEST_MAX 16384   /* bytes of a request's head */
 
 /* Called by libmicrohttpd when a client comes, and before it is closed. */
 static void
@@ -79,7 +77,6 @@ note_problem(void *cls, const char *format, va_list values)
 {
 	struct log_about about = { .message_id = LOG_ID_ACCEPT_PAUSED };
 	struct http *http = cls;
-	uint64_t now_ms = clock_ms();
 	int problem = errno;
 
 	(void)format;
@@ -89,12 +86,10 @@ note_problem(void *cls, const char *format, va_list values)
 	    (problem != EMFILE && problem != ENFILE && problem != ENOBUFS &&
 		problem != ENOMEM))
 		return;
-	if (now_ms >= http->next_log_ms)
+	if (clock_minute_passed(&http->logged_ms, clock_ms()))
 		log_about(LOG_WARNING, &about,
 		    "http: accept: %s: clients wait, next try in %d ms",
 		    strerror(problem), PAUSE_MS);
-	if (now_ms >= http->next_log_ms)
-		http->next_log_ms = now_ms + LOG_EVERY_MS;
 	poll(NULL, 0, PAUSE_MS);
 	/* It may have more to say of the same call. */
 	errno = 0;
@@ -426,7 +421,7 @@ http_replace(struct http *http)
 	if (http->site.listener != NULL)
 		log_info("no longer listening on http %s",
 		    strchr(http->site.listener->name, ' ') + 1);
-	close_site(http, &http->site, clock_ms() + END_MS);
+	close_site(http, &http->site, clock_ms() + HTTP_END_MS);
 	http->site = http->next;
 	http->next = (struct http_site){ 0 };
 	if (http->site.daemon != NULL)
@@ -451,7 +446,7 @@ http_serve(struct http *http, FILE *errors)
 		log_error("%s", error);
 	else
 		message_print(errors, "%s\n", error);
-	close_site(http, site, clock_ms() + END_MS);
+	close_site(http, site, clock_ms() + HTTP_END_MS);
 	errno = problem;
 	return is_passed ? 0 : -1;
 }
@@ -459,7 +454,7 @@ http_serve(struct http *http, FILE *errors)
 void
 http_undo(struct http *http)
 {
-	close_site(http, &http->next, clock_ms() + END_MS);
+	close_site(http, &http->next, clock_ms() + HTTP_END_MS);
 	http->is_replaced = false;
 }
 
@@ -480,7 +475,7 @@ join_left(struct http *http, uint64_t end_ms)
 bool
 http_close(struct http *http)
 {
-	uint64_t end_ms = clock_ms() + END_MS;
+	uint64_t end_ms = clock_ms() + HTTP_END_MS;
 
 	/* First those that end at once: one that hangs takes all the time. */
 	close_site(http, &http->site, end_ms);

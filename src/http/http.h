@@ -16,6 +16,7 @@
 #include "systemd/fdstore.h"
 
 #define HTTP_FDS_MAX (CROWD_MAX + 8)
+#define HTTP_END_MS 2000 /* a thread that takes longer to end is left behind */
 
 /* A listening socket, and the thread of libmicrohttpd that serves it. */
 struct http_site {
@@ -44,9 +45,9 @@ struct http {
 	_Atomic uint64_t beat_ms;      /* when the main thread was responsive */
 	_Atomic bool responsive;       /* the other threads are */
 	_Atomic bool is_broken;        /* libmicrohttpd has given up */
-	_Atomic uint64_t next_log_ms; /* when it may complain of accept again */
-	struct crowd crowd;           /* of both sites */
-	pthread_mutex_t lock;         /* of what follows */
+	_Atomic uint64_t logged_ms;    /* when accept failed; 0: never */
+	struct crowd crowd;            /* of both sites */
+	pthread_mutex_t lock;          /* of what follows */
 	pthread_cond_t told;
 	struct metrics *metrics; /* NULL: none yet */
 	bool is_joining;         /* the main thread awaits a daemon's end */

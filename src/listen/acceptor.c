@@ -18,7 +18,6 @@
 #define BATCH_MAX 128 /* then signals and other listeners are served */
 #define PROBE_EVERY 16
 #define PAUSE_MS 100
-#define LOG_EVERY_MS 60000 /* clients cause these lines: they must not flood */
 
 enum { SHORTAGE, FULL, STRANGER }; /* what logged_ms is of */
 
@@ -46,12 +45,7 @@ acceptor_remove(struct acceptor *acceptor, struct listener *listener)
 static bool
 may_log(struct acceptor *acceptor, int what, uint64_t now_ms)
 {
-	uint64_t *logged_ms = &acceptor->logged_ms[what];
-
-	if (*logged_ms != 0 && now_ms - *logged_ms < LOG_EVERY_MS)
-		return false;
-	*logged_ms = now_ms;
-	return true;
+	return clock_minute_passed(&acceptor->logged_ms[what], now_ms);
 }
 
 /* After an error of accept; problem 0: max_connections are open. */

@@ -27,7 +27,7 @@ struct acceptor {
 	unsigned singles;      /* batches of one */
 	int failures;          /* of accept, in a row */
 	uint64_t resume_ms;    /* paused until then; 0: not paused */
-	uint64_t logged_ms[3]; /* a shortage, max_connections, proxy_from */
+	_Atomic uint64_t logged_ms[3]; /* shortage, max_connections, stranger */
 };
 
 /* Watches listener; while paused, 0 without trying.  -1 with errno. */

@@ -81,9 +81,8 @@ announce(struct server *server)
 
 	log_info("not ready any more: stopping in %d s (lame_duck)%s", seconds,
 	    log_terminal() ? "; Ctrl-C again stops now" : "");
-	/* A thread of HTTP has as long again. */
 	notify_extend(seconds + server->config->drain_timeout +
-		      2 * SERVER_END_MS / 1000 + 1);
+		      (SERVER_END_MS + HTTP_END_MS) / 1000 + 1);
 	server->deadline_ms = clock_ms() + (uint64_t)seconds * 1000;
 }
 
