@@ -8,7 +8,7 @@
 #include "net/prefix_table.h"
 
 /*
- * Who is served: the lists for all listeners, or those of a listener together
+ * Which clients are served: the lists for all listeners, or those of a listener together
  * with them.  It never changes; any thread may use it, and whoever holds it
  * releases it.  NULL: everyone is served.
  */

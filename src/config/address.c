@@ -83,8 +83,8 @@ explain_separator(const char *text, char why[ADDRESS_WHY_MAX])
 	else if (strchr(text, '/') != NULL)
 		snprintf(why, ADDRESS_WHY_MAX,
 		    "\"%.128s\" is a network, and a listener has one address "
-		    "of this computer, or \"*\"; allow = [ \"%.128s\" ] says "
-		    "who is served",
+		    "of this computer, or \"*\"; to serve that network only: "
+		    "allow = [ \"%.128s\" ];",
 		    text, text);
 	else if (has_port(text, &len))
 		snprintf(why, ADDRESS_WHY_MAX,

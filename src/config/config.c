@@ -343,7 +343,7 @@ check_places(const struct setting *root, const struct config *config)
 		config_setting_get_member(root->node, "http") };
 
 	strcpy(control.path, config->control);
-	/* What could not be read has its default, which is no fault. */
+	/* A setting that was refused has its default, which may collide. */
 	if (root->file->error_count == 0 && !config->built_in_listeners)
 		check_listeners(root, config, &control);
 	bool is_found = http.node == NULL ||

@@ -235,14 +235,14 @@ listener_config_default(struct listener_config *listener,
 static const struct listener_config *
 find_duplicate(const struct listener_config *listeners, size_t i)
 {
-	const struct listener_config *new = &listeners[i];
+	const struct listener_config *own = &listeners[i], *other;
 
-	for (const struct listener_config *old = listeners; old < new; old++)
-		if (old->protocol == new->protocol &&
-		    old->port ==
-			new->port &&strcmp(old->address, new->address) == 0 &&
-		    strcmp(old->path, new->path) == 0)
-			return old;
+	for (other = listeners; other < own; other++)
+		if (other->protocol == own->protocol &&
+		    other->port == own->port &&
+		    strcmp(other->address, own->address) == 0 &&
+		    strcmp(other->path, own->path) == 0)
+			return other;
 	return NULL;
 }
 

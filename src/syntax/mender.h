@@ -45,7 +45,7 @@ const struct syntax_place *mender_find(const struct mender *mender,
 
 /*
  * Begins a member: a setting of this name, or a member of a list if it is NULL.
- * Leaves it out if there is no memory, or is_left_out.
+ * It is left out of the text if is_left_out, or if memory runs out.
  */
 void mender_member(struct mender *mender, const struct token *name,
     bool is_left_out);

@@ -66,7 +66,7 @@ has_equals(const struct parser *parser)
 	return rest.text[lexer_next(&rest, false).at] == '=';
 }
 
-/* After NAME and '=': whether there is no value. */
+/* Returns true, and reports it, if no value follows NAME and '='. */
 static bool
 is_value_missing(struct parser *parser, const struct token *name,
     const struct token *equals)
@@ -129,7 +129,7 @@ skip_operator(struct parser *parser, const struct token *name)
 
 /*
  * Takes what stands between a name and its value, also the second name of a
- * group.  False: there is no value.
+ * group.  Returns false if no value follows.
  */
 static bool
 read_equals(struct parser *parser, const struct token *name)

@@ -49,7 +49,7 @@ static const struct {
 	{ { "stored open tcp *:7 0/1" }, { 0 }, "a drain -" },
 	{ { "passed serving tcp *:7 0/1" }, { 0 }, "a keep -" },
 	{ { "own draining tcp *:7 0/1" }, { 0 }, "" },
-	/* Wanted twice, be it open or not. */
+	/* Wanted twice, whether it is open or not. */
 	{ { 0 }, { "tcp *:7 0/1", "tcp *:7 0/1" },
 	    "A open -; B wanted-twice A" },
 	{ { "own serving tcp *:7 0/1" }, { "tcp *:7 0/1", "tcp *:7 0/1" },
