@@ -70,7 +70,7 @@ class Crowd:
         self.tallies = {kind: Tally() for kind in KINDS}
         self.progress = threading.Condition()
         self.tries = []  # of each client
-        self.ending = False
+        self.ending = threading.Event()
 
     def step(self, number):
         with self.progress:
@@ -98,7 +98,7 @@ class Client(threading.Thread):
         crowd.tries.append(0)
 
     def run(self):
-        while not self.crowd.ending:
+        while not self.crowd.ending.is_set():
             self.try_once()
             self.crowd.step(self.number)
             self.pause()
@@ -114,7 +114,7 @@ class Client(threading.Thread):
     def pause(self):
         """Waits; sees whether the server ends the connection meanwhile."""
         if self.kind != "stayers" or self.socket is None:
-            time.sleep(PAUSE_S)
+            self.crowd.ending.wait(PAUSE_S)
         elif select.select([self.socket], [], [], PAUSE_S)[0]:
             self.tally.count("ended" if self.is_at_end() else "wrong")
             self.leave()
@@ -197,7 +197,7 @@ def main(address, port, *rest):
     for line in sys.stdin:
         crowd.go_on(int(line))
         print(crowd.report(), flush=True)
-    crowd.ending = True
+    crowd.ending.set()
     for client in clients:
         client.join()
     print(crowd.report(), flush=True)

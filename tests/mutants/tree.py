@@ -72,7 +72,7 @@ class Tree:
         self.make(*(os.path.join(BUILD, name) for name in PROGRAMS))
 
     def mutate(self, mutant):
-        """Builds the programs with mutant; returns False if it is no other."""
+        """Builds the programs with mutant; returns False if nothing changes."""
         name = os.path.join(BUILD, mutant.file[len("src/"):-2] + ".o")
         source, self.object = self.path(mutant.file), self.path(name)
         self.saved = self.path("build", "object")
