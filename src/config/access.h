@@ -8,9 +8,9 @@
 #include "net/prefix_table.h"
 
 /*
- * Which clients are served: the lists for all listeners, or those of a listener together
- * with them.  It never changes; any thread may use it, and whoever holds it
- * releases it.  NULL: everyone is served.
+ * Which clients are served: the lists for all listeners, or those of a listener
+ * together with them.  It never changes; any thread may use it, and whoever
+ * holds it releases it.  NULL: everyone is served.
  */
 struct access;
 
