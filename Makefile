@@ -211,16 +211,20 @@ run: all
 # WRAPPER is a program to run the server and the unit tests under; SUITES=unit
 # skips the integration tests.
 SUITES ?= unit integration
+# Suites at a time: most tests wait more than they compute.
+JOBS ?= 4
 ## check: the tests, check-calls to check-systemd among them
 check: all $(UNIT) $(INTEGRATION) $(REPLAYS)
-	TIMESTAMPD_WRAPPER="$(WRAPPER)" $(WRAPPER) $(UNIT)
+	TIMESTAMPD_WRAPPER="$(WRAPPER)" \
+		tests/harness/suites $(JOBS) $(WRAPPER) $(UNIT)
 	for target in $(FUZZ_TARGETS); do \
 		$(WRAPPER) $(BUILD)/fuzz/replay-$$target \
 			tests/fuzz/corpus/$$target >$(BUILD)/fuzz/replayed || \
 			{ tail -n 1 $(BUILD)/fuzz/replayed; exit 1; }; \
 	done
 	$(if $(filter integration,$(SUITES)),TIMESTAMPD=$(PROGRAM) \
-		TIMESTAMPD_WRAPPER="$(WRAPPER)" $(INTEGRATION))
+		TIMESTAMPD_WRAPPER="$(WRAPPER)" \
+		tests/harness/suites $(JOBS) $(INTEGRATION))
 ifeq ($(VARIANT)$(WRAPPER),none)
 	$(MAKE) check-hardening check-package check-calls check-tools \
 		check-manual check-client check-metrics check-fault \
@@ -234,7 +238,7 @@ check-unit: $(UNIT)
 
 ## check-calls: the system calls of the tests pass the filter of the unit
 check-calls: all $(INTEGRATION)
-	PROGRAM=$(PROGRAM) TESTS=$(INTEGRATION) tests/build/calls
+	PROGRAM=$(PROGRAM) TESTS=$(INTEGRATION) JOBS=$(JOBS) tests/build/calls
 
 ## check-hardening: the hardening flags have taken effect
 check-hardening: all

@@ -1,45 +1,51 @@
+#include <stdio.h>
 #include <stdlib.h>
 
+#include "harness/runner.h"
 #include "suites.h"
 
+/* Those that take long first: they may run beside others. */
+static const struct runner_suite suites[] = {
+	RUNNER_SUITE(hang),
+	RUNNER_SUITE(limits),
+	RUNNER_SUITE(http),
+	RUNNER_SUITE(stop),
+	RUNNER_SUITE(stream),
+	RUNNER_SUITE(network),
+	RUNNER_SUITE(abuse),
+	RUNNER_SUITE(notify),
+	RUNNER_SUITE(proxy),
+	RUNNER_SUITE(terminal),
+	RUNNER_SUITE(settings),
+	RUNNER_SUITE(handover),
+	RUNNER_SUITE(control),
+	RUNNER_SUITE(reload),
+	RUNNER_SUITE(arrival),
+	RUNNER_SUITE(clients),
+	RUNNER_SUITE(command),
+	RUNNER_SUITE(usage),
+	RUNNER_SUITE(errors),
+	RUNNER_SUITE(datagram),
+	RUNNER_SUITE(segments),
+	RUNNER_SUITE(unix_peer),
+	RUNNER_SUITE(threads),
+	RUNNER_SUITE(access),
+	RUNNER_SUITE(client_log),
+	RUNNER_SUITE(user),
+	RUNNER_SUITE(passed),
+};
+
 int
-main(void)
+main(int argc, char **argv)
 {
-	SRunner *runner = srunner_create(command_suite());
 	char *program = realpath(getenv("TIMESTAMPD"), NULL);
 
 	/* The tests change their working directory. */
-	if (program == NULL || setenv("TIMESTAMPD", program, 1) == -1)
+	if (program == NULL || setenv("TIMESTAMPD", program, 1) == -1) {
+		fputs("TIMESTAMPD needs to name the server\n", stderr);
 		return EXIT_FAILURE;
+	}
 	free(program);
-	srunner_add_suite(runner, usage_suite());
-	srunner_add_suite(runner, settings_suite());
-	srunner_add_suite(runner, errors_suite());
-	srunner_add_suite(runner, control_suite());
-	srunner_add_suite(runner, stream_suite());
-	srunner_add_suite(runner, datagram_suite());
-	srunner_add_suite(runner, segments_suite());
-	srunner_add_suite(runner, arrival_suite());
-	srunner_add_suite(runner, unix_peer_suite());
-	srunner_add_suite(runner, hang_suite());
-	srunner_add_suite(runner, threads_suite());
-	srunner_add_suite(runner, stop_suite());
-	srunner_add_suite(runner, reload_suite());
-	srunner_add_suite(runner, access_suite());
-	srunner_add_suite(runner, client_log_suite());
-	srunner_add_suite(runner, terminal_suite());
-	srunner_add_suite(runner, limits_suite());
-	srunner_add_suite(runner, http_suite());
-	srunner_add_suite(runner, user_suite());
-	srunner_add_suite(runner, notify_suite());
-	srunner_add_suite(runner, handover_suite());
-	srunner_add_suite(runner, passed_suite());
-	srunner_add_suite(runner, proxy_suite());
-	srunner_add_suite(runner, clients_suite());
-	srunner_add_suite(runner, network_suite());
-	srunner_add_suite(runner, abuse_suite());
-	srunner_run_all(runner, CK_ENV);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	return runner_main(argc, argv, suites,
+	    sizeof(suites) / sizeof(suites[0]));
 }

@@ -1,78 +1,75 @@
-#include <stdlib.h>
-
+#include "harness/runner.h"
 #include "suites.h"
 
-int
-main(void)
-{
-	/* Check's 4 s are too few with a sanitizer on a busy machine. */
-	setenv("CK_DEFAULT_TIMEOUT", "120", 0);
-	SRunner *runner = srunner_create(stamp_suite());
-	srunner_add_suite(runner, zone_suite());
+static const struct runner_suite suites[] = {
+	RUNNER_SUITE(stamp),
+	RUNNER_SUITE(zone),
+	RUNNER_SUITE(framing),
+	RUNNER_SUITE(account),
+	RUNNER_SUITE(client_options),
+	RUNNER_SUITE(target),
+	RUNNER_SUITE(printer),
+	RUNNER_SUITE(traffic),
+	RUNNER_SUITE(window),
+	RUNNER_SUITE(cmsg),
+	RUNNER_SUITE(protocol),
+	RUNNER_SUITE(sockaddr),
+	RUNNER_SUITE(prefix),
+	RUNNER_SUITE(prefix_table),
+	RUNNER_SUITE(resolver),
+	RUNNER_SUITE(json),
+	RUNNER_SUITE(proxy_header),
+	RUNNER_SUITE(message),
+	RUNNER_SUITE(log),
+	RUNNER_SUITE(sink),
+	RUNNER_SUITE(counters),
+	RUNNER_SUITE(exposition),
+	RUNNER_SUITE(process),
+	RUNNER_SUITE(http),
+	RUNNER_SUITE(worker_pool),
+	RUNNER_SUITE(ratelimit),
+	RUNNER_SUITE(loop),
+	RUNNER_SUITE(nearest),
+	RUNNER_SUITE(syntax),
+	RUNNER_SUITE(mender),
+	RUNNER_SUITE(address),
+	RUNNER_SUITE(config_file),
+	RUNNER_SUITE(listener_config),
+	RUNNER_SUITE(config),
+	RUNNER_SUITE(access),
+	RUNNER_SUITE(options),
+	RUNNER_SUITE(sockopt),
+	RUNNER_SUITE(listener),
+	RUNNER_SUITE(bind),
+	RUNNER_SUITE(inherit),
+	RUNNER_SUITE(numbering),
+	RUNNER_SUITE(plan),
+	RUNNER_SUITE(roster),
+	RUNNER_SUITE(sources),
+	RUNNER_SUITE(bulk),
+	RUNNER_SUITE(conn),
+	RUNNER_SUITE(client_log),
+	RUNNER_SUITE(proxy),
+	RUNNER_SUITE(handover),
+	RUNNER_SUITE(shutdown),
+	RUNNER_SUITE(watchdog),
+	RUNNER_SUITE(worker),
+	RUNNER_SUITE(send_batch),
+	RUNNER_SUITE(datagram),
+	RUNNER_SUITE(acceptor),
+	RUNNER_SUITE(stamp_reader),
+	RUNNER_SUITE(offset),
+	RUNNER_SUITE(clock_watch),
+	RUNNER_SUITE(probes),
+	RUNNER_SUITE(rtt),
+	RUNNER_SUITE(payload),
+	RUNNER_SUITE(ping_report),
+	RUNNER_SUITE(output),
+};
 
-	srunner_add_suite(runner, framing_suite());
-	srunner_add_suite(runner, account_suite());
-	srunner_add_suite(runner, client_options_suite());
-	srunner_add_suite(runner, target_suite());
-	srunner_add_suite(runner, printer_suite());
-	srunner_add_suite(runner, traffic_suite());
-	srunner_add_suite(runner, window_suite());
-	srunner_add_suite(runner, cmsg_suite());
-	srunner_add_suite(runner, protocol_suite());
-	srunner_add_suite(runner, sockaddr_suite());
-	srunner_add_suite(runner, prefix_suite());
-	srunner_add_suite(runner, prefix_table_suite());
-	srunner_add_suite(runner, resolver_suite());
-	srunner_add_suite(runner, json_suite());
-	srunner_add_suite(runner, proxy_header_suite());
-	srunner_add_suite(runner, message_suite());
-	srunner_add_suite(runner, log_suite());
-	srunner_add_suite(runner, sink_suite());
-	srunner_add_suite(runner, counters_suite());
-	srunner_add_suite(runner, exposition_suite());
-	srunner_add_suite(runner, process_suite());
-	srunner_add_suite(runner, http_suite());
-	srunner_add_suite(runner, worker_pool_suite());
-	srunner_add_suite(runner, ratelimit_suite());
-	srunner_add_suite(runner, loop_suite());
-	srunner_add_suite(runner, nearest_suite());
-	srunner_add_suite(runner, syntax_suite());
-	srunner_add_suite(runner, mender_suite());
-	srunner_add_suite(runner, address_suite());
-	srunner_add_suite(runner, config_file_suite());
-	srunner_add_suite(runner, listener_config_suite());
-	srunner_add_suite(runner, config_suite());
-	srunner_add_suite(runner, access_suite());
-	srunner_add_suite(runner, options_suite());
-	srunner_add_suite(runner, sockopt_suite());
-	srunner_add_suite(runner, listener_suite());
-	srunner_add_suite(runner, bind_suite());
-	srunner_add_suite(runner, inherit_suite());
-	srunner_add_suite(runner, numbering_suite());
-	srunner_add_suite(runner, plan_suite());
-	srunner_add_suite(runner, roster_suite());
-	srunner_add_suite(runner, sources_suite());
-	srunner_add_suite(runner, bulk_suite());
-	srunner_add_suite(runner, conn_suite());
-	srunner_add_suite(runner, client_log_suite());
-	srunner_add_suite(runner, proxy_suite());
-	srunner_add_suite(runner, handover_suite());
-	srunner_add_suite(runner, shutdown_suite());
-	srunner_add_suite(runner, watchdog_suite());
-	srunner_add_suite(runner, worker_suite());
-	srunner_add_suite(runner, send_batch_suite());
-	srunner_add_suite(runner, datagram_suite());
-	srunner_add_suite(runner, acceptor_suite());
-	srunner_add_suite(runner, stamp_reader_suite());
-	srunner_add_suite(runner, offset_suite());
-	srunner_add_suite(runner, clock_watch_suite());
-	srunner_add_suite(runner, probes_suite());
-	srunner_add_suite(runner, rtt_suite());
-	srunner_add_suite(runner, payload_suite());
-	srunner_add_suite(runner, ping_report_suite());
-	srunner_add_suite(runner, output_suite());
-	srunner_run_all(runner, CK_ENV);
-	int failed = srunner_ntests_failed(runner);
-	srunner_free(runner);
-	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+int
+main(int argc, char **argv)
+{
+	return runner_main(argc, argv, suites,
+	    sizeof(suites) / sizeof(suites[0]));
 }
