@@ -9,8 +9,8 @@
 uint64_t clock_ms(void);
 
 /*
- * Whether now_ms is a minute or more after *last_ms, 0: never.  Then *last_ms
- * becomes now_ms, and of several threads that ask one is told so.
+ * Returns true if now_ms is a minute or more after *last_ms, or that is 0, and
+ * makes *last_ms now_ms.  Of several threads only one gets true.
  */
 bool clock_minute_passed(_Atomic uint64_t *last_ms, uint64_t now_ms);
 

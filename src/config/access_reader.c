@@ -86,7 +86,7 @@ add(struct reader *reader, const char *text, bool is_allowed,
 	char why[PREFIX_WHY_MAX] = "is one too many: 1000000 are allowed";
 
 	if (entry == NULL)
-		strcpy(why, "finds no memory");
+		strcpy(why, "cannot be kept: out of memory");
 	else if (reader->count < ENTRIES_MAX &&
 		 prefix_parse(text, &entry->prefix, why) == 0) {
 		entry->value = is_allowed;

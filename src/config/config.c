@@ -310,7 +310,7 @@ check_place(const struct setting *group, const struct listener_config *own,
 	if (!is_same_place(own, other))
 		return false;
 	snprintf(port, sizeof(port), "%d", own->port);
-	setting_complain(group, "needs another %s: %s is the one of %s%s",
+	setting_complain(group, "needs another %s: %s is used by %s%s",
 	    is_unix ? "path" : "port", is_unix ? own->path : port, whose,
 	    other->where);
 	return true;

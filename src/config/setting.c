@@ -197,7 +197,7 @@ complain(const struct setting *setting, bool of_name, const char *format,
 		setting->file->error_count++;
 		return;
 	}
-	/* Once is enough, and who knows what an unknown one needs. */
+	/* One complaint is enough, and an unknown setting has no rule. */
 	if (place != NULL)
 		place->is_refused = true;
 	if (vasprintf(&text, format, args) == -1)

@@ -16,7 +16,7 @@ struct setting_home;
 struct setting_file {
 	const char *path;
 	struct faults *faults;
-	struct syntax *syntax; /* NULL: no one knows where settings stand */
+	struct syntax *syntax; /* NULL: the places of settings are unknown */
 	const struct setting_home *homes; /* all tables */
 	int error_count;
 	int option_errors; /* of them, those of the command line */

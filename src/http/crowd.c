@@ -24,8 +24,8 @@ crowd_destroy(struct crowd *crowd)
 
 /*
  * Whoever asks is answered at once, so the one that has been there for longest
- * does not ask; if it just did, it is answered yet.  Otherwise a few silent
- * clients would hide from a balancer that the server is ready.
+ * does not ask; if it has just asked, it is still answered.  Otherwise a few
+ * silent clients would hide from a balancer that the server is ready.
  */
 static void
 make_room(struct crowd *crowd, const void *daemon)

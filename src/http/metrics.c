@@ -156,7 +156,7 @@ put_event(struct exposition *to, const struct counters *sum, enum counter id)
 	snprintf(full, sizeof(full), OURS "%s",
 	    name != NULL ? name : counters_event_name(id));
 	put(to, "counter", full,
-	    help != NULL ? help : "Events of the name of this counter.",
+	    help != NULL ? help : "Events counted under this name.",
 	    counters_get(sum, id));
 }
 
@@ -275,7 +275,7 @@ put_state(struct exposition *to, const struct metrics *metrics)
 {
 	struct exposition_label version[] = { { "version", VERSION }, { 0 } };
 
-	exposition_begin(to, "info", OURS "build", "What was built.");
+	exposition_begin(to, "info", OURS "build", "The version that runs.");
 	exposition_add(to, version, 1);
 	put(to, "gauge", OURS "ready",
 	    "Whether new clients are welcome, as /ready says.",
@@ -290,7 +290,7 @@ put_state(struct exposition *to, const struct metrics *metrics)
 	    "Memory held for clients that do not take their replies.",
 	    metrics->kept);
 	put(to, "gauge", OURS "kept_limit_bytes",
-	    "The most of it, as kept_memory says; 0: no limit.",
+	    "The limit of that memory, kept_memory; 0: none.",
 	    metrics->kept_max);
 }
 

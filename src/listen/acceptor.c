@@ -206,7 +206,7 @@ warn_of_refusal(struct acceptor *acceptor, enum counter reason)
 			    "\"require\"; log_level = \"debug\" shows which");
 }
 
-/* Nothing of the connection stays, in the kernel neither. */
+/* Leaves nothing of the connection, not even in the kernel. */
 static void
 refuse(struct acceptor *acceptor, const struct listener *listener, int fd,
     const struct sockaddr_any *peer, enum counter reason)
@@ -235,7 +235,7 @@ refuse(struct acceptor *acceptor, const struct listener *listener, int fd,
 
 /*
  * Why a client is refused at once; COUNTER_EVENTS: it is not, and *count counts
- * it.  Who is believed is neither listed nor counted before the header came.
+ * it.  A peer in proxy_from is neither looked up nor counted before its header.
  */
 static enum counter
 find_refusal(struct acceptor *acceptor, const struct listener *listener,

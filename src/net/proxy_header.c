@@ -194,8 +194,8 @@ read_whole_2(const uint8_t *bytes, struct proxy_header *header)
 		at += addresses_len[family];
 	if (at > header->len && has_client)
 		return PROXY_HEADER_BAD;
-	/* What the addresses of another sender look like nobody knows, but a
-	 * checksum that is there and wrong means that bytes have changed. */
+	/* Addresses of an unknown form are not read, but a checksum that is
+	 * there and wrong still means that bytes have changed. */
 	enum fault fault = check_tlvs(bytes, header->len, MIN(at, header->len));
 	if (fault == TLV_WRONG || (fault == TLV_MALFORMED && has_client))
 		return PROXY_HEADER_BAD;

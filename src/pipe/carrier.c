@@ -66,8 +66,8 @@ carrier_trouble(struct carrier *carrier, const char *reason, uint64_t since_ms,
 }
 
 /*
- * If even the first attempt fails, the command line is likely to be wrong, but
- * for a spool or a time to go on for, which a user gives who expects failures.
+ * If even the first attempt fails, the command line is likely to be wrong,
+ * unless it has -S or -G, by which the user says that failures are expected.
  */
 static int
 take_failure(struct carrier *carrier, int status, const char *problem,

@@ -324,7 +324,7 @@ note_send_error(struct traffic *traffic)
 	if (errno == EAGAIN)
 		return;
 	if (errno == EMSGSIZE) {
-		snprintf(why, sizeof(why), "and one to %s at most %zu",
+		snprintf(why, sizeof(why), "and one to %s may have at most %zu",
 		    protocol_name(traffic->options->target.protocol),
 		    connection_largest(&traffic->carrier.dial.connection));
 		give_up_long_line(traffic, why);

@@ -77,7 +77,7 @@ control_open(struct server *server)
 		return;
 	}
 	if (old != NULL)
-		log_warning("the control socket stays at %s: %s",
+		log_warning("the control socket cannot move from %s: %s",
 		    old->bound.un.sun_path, error);
 	else if (errno == ENOENT)
 		log_info("no control socket, so timestampd -r and -s do not "

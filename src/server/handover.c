@@ -424,7 +424,7 @@ handover_restore(struct fdstore_fd *fds, size_t count, struct conn_list *list,
 	sort(list, known);
 	log_info("took over %" PRIu64 " connections", known);
 	if (unknown > 0)
-		log_warning("%" PRIu64 " connections came without a state, and "
-			    "are closed",
+		log_warning("closed %" PRIu64 " connections that came without "
+			    "their state",
 		    unknown);
 }

@@ -319,8 +319,8 @@ static void
 warn_of_root(const struct server *server)
 {
 	if (geteuid() == 0 && server->config->user[0] == '\0')
-		log_warning("the server runs as root: name a user in the "
-			    "configuration, or start it as one");
+		log_warning("the server runs as root: set user in the "
+			    "configuration, or start it as another user");
 }
 
 /* 0, or an exit status after a line in the log. */
@@ -332,7 +332,7 @@ start(struct server *server)
 	listener_set_init(&server->listeners, &server->pool, &server->counters);
 	/* For threads to inherit it.  No program is executed anyway. */
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
-		log_warning("new privileges can't be ruled out: %s",
+		log_warning("cannot set PR_SET_NO_NEW_PRIVS: %s",
 		    strerror(errno));
 	reload_raise_file_limit();
 	server->passed = fdstore_receive(&server->passed_count);

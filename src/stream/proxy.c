@@ -171,8 +171,8 @@ take(struct conn *conn, struct conn_io *io, const struct proxy_header *header)
 
 /*
  * Decides by the n bytes that have come; if they are all that will ever come, a
- * part of a header is not valid, and a part of a signature is data.  Who must
- * not send a header need not be awaited until that is known.
+ * part of a header is not valid, and a part of a signature is data.  A peer
+ * that must not send a header is not waited for.
  */
 static enum conn_want
 decide(struct conn *conn, struct conn_io *io, size_t n, bool is_all)

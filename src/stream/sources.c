@@ -115,9 +115,9 @@ sources_warn(struct sources *sources, int max)
 {
 	if (!clock_minute_passed(&sources->warned_ms, clock_ms()))
 		return;
-	log_warning("max_connections_per_address (%d) are open from an "
-		    "address: its further ones are closed; "
-		    "log_level = \"debug\" shows which",
+	log_warning("an address has max_connections_per_address (%d) "
+		    "connections open: further ones from it are closed; "
+		    "log_level = \"debug\" shows which address",
 	    max);
 }
 

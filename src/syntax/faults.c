@@ -81,7 +81,7 @@ count_characters(const char *text, size_t len)
 
 /*
  * How many columns of a terminal valid UTF-8 takes.  The locale of the program
- * may be C, so it is another one meanwhile; without that a character takes one.
+ * may be C, so this counts in C.UTF-8; without that a character takes one.
  */
 static size_t
 count_columns(const char *text)

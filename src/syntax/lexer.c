@@ -57,7 +57,7 @@ odd_sign(struct lexer *lexer, const char *text)
 	}
 	if (*text == '\\' && text[1 + strspn(text + 1, "\r")] == '\n') {
 		COMPLAIN(lexer, lexer->at, lexer->at + 1,
-		    "a setting goes on in the next line without this");
+		    "a setting continues in the next line without a \\");
 		return 1;
 	}
 	/* Behind the name * there may be a comment. */

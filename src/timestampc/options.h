@@ -59,15 +59,13 @@ struct client_options {
 	"          default: tcp:localhost:21567\n"                             \
 	"  -4, -6         IPv4 or IPv6 addresses only\n"                       \
 	"  -j, --json     replies as JSON, an object a line\n"                 \
-	"  -q, --quiet    less output: no mark on late lines; no lines, only " \
-	"the\n"                                                                \
-	"                 summary of -P\n"                                     \
-	"  -v, --verbose  say what becomes of the connection\n"                \
-	"  -W             wait so long for a reply; default: 5\n"              \
+	"  -q, --quiet    no mark on late lines; with -P only the summary\n"   \
+	"  -v, --verbose  say when a connection is made or lost\n"             \
+	"  -W             seconds to wait for a reply; default: 5\n"           \
 	"  -i, -s         elapsed time since the line before, since the "      \
 	"first line\n"                                                         \
 	"  -w             bytes of lines under way; default: 1048576\n"        \
-	"  -G             give up after so long without a reply or "           \
+	"  -G             give up after SECONDS without a reply or "           \
 	"connection\n"                                                         \
 	"  -S, --spool    keep lines without a reply in FILE\n"                \
 	"  -P, --ping     measure round trips and the server's clock\n"        \

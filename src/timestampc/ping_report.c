@@ -228,11 +228,11 @@ ping_report_event(const struct ping_account *account, enum ping_event event,
 		printf("the clock of this host was set by %+.6f s\n", S(ns));
 	else if (event == PING_SERVER_CLOCK_SET)
 		printf("the server's clock was set, by %.6f s at least: "
-		       "what was known of its offset does not count\n",
+		       "its offset as measured before no longer counts\n",
 		    S(ns));
 	else if (event == PING_DRIFT)
 		printf("the clocks drift more than %d ppm apart, by %.6f s: "
-		       "what was known of the offset does not count\n",
+		       "the offset measured before no longer counts\n",
 		    OFFSET_DRIFT_PPM, S(ns));
 	else
 		printf("the zone of the stamps is now taken as %s\n",
@@ -265,11 +265,11 @@ print_zone(const struct offset *offset)
 	zone_text(offset->zone_ns, zone);
 	if (is_doubtful(offset))
 		printf(", or that and any multiple of 15 min: its stamps have "
-		       "no zone, and %s is only assumed; ask for "
-		       "stamp.format = \"epoch-ns\"",
+		       "no zone, and %s is only assumed; the "
+		       "server's stamp.format = \"epoch-ns\" helps",
 		    zone);
 	else if (!offset->has_zone)
-		printf(", if its stamps are of %s: they do not tell their zone",
+		printf(", if its stamps are in zone %s, which they do not tell",
 		    zone);
 }
 

@@ -204,7 +204,7 @@ def test_ping_claims_no_more_than_ctime_tells(scene):
         client.end()
         check((doubt in text) == (text.count(b"(mod 15 min)") == 1) ==
               (short is False), clock, zone, form, text)
-        check((b"if its stamps are of UTC+01:00" in text) == bool(short), text)
+        check((b"if its stamps are in zone UTC+01:00" in text) == bool(short), text)
         # An offset that the replies allow is not proved wrong.
         for given, wrong in (str(clock), False), (str(clock + 7), True):
             last = ping(scene, "-q", "-c", "1", "--offset", given, where)[0][-1]

@@ -259,7 +259,7 @@ START_TEST(a_socket_that_cannot_be_moved_stays)
 	start(&server, TCP);
 	scratch_write("file", "");
 	daemon_reload(&server, with_control("file", TCP),
-	    "the control socket stays at");
+	    "the control socket cannot move from");
 	daemon_await(&server, "reloaded");
 	scratch_write("conf", with_control("ask", TCP));
 	assert_says(ASK("-r"), 0, "");

@@ -366,7 +366,7 @@ START_TEST(limits_are_of_the_client)
 	client_talk(fds[2] = connect_as(REQUIRES, "192.0.2.8"), "other");
 	expect_closed(connect_as(ACCEPTS, "192.0.2.7"));
 	daemon_await(&server,
-	    "max_connections_per_address (2) are open from an address");
+	    "an address has max_connections_per_address (2) connections open");
 	daemon_await(&server,
 	    " from 192.0.2.7:1: closed, max_connections_per_address are open");
 	daemon_await_counter(&server, "closed_address", 1);

@@ -108,7 +108,7 @@ START_TEST(settings_change_in_place)
 	    "};\n" LISTENERS(TCP("framing = \"line\"; backlog = 5;") "," UDP(
 		"max_datagram = 9000;")),
 	    "workers: ");
-	daemon_await(&server, "run until a restart");
+	daemon_await(&server, "a change takes effect after a restart; ");
 	daemon_await(&server, "reloaded");
 	assert_reply_like(old, "^\\[2[-0-9]+T[:0-9]+\\.[0-9]{3}\\+09:00\\] x");
 	assert_reply_like(udp, "^\\[2[-0-9]+T[:0-9]+\\.[0-9]{3}\\+09:00\\] x");

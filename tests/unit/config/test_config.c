@@ -257,37 +257,37 @@ static const struct {
 	    "main:1: http.path: needs text in \"quotes\": \"1\"\n" },
 	{ "http = 1;\n", "main:1: http: needs a group: { ... }\n" },
 	{ "http: { port = 21567; };\n",
-	    "main:1: http: needs another port: 21567 is the one of a listener "
+	    "main:1: http: needs another port: 21567 is used by a listener "
 	    "that is built in\n" },
 	{ "http: { port = 9; address = \"0.0.0.0\"; };\n" AT("127.0.0.1"),
-	    "main:1: http: needs another port: 9 is the one of the listener at "
+	    "main:1: http: needs another port: 9 is used by the listener at "
 	    "main:2\n" },
 	{ "http: { port = 9; address = \"::1\"; };\n" AT("::"),
-	    "main:1: http: needs another port: 9 is the one of the listener at "
+	    "main:1: http: needs another port: 9 is used by the listener at "
 	    "main:2\n" },
 	{ "http: { port = 9; address = \"0::1\"; };\n" AT("::1"),
-	    "main:1: http: needs another port: 9 is the one of the listener at "
+	    "main:1: http: needs another port: 9 is used by the listener at "
 	    "main:2\n" },
 	{ "http: { path = \"/a\"; };\n"
 	  "listeners = ( { protocol = \"unix-dgram\"; path = \"/a\"; } );\n",
-	    "main:1: http: needs another path: /a is the one of the listener "
+	    "main:1: http: needs another path: /a is used by the listener "
 	    "at main:2\n" },
 	{ "control = \"/a\"; http: { path = \"/a\"; };\n",
-	    "main:1: http: needs another path: /a is the one of the control "
+	    "main:1: http: needs another path: /a is used by the control "
 	    "socket\n" },
 	{ LISTENER("protocol = \"unix\"; path = \"/a\";") "control = \"/a\";\n",
-	    "main:1: listeners[0]: needs another path: /a is the one of the "
+	    "main:1: listeners[0]: needs another path: /a is used by the "
 	    "control socket\n" },
 	{ LISTENER("protocol = \"unix\"; path = \"" CONFIG_CONTROL "\";"),
 	    "main:1: listeners[0]: needs another path: " CONFIG_CONTROL
-	    " is the one of the control socket\n" },
+	    " is used by the control socket\n" },
 	{ "listeners = ( { protocol = \"unix\"; path = \"/a\"; },\n"
 	  "{ protocol = \"unix-dgram\"; path = \"/a\"; } );\n",
-	    "main:2: listeners[1]: needs another path: /a is the one of the "
+	    "main:2: listeners[1]: needs another path: /a is used by the "
 	    "listener at main:1\n" },
 	{ "listeners = ( { protocol = \"udp\"; },\n"
 	  "{ protocol = \"udp\"; address = \"::1\"; } );\n",
-	    "main:2: listeners[1]: needs another port: 21567 is the one of the "
+	    "main:2: listeners[1]: needs another port: 21567 is used by the "
 	    "listener at main:1\n" },
 	{ "limits: { max_connections = 0; };\n",
 	    "main:1: limits.max_connections: 0 is out of range: 1 to 1000000 "

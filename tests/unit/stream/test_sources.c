@@ -151,7 +151,7 @@ START_TEST(a_warning_comes_once_a_minute)
 	caught_begin();
 	sources_warn(&sources, 3);
 	ck_assert_ptr_nonnull(strstr(caught_text(),
-	    "warning: max_connections_per_address (3) are open"));
+	    "warning: an address has max_connections_per_address (3) "));
 	sources_warn(&sources, 3);
 	ck_assert_int_eq(caught_lines(), 0);
 	sources.warned_ms = clock_ms() - 60000;

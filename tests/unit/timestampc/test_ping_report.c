@@ -16,13 +16,12 @@ static const struct {
 	    "the clock of this host was set by -0.500000 s\n",
 	    "\"clock_set\",\"by_ns\":-500000000}\n" },
 	{ PING_SERVER_CLOCK_SET, 3 * SECOND_NS,
-	    "the server's clock was set, by 3.000000 s at least: what was "
-	    "known "
-	    "of its offset does not count\n",
+	    "the server's clock was set, by 3.000000 s at least: its "
+	    "offset as measured before no longer counts\n",
 	    "\"server_clock_set\",\"by_ns\":3000000000}\n" },
 	{ PING_DRIFT, 1500,
-	    "the clocks drift more than 100 ppm apart, by 0.000002 s: what was "
-	    "known of the offset does not count\n",
+	    "the clocks drift more than 100 ppm apart, by 0.000002 s: the "
+	    "offset measured before no longer counts\n",
 	    "\"drift\",\"by_ns\":1500}\n" },
 	{ PING_NEW_ZONE, 20700 * SECOND_NS,
 	    "the zone of the stamps is now taken as UTC+05:45\n",
