@@ -57,6 +57,8 @@ static const struct runner_suite suites[] = {
 	RUNNER_SUITE(send_batch),
 	RUNNER_SUITE(datagram),
 	RUNNER_SUITE(acceptor),
+	RUNNER_SUITE(users),
+	RUNNER_SUITE(unix_peer),
 	RUNNER_SUITE(stamp_reader),
 	RUNNER_SUITE(offset),
 	RUNNER_SUITE(clock_watch),

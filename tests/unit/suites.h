@@ -5,6 +5,8 @@
 
 /* One suite for each room of src/, through its public header. */
 Suite *acceptor_suite(void);
+Suite *unix_peer_suite(void);
+Suite *users_suite(void);
 Suite *account_suite(void);
 Suite *address_suite(void);
 Suite *client_options_suite(void);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "harness/scratch.h"
@@ -311,6 +312,38 @@ START_TEST(the_mode_of_another_file_stays)
 }
 END_TEST
 
+/* 0: the listener was refused because it may not connect to the socket. */
+static int
+open_as_nobody(struct listener *listener)
+{
+	if (geteuid() == 0 && seteuid(NOBODY) == -1)
+		return 1;
+	if (listener_open(listener, NULL, error) == 0 || errno != EACCES)
+		return 2;
+	return strstr(error, "there is a socket already; connecting to it "
+			     "fails: Permission denied") == NULL
+	         ? 3
+	         : 0;
+}
+
+START_TEST(a_socket_that_may_serve_others_stays)
+{
+	struct listener *theirs = open_one(PROTOCOL_UNIX, "sock", 0);
+	struct listener *own = resolve_one(PROTOCOL_UNIX, "sock", 0);
+	int status;
+
+	ck_assert_int_eq(chmod(".", 0777), 0);
+	ck_assert_int_eq(chmod("sock", 0), 0);
+	pid_t child = fork();
+	if (child == 0)
+		_exit(open_as_nobody(own));
+	ck_assert_int_eq(waitpid(child, &status, 0), child);
+	ck_assert_int_eq(status, 0);
+	listener_free(own);
+	listener_free(theirs);
+}
+END_TEST
+
 START_TEST(the_owner_of_another_file_stays)
 {
 	struct listener *victim = open_one(PROTOCOL_UNIX_DGRAM, "victim", 0);
@@ -347,6 +380,7 @@ bind_suite(void)
 	    0, PROTOCOL_COUNT);
 	tcase_add_test(tests, a_missing_folder_is_named);
 	tcase_add_test(tests, a_file_is_not_replaced);
+	tcase_add_test(tests, a_socket_that_may_serve_others_stays);
 	tcase_add_test(tests, a_successors_path_stays);
 	tcase_add_test(tests, siblings_share_the_address_that_the_first_got);
 	tcase_add_loop_test(tests, a_diverted_socket_gets_no_more_datagrams, 0,

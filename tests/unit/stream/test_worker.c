@@ -9,7 +9,9 @@
 #include "base/clock.h"
 #include "harness/client.h"
 #include "harness/daemon.h"
+#include "stream/budget.h"
 #include "stream/worker.h"
+#include "stream/worker_thread.h"
 #include "unit/suites.h"
 
 #define SEVERAL 20
@@ -394,6 +396,27 @@ START_TEST(drain_then_finish)
 }
 END_TEST
 
+/* Of a worker that does not run. */
+START_TEST(freed_memory_is_returned_once_a_second)
+{
+	static struct worker_shared own;
+	static struct worker idle = { .shared = &own };
+
+	own.has_freed = true;
+	own.trimmed_ms = 59001;
+	idle.roster.now_ms = 60000;
+	budget_trim(&idle);
+	ck_assert(own.has_freed);
+	idle.roster.now_ms = 60001;
+	budget_trim(&idle);
+	ck_assert(!own.has_freed);
+	ck_assert_uint_eq(own.trimmed_ms, 60001);
+	idle.roster.now_ms = 62000;
+	budget_trim(&idle);
+	ck_assert_uint_eq(own.trimmed_ms, 60001);
+}
+END_TEST
+
 START_TEST(abort_closes_all_and_remains_in_force)
 {
 	int fd = connect_client();
@@ -560,6 +583,7 @@ worker_suite(void)
 	tcase_add_test(tests, another_worker_closes_its_deaf_client);
 	tcase_add_test(tests, drain_then_finish);
 	tcase_add_test(tests, a_hand_over_keeps_connections_open);
+	tcase_add_test(tests, freed_memory_is_returned_once_a_second);
 	tcase_add_test(tests, abort_closes_all_and_remains_in_force);
 	tcase_add_test(tests, each_profile_has_its_time_and_stamp);
 	tcase_add_test(tests, new_settings_end_who_was_idle_for_ever);
