@@ -371,6 +371,7 @@ open_site(struct http *http, const struct config *config,
 
 	if (listener_resolve(&config->http, &list, 0, error) == -1)
 		return -1;
+	user_give_sockets(&set->user, config, &list);
 	site->listener = TAILQ_FIRST(&list);
 	/* Where it is served later, too: nobody is a client yet. */
 	if (load(http, site->listener, error) == -1)

@@ -108,6 +108,8 @@ bind_inet(struct listener *listener, char *error)
 {
 	struct sockaddr_any *bound = &listener->bound;
 
+	/* Only sockets of one user can share an address. */
+	listener_give_socket(listener);
 	if (bind(listener->fd, &bound->any, bound->len) == -1)
 		return listener_fail(listener, error, "bind: %m%s",
 		    bind_advice());

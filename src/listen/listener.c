@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "net/resolver.h"
 #include "net/socket_file.h"
 #include "net/sockopt.h"
@@ -54,6 +55,7 @@ listener_new(const struct listener_config *config,
 	listener->dual_stack = !protocol_is_unix(config->protocol) &&
 	                       strcmp(config->address, "*") == 0;
 	listener->fd = -1;
+	listener->owner = geteuid();
 	memcpy(&listener->wanted.any, wanted, len);
 	listener->wanted.len = len;
 	listener_rename(listener);
@@ -215,6 +217,19 @@ listener_set_owner(const struct listener *listener, uid_t user, gid_t group)
 	socket_file_close(&file);
 	errno = problem;
 	return rc;
+}
+
+void
+listener_give_socket(const struct listener *listener)
+{
+	struct stat status;
+
+	if (!protocol_is_unix(listener->config.protocol) &&
+	    fstat(listener->fd, &status) == 0 &&
+	    status.st_uid != listener->owner &&
+	    fchown(listener->fd, listener->owner, (gid_t)-1) == -1)
+		log_debug("%s: cannot be given to user %u: %s", listener->name,
+		    listener->owner, strerror(errno));
 }
 
 /* For connections that are accepted from now on. */

@@ -45,6 +45,7 @@ struct listener {
 	dev_t device;      /* of the Unix path that is ours to remove */
 	ino_t inode;       /* 0: there is none */
 	int fd;            /* -1: none */
+	uid_t owner;       /* the user whose socket it is to be */
 	uint64_t accepted; /* clients */
 	uint16_t profile;  /* number of its profile; 0: it has none yet */
 	bool early;        /* clients may have connected before it was set up */
@@ -102,6 +103,9 @@ int listener_inherit(int fd, const char *name, struct listener_list *list,
  */
 void listener_store(struct listener *listener);
 void listener_unstore(struct listener *listener);
+
+/* Gives a TCP or UDP socket to the owner, if we may. */
+void listener_give_socket(const struct listener *listener);
 
 /* Gives its Unix path to a user.  -1 with errno; ESTALE: it is another file. */
 int listener_set_owner(const struct listener *listener, uid_t user,

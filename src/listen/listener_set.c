@@ -377,6 +377,8 @@ carry_out(struct listener_set *set, const struct plan_step *plan,
 {
 	struct listener *listener;
 
+	user_give_sockets(&set->user, config, &set->listeners);
+	user_give_sockets(&set->user, config, wanted);
 	/* No client is served yet at inherited sockets: they change first.  The
 	 * manager must have closed its duplicate of one that drains before we
 	 * do, or datagrams would go on arriving in it. */

@@ -21,6 +21,20 @@ user_is_due(const struct user *user, const struct config *config)
 }
 
 void
+user_give_sockets(const struct user *user, const struct config *config,
+    const struct listener_list *list)
+{
+	struct listener *listener;
+
+	TAILQ_FOREACH (listener, list, link) {
+		if (user_is_due(user, config))
+			listener->owner = config->uid;
+		if (listener->origin == ORIGIN_STORED)
+			listener_give_socket(listener);
+	}
+}
+
+void
 user_give_path(const struct user *user, const struct config *config,
     const struct listener *listener)
 {

@@ -18,6 +18,14 @@ struct user {
 bool user_is_due(const struct user *user, const struct config *config);
 
 /*
+ * Before a listener is opened: the sockets of list, those to be opened and
+ * those that the manager kept, belong to the user that the server becomes, or
+ * is.  The kernel shares an address only between sockets of one user.
+ */
+void user_give_sockets(const struct user *user, const struct config *config,
+    const struct listener_list *list);
+
+/*
  * Becomes the user of config, if it names one, in all threads and for good; its
  * groups as well.  Only the first call does anything: at the start, when
  * listeners are open and no client is served yet.  -1 with errno and a line in

@@ -8,12 +8,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "harness/client.h"
 #include "harness/daemon.h"
+#include "harness/inet.h"
 #include "harness/scratch.h"
 #include "suites.h"
 
@@ -294,15 +296,20 @@ static const struct {
 	{ STRACE("setuid", "retval=0"), "nobody", "for good", EX_NOPERM },
 };
 
+/* A sanitizer traces too. */
+static bool
+can_trace(void)
+{
+	return daemon_is_bare() && system("strace -o trace true 2>&1") == 0;
+}
+
 START_TEST(who_it_cannot_become)
 {
 	bool is_traced = strncmp(refused[_i].wrapper, "strace", 6) == 0;
 
 	if (!can_run())
 		return;
-	/* A sanitizer traces too. */
-	if (is_traced &&
-	    (!daemon_is_bare() || system("strace -o trace true 2>&1") != 0))
+	if (is_traced && !can_trace())
 		return;
 	setenv("TIMESTAMPD_WRAPPER", refused[_i].wrapper, 1);
 	scratch_write("conf", with_user(refused[_i].user, TCP));
@@ -338,6 +345,125 @@ START_TEST(root_is_warned_of)
 }
 END_TEST
 
+static void
+assert_live(const char *address, int port)
+{
+	static const char request[] = "GET /live HTTP/1.1\r\nHost: a\r\n\r\n";
+	char answer[1024];
+	int fd = client_tcp_to(address, port);
+
+	client_send(fd, request, sizeof(request) - 1);
+	answer[client_read_end(fd, answer, sizeof(answer) - 1)] = '\0';
+	ck_assert_msg(strstr(answer, "\nall threads respond\n") != NULL, "%s",
+	    answer);
+	close(fd);
+}
+
+#define AT(address) "http: { address = \"" address "\"; port = 2000; };\n" TCP
+
+/*
+ * The kernel shares a port only between sockets of one user: root's would be in
+ * the way of what the user opens.
+ */
+START_TEST(http_moves_to_all_addresses_of_its_port)
+{
+	if (!can_run() || !enter_network())
+		return;
+	daemon_start_config(&server, with_user("nobody", AT("127.0.0.1")));
+	assert_live("127.0.0.1", 2000);
+	daemon_reload(&server, with_user("nobody", AT("0.0.0.0")), "reloaded");
+	assert_live("127.0.0.1", 2000);
+	assert_live("127.0.0.2", 2000);
+	daemon_reload(&server, with_user("nobody", AT("127.0.0.2")),
+	    "reloaded");
+	assert_live("127.0.0.2", 2000);
+	daemon_stop(&server);
+}
+END_TEST
+
+#define FULL(listener)                                                         \
+	"control = \"\"; limits: { max_connections = 1; }; listeners = (\n"    \
+	"{ protocol = \"" listener "\"; port = 2000; } );"
+
+/* While a client waits in its backlog. */
+START_TEST(a_listener_of_root_is_opened_again)
+{
+	if (!can_run() || !enter_network())
+		return;
+	daemon_start_config(&server, with_user("nobody", FULL("tcp")));
+	int first = client_tcp(2000);
+	client_talk(first, "in");
+	int waiting = client_tcp(2000);
+	client_send(waiting, "waiting", 7);
+	daemon_await(&server, "max_connections (1)");
+	daemon_reload(&server, with_user("nobody", FULL("udp")), "reloaded");
+	daemon_reload(&server, with_user("nobody", FULL("tcp")), "reloaded");
+	close(first);
+	client_expect(waiting, "waiting", 7);
+	close(waiting);
+	int next = client_tcp(2000);
+	client_talk(next, "new");
+	close(next);
+	daemon_stop(&server);
+}
+END_TEST
+
+/* By whom a stored socket was made, and the user of the next server. */
+static const struct {
+	const char *maker, *user;
+} stored[] = {
+	{ "nobody", "nobody" },
+	{ "nobody", "daemon" },
+	{ "nobody", "" },
+	{ "root", "nobody" },
+};
+
+START_TEST(a_stored_socket_gets_siblings)
+{
+	char more[256], name[64], *stored_name;
+	int port;
+
+	if (!can_run())
+		return;
+	setfsuid(getpwnam(stored[_i].maker)->pw_uid);
+	int fd = inet_server(SOCK_DGRAM, &port);
+	setfsuid(0);
+	stored_name = strdup(".listener-0-1");
+	daemon_pass(&fd, &stored_name, 1);
+	snprintf(more, sizeof(more),
+	    "control = \"\"; listeners = ( { protocol = \"udp\"; "
+	    "address = \"127.0.0.1\"; port = %d; threads = 2; } );",
+	    port);
+	daemon_start_config(&server, with_user(stored[_i].user, more));
+	snprintf(name, sizeof(name), "udp 127.0.0.1:%d, 2 threads", port);
+	ck_assert_msg(strstr(server.log, name) != NULL, "%s", server.log);
+	int udp = client_udp(port);
+	client_send(udp, "hello", 5);
+	client_expect_datagram(udp, "hello", 5);
+	close(udp);
+	daemon_stop(&server);
+}
+END_TEST
+
+/* As a container without CAP_CHOWN does. */
+START_TEST(a_socket_that_stays_roots_is_served)
+{
+	char more[256];
+
+	if (!can_run() || !can_trace())
+		return;
+	setenv("TIMESTAMPD_WRAPPER", STRACE("fchown", "error=EPERM") " -D", 1);
+	snprintf(more, sizeof(more), "log_level = \"debug\"; %s", TCP);
+	daemon_start_config(&server, with_user("nobody", more));
+	ck_assert_ptr_nonnull(
+	    strstr(server.log, "debug: tcp *:0: cannot be given to user"));
+	int fd = client_tcp(daemon_port(&server, "tcp *"));
+	client_talk(fd, "hello");
+	close(fd);
+	daemon_stop(&server);
+}
+END_TEST
+
 #define COUNT(array) ((int)(sizeof(array) / sizeof((array)[0])))
 
 Suite *
@@ -356,6 +482,11 @@ user_suite(void)
 	tcase_add_test(tests, unix_datagrams_are_answered);
 	tcase_add_loop_test(tests, who_it_cannot_become, 0, COUNT(refused));
 	tcase_add_loop_test(tests, root_is_warned_of, 0, COUNT(starts));
+	tcase_add_test(tests, http_moves_to_all_addresses_of_its_port);
+	tcase_add_test(tests, a_listener_of_root_is_opened_again);
+	tcase_add_loop_test(tests, a_stored_socket_gets_siblings, 0,
+	    COUNT(stored));
+	tcase_add_test(tests, a_socket_that_stays_roots_is_served);
 	suite_add_tcase(suite, tests);
 	return suite;
 }
