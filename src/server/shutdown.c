@@ -10,8 +10,10 @@
 #include "server/server.h"
 #include "systemd/notify.h"
 
-/* No client takes part in it, so drain_timeout doesn't apply. */
-#define HAND_OVER_MS 10000
+/* Of each part of a hand-over: drain_timeout is for stops. */
+#define HAND_OVER_S 10
+/* What the end takes where threads hang, in whole seconds. */
+#define END_S ((SERVER_END_MS + HTTP_END_MS) / 1000 + 1)
 
 /* A stop that only closes quiet clients is over before. */
 #define REMARK_MS 1000
@@ -55,20 +57,22 @@ shutdown_next(enum shutdown_state state, enum shutdown_event event)
 	return state;
 }
 
-static uint64_t
-drain_deadline_ms(const struct server *server)
+/* For what begins now; the service manager must not end it earlier. */
+static void
+set_deadline(struct server *server, int seconds)
 {
-	return clock_ms() + (uint64_t)server->config->drain_timeout * 1000;
+	notify_extend(seconds + END_S);
+	server->deadline_ms = clock_ms() + (uint64_t)seconds * 1000;
 }
 
 static void
-begin(struct server *server, const char *message)
+begin(struct server *server, const char *message, int seconds)
 {
 	struct log_about about = { .message_id = LOG_ID_STOP };
 
 	log_about(LOG_INFO, &about, "%s", message);
 	notify_send(NOTIFY_STOPPING);
-	server->deadline_ms = drain_deadline_ms(server);
+	set_deadline(server, seconds);
 	if (log_terminal())
 		server->remark_ms = clock_ms() + REMARK_MS;
 }
@@ -81,8 +85,7 @@ announce(struct server *server)
 
 	log_info("not ready any more: stopping in %d s (lame_duck)%s", seconds,
 	    log_terminal() ? "; Ctrl-C again stops now" : "");
-	notify_extend(seconds + server->config->drain_timeout +
-		      (SERVER_END_MS + HTTP_END_MS) / 1000 + 1);
+	notify_extend(seconds + server->config->drain_timeout + END_S);
 	server->deadline_ms = clock_ms() + (uint64_t)seconds * 1000;
 }
 
@@ -95,7 +98,7 @@ enter(struct server *server, enum shutdown_state state)
 		announce(server);
 		break;
 	case SHUTDOWN_DRAINING:
-		begin(server, "stopping");
+		begin(server, "stopping", server->config->drain_timeout);
 		listener_set_drain(&server->listeners);
 		worker_pool_order(&server->pool, WORKER_DRAIN);
 		break;
@@ -103,13 +106,14 @@ enter(struct server *server, enum shutdown_state state)
 		worker_pool_order(&server->pool, WORKER_FINISH);
 		break;
 	case SHUTDOWN_DRAINING_OTHERS:
-		begin(server, "stopping, the next process goes on");
+		begin(server, "stopping, the next process goes on",
+		    server->config->drain_timeout);
 		listener_set_hand_over(&server->listeners);
 		break;
 	case SHUTDOWN_HANDING_OVER:
 		listener_set_drop_all(&server->listeners);
 		worker_pool_order(&server->pool, WORKER_HAND_OVER);
-		server->deadline_ms = clock_ms() + HAND_OVER_MS;
+		set_deadline(server, HAND_OVER_S);
 		break;
 	case SHUTDOWN_ABORTING:
 		listener_set_drop_all(&server->listeners);
@@ -192,7 +196,7 @@ join_workers(struct server *server)
 		worker_pool_configure(&server->pool, server->config,
 		    &server->listeners.profiles);
 		server_serve(server, &list);
-		server->deadline_ms = drain_deadline_ms(server);
+		set_deadline(server, server->config->drain_timeout);
 		return SHUTDOWN_LEFT_OVER;
 	}
 	while ((conn = TAILQ_FIRST(&list)) != NULL) {

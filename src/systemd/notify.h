@@ -21,7 +21,7 @@ void notify_send(const char *message);
 /* A reload begins. */
 void notify_reloading(void);
 
-/* The stop may take so much longer than TimeoutStopSec=, from now on. */
+/* The stop may take so long from now on, even beyond TimeoutStopSec=. */
 void notify_extend(int seconds);
 
 /* One line for people; systemctl status shows it. */

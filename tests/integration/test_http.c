@@ -838,6 +838,8 @@ START_TEST(a_lame_duck_serves)
 	client_talk(fd, "hello");
 	/* A second signal ends the wait, not the drain. */
 	daemon_signal(&server, SIGTERM);
+	manager_await("STOPPING=1");
+	manager_await("EXTEND_TIMEOUT_USEC=10000000");
 	client_expect_end(fd);
 	close(fd);
 	daemon_finish(&server);

@@ -39,6 +39,22 @@ START_TEST(the_manager_is_told)
 }
 END_TEST
 
+/* Else it would end the stop after its own time. */
+START_TEST(the_manager_is_told_how_long_a_stop_takes)
+{
+	struct daemon server;
+
+	manager_open(0);
+	manager_start(&server,
+	    "limits: { drain_timeout = 300; };\n"
+	    "listeners = ( { protocol = \"tcp\"; port = 0; } );\n");
+	daemon_signal(&server, SIGTERM);
+	manager_await("STOPPING=1");
+	manager_await("EXTEND_TIMEOUT_USEC=305000000");
+	daemon_finish(&server);
+}
+END_TEST
+
 Suite *
 notify_suite(void)
 {
@@ -48,6 +64,7 @@ notify_suite(void)
 	tcase_set_timeout(tests, 120);
 	tcase_add_checked_fixture(tests, scratch_enter, scratch_leave);
 	tcase_add_test(tests, the_manager_is_told);
+	tcase_add_test(tests, the_manager_is_told_how_long_a_stop_takes);
 	suite_add_tcase(suite, tests);
 	return suite;
 }

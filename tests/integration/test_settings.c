@@ -220,6 +220,7 @@ START_TEST(a_refused_connection_keeps_the_settings_of_its_listener)
 
 	manager_open(100);
 	manager_start(&server,
+	    "limits: { drain_timeout = 300; };\n"
 	    "workers = 1; listeners = (" LISTENER("tcp", "127.0.0.1",
 		STAMP("%Z b", "Asia/Tokyo")) ");\n");
 	left_over = client_tcp(port_of("tcp", "127.0.0.1"));
@@ -229,6 +230,8 @@ START_TEST(a_refused_connection_keeps_the_settings_of_its_listener)
 	client_read(left_over, text, strlen("[JST b] x\n"));
 	ck_assert_str_eq(text, "[JST b] x\n");
 	client_expect_end(left_over);
+	/* It is drained as in a stop. */
+	manager_await("EXTEND_TIMEOUT_USEC=305000000");
 	close(left_over);
 	daemon_finish_saying(&server, "not all connections can be handed over");
 }
