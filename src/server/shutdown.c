@@ -107,7 +107,7 @@ enter(struct server *server, enum shutdown_state state)
 		break;
 	case SHUTDOWN_DRAINING_OTHERS:
 		begin(server, "stopping, the next process goes on",
-		    server->config->drain_timeout);
+		    HAND_OVER_S);
 		listener_set_hand_over(&server->listeners);
 		break;
 	case SHUTDOWN_HANDING_OVER:
@@ -258,7 +258,10 @@ shutdown_advance(struct server *server)
 		shutdown_take_event(server, join_workers(server));
 	if (server->state == SHUTDOWN_ENDED || clock_ms() < server->deadline_ms)
 		return;
-	if (server->state == SHUTDOWN_HANDING_OVER)
+	if (server->state == SHUTDOWN_DRAINING_OTHERS)
+		log_warning("listeners still drain: closing them and the "
+			    "clients that wait there");
+	else if (server->state == SHUTDOWN_HANDING_OVER)
 		log_warning(
 		    "a worker does not hand over: closing what is open");
 	else if (server->state != SHUTDOWN_ABORTING &&

@@ -108,8 +108,8 @@ START_TEST(connections_live_through_restarts)
 END_TEST
 
 /*
- * A hand-over is not a drain: no client takes part in it.  Workers that are busy
- * come to it late.
+ * A hand-over is not a drain: no client takes part in it.  Workers that are
+ * busy come to it late.
  */
 START_TEST(restarts_without_time_to_drain)
 {
@@ -412,29 +412,60 @@ START_TEST(a_path_goes_on_as_configured_now)
 }
 END_TEST
 
+/* One client is in; a second one waits at a listener that a reload removes. */
+static void
+start_full(int drain_timeout, int *in, int *waiting)
+{
+	static const char limits[] =
+	    "limits: { max_connections = 1; drain_timeout = %d; };\n"
+	    "listeners = ( { protocol = \"tcp\"; address = \"127.0.0.1\"; "
+	    "port = 0; }%s );\n";
+
+	manager_open(100);
+	snprintf(config, sizeof(config), limits, drain_timeout,
+	    ", { protocol = \"tcp\"; address = \"127.0.0.2\"; port = 0; }");
+	manager_start(&server, config);
+	*in = client_tcp(daemon_port(&server, "tcp 127.0.0.1"));
+	client_talk(*in, "in");
+	*waiting = client_tcp_to("127.0.0.2",
+	    daemon_port(&server, "tcp 127.0.0.2"));
+	daemon_await(&server, "new clients will wait");
+	snprintf(config, sizeof(config), limits, drain_timeout, "");
+	daemon_reload(&server, config, "reloaded");
+}
+
 /* A client for whom there is no room costs the others nothing. */
 START_TEST(waiting_clients_do_not_end_others)
 {
-	manager_open(100);
-	manager_start(&server,
-	    "limits: { max_connections = 1; drain_timeout = 1; };\n"
-	    "listeners = ( { protocol = \"tcp\"; address = \"127.0.0.1\"; "
-	    "port = 0; }, { protocol = \"tcp\"; address = \"127.0.0.2\"; "
-	    "port = 0; } );");
-	int in = client_tcp(daemon_port(&server, "tcp 127.0.0.1"));
-	client_talk(in, "in");
-	int waiting = client_tcp_to("127.0.0.2",
-	    daemon_port(&server, "tcp 127.0.0.2"));
-	daemon_await(&server, "new clients will wait");
-	static const char one[] =
-	    "limits: { max_connections = 1; drain_timeout = 1; };\n"
-	    "listeners = ( { protocol = \"tcp\"; address = \"127.0.0.1\"; "
-	    "port = 0; } );";
-	daemon_reload(&server, one, "reloaded");
-	manager_end(&server);
-	manager_start(&server, one);
+	int in, waiting;
+
+	start_full(86400, &in, &waiting);
+	daemon_signal(&server, SIGUSR2);
+	manager_await("STOPPING=1");
+	manager_await("EXTEND_TIMEOUT_USEC=15000000");
+	daemon_finish_saying(&server, "listeners still drain");
+	manager_start(&server, config);
 	client_talk(in, "still in");
 	close(in);
+	close(waiting);
+	daemon_stop(&server);
+}
+END_TEST
+
+/* A hand-over takes its time, whatever that of a stop is. */
+START_TEST(waiting_clients_get_room_in_a_restart)
+{
+	int in, waiting;
+
+	start_full(0, &in, &waiting);
+	daemon_signal(&server, SIGUSR2);
+	daemon_await(&server, "the next process goes on");
+	/* This signal is taken when the hand-over already waits. */
+	daemon_await_counter(&server, "accepted", 1);
+	close(in);
+	daemon_finish(&server);
+	manager_start(&server, config);
+	client_talk(waiting, "in at last");
 	close(waiting);
 	daemon_stop(&server);
 }
@@ -496,6 +527,7 @@ handover_suite(void)
 	tcase_add_test(tests, a_restart_may_move_a_listener);
 	tcase_add_test(tests, a_path_goes_on_as_configured_now);
 	tcase_add_test(tests, waiting_clients_do_not_end_others);
+	tcase_add_test(tests, waiting_clients_get_room_in_a_restart);
 	tcase_add_loop_test(tests, without_room_it_is_a_stop, 0,
 	    sizeof(too_small) / sizeof(too_small[0]));
 	tcase_add_test(tests, without_room_for_listeners_it_is_a_stop);
