@@ -49,7 +49,8 @@ static int (*const jobs[])(const struct client_options *options) = {
 int
 main(int argc, char **argv)
 {
-	struct client_options options;
+	/* A thread that connects may outlive this function, and reads them. */
+	static struct client_options options;
 
 	if (streams_open() == -1) {
 		perror("timestampc: /dev/null");
