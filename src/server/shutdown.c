@@ -106,7 +106,7 @@ enter(struct server *server, enum shutdown_state state)
 		worker_pool_order(&server->pool, WORKER_FINISH);
 		break;
 	case SHUTDOWN_DRAINING_OTHERS:
-		begin(server, "stopping, the next process goes on",
+		begin(server, "stopping, the next process takes over",
 		    HAND_OVER_S);
 		listener_set_hand_over(&server->listeners);
 		break;
@@ -158,8 +158,8 @@ has_places(const struct server *server)
 	if (size >= stored + more && fdstore_has_room(probes))
 		return true;
 	log_warning("a restart needs %zu places in the service manager's "
-		    "store, which has fewer (FDSTORE=%zu); raise "
-		    "FileDescriptorStoreMax=: connections end",
+		    "store, which has fewer (FDSTORE=%zu): connections end; "
+		    "raise FileDescriptorStoreMax=",
 	    stored + more, size);
 	return false;
 }

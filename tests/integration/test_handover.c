@@ -459,7 +459,7 @@ START_TEST(waiting_clients_get_room_in_a_restart)
 
 	start_full(0, &in, &waiting);
 	daemon_signal(&server, SIGUSR2);
-	daemon_await(&server, "the next process goes on");
+	daemon_await(&server, "the next process takes over");
 	/* This signal is taken when the hand-over already waits. */
 	daemon_await_counter(&server, "accepted", 1);
 	close(in);
