@@ -102,7 +102,7 @@ use_new_config(struct server *server, struct config *config, char *text,
 {
 	if (worker_pool_size(config) != server->pool.count)
 		log_warning("workers: a change takes effect after a restart; "
-		            "%d run",
+			    "%d run",
 		    server->pool.count);
 	if (strcmp(config->user, server->listeners.user.name) != 0)
 		log_warning("user: a change takes effect after a restart");
