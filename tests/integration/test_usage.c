@@ -106,6 +106,9 @@ static const struct mistake server[] = {
 	{ { "-o", "workers" },
 	    "-o workers: needs NAME=VALUE or GROUP.NAME=VALUE" },
 	{ { "-o", "=3" }, "-o =3: needs NAME=VALUE or GROUP.NAME=VALUE" },
+	{ { "-o", "(workers=5" },
+	    "-o (workers: needs NAME=VALUE or GROUP.NAME=VALUE; did you mean "
+	    "-o workers=5?" },
 	{ { "-o", "workers=many" },
 	    "-o workers: needs a whole number from 0 to 1024" },
 	{ { "-o", "workers=5000" },
