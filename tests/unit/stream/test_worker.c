@@ -417,6 +417,22 @@ START_TEST(freed_memory_is_returned_once_a_second)
 }
 END_TEST
 
+START_TEST(a_client_that_held_nothing_frees_nothing)
+{
+	int first = connect_client(), second = connect_client();
+
+	client_talk(first, "hello");
+	close(first);
+	await_load(1);
+	/* Its turn of the worker is over when another client is served. */
+	client_talk(second, "hello");
+	ck_assert(!shared.has_freed);
+	ck_assert_uint_eq(shared.trimmed_ms, 0);
+	close(second);
+	await_load(0);
+}
+END_TEST
+
 START_TEST(abort_closes_all_and_remains_in_force)
 {
 	int fd = connect_client();
@@ -584,6 +600,7 @@ worker_suite(void)
 	tcase_add_test(tests, drain_then_finish);
 	tcase_add_test(tests, a_hand_over_keeps_connections_open);
 	tcase_add_test(tests, freed_memory_is_returned_once_a_second);
+	tcase_add_test(tests, a_client_that_held_nothing_frees_nothing);
 	tcase_add_test(tests, abort_closes_all_and_remains_in_force);
 	tcase_add_test(tests, each_profile_has_its_time_and_stamp);
 	tcase_add_test(tests, new_settings_end_who_was_idle_for_ever);
