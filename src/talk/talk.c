@@ -113,8 +113,8 @@ ask(struct talk *talk, struct framing_text line)
 		return EXIT_FAILURE;
 	case EXCHANGE_TOO_LONG:
 		fprintf(stderr,
-		    "timestampc: the line has %zu bytes, and one to %s at "
-		    "most %zu: use tcp: or unix:\n",
+		    "timestampc: the line has %zu bytes, and one to %s may "
+		    "have at most %zu: use tcp: or unix:\n",
 		    line.len, protocol_name(talk->options->target.protocol),
 		    connection_largest(&talk->exchange.connection));
 		return EXIT_FAILURE;
