@@ -9,8 +9,8 @@
 uint64_t clock_ms(void);
 
 /*
- * Returns true if now_ms is a minute or more after *last_ms, or that is 0, and
- * makes *last_ms now_ms.  Of several threads only one gets true.
+ * Returns true, and sets *last_ms to now_ms, if *last_ms is 0 or at least a
+ * minute before now_ms.  Of several threads only one gets true.
  */
 bool clock_minute_passed(_Atomic uint64_t *last_ms, uint64_t now_ms);
 

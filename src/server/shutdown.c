@@ -10,9 +10,9 @@
 #include "server/server.h"
 #include "systemd/notify.h"
 
-/* Of each part of a hand-over: drain_timeout is for stops. */
+/* Limit of each of the two phases of a hand-over; a stop has drain_timeout. */
 #define HAND_OVER_S 10
-/* What the end takes where threads hang, in whole seconds. */
+/* What the end takes where threads hang, in seconds, and one to spare. */
 #define END_S ((SERVER_END_MS + HTTP_END_MS) / 1000 + 1)
 
 /* A stop that only closes quiet clients is over before. */
@@ -218,10 +218,10 @@ log_remark(const struct server *server, const struct worker_oldest *oldest)
 		return;
 	log_info("waiting for %d connection%s %s, open for %" PRIu64
 		 " s; at most %" PRIu64
-		 " s more (drain_timeout); Ctrl-C again closes at once",
+		 " s more%s; Ctrl-C again closes at once",
 	    count, count == 1 ? "" : "s, the oldest", oldest->who,
-	    (now_ms - oldest->opened_ms) / 1000,
-	    (end_ms - now_ms + 999) / 1000);
+	    (now_ms - oldest->opened_ms) / 1000, (end_ms - now_ms + 999) / 1000,
+	    server->state == SHUTDOWN_DRAINING ? " (drain_timeout)" : "");
 }
 
 /* Says on a terminal, once, for whom a stop waits; the workers know it. */

@@ -452,7 +452,7 @@ START_TEST(waiting_clients_do_not_end_others)
 }
 END_TEST
 
-/* A hand-over takes its time, whatever that of a stop is. */
+/* The time limit of a hand-over does not depend on drain_timeout. */
 START_TEST(waiting_clients_get_room_in_a_restart)
 {
 	int in, waiting;

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -752,6 +753,11 @@ START_TEST(a_passed_socket_is_not_a_listener)
 {
 	int port;
 
+	/* Others may have the built-in port. */
+	if (unshare(CLONE_NEWNET) == -1 || system("ip link set lo up") != 0) {
+		puts("skipped: no network namespace can be made");
+		return;
+	}
 	manager_open(0);
 	manager_pass(inet_server(SOCK_STREAM, &port), "http");
 	manager_start(&server, "");
