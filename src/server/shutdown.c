@@ -212,6 +212,8 @@ log_remark(const struct server *server, const struct worker_oldest *oldest)
 	int count = worker_pool_connections(&server->pool);
 	uint64_t now_ms = clock_ms();
 	uint64_t end_ms = MAX(server->deadline_ms, now_ms);
+	bool is_hand_over = server->state == SHUTDOWN_DRAINING_OTHERS ||
+	                    server->state == SHUTDOWN_HANDING_OVER;
 
 	/* The last one closed after its worker had answered. */
 	if (count == 0)
@@ -221,7 +223,7 @@ log_remark(const struct server *server, const struct worker_oldest *oldest)
 		 " s more%s; Ctrl-C again closes at once",
 	    count, count == 1 ? "" : "s, the oldest", oldest->who,
 	    (now_ms - oldest->opened_ms) / 1000, (end_ms - now_ms + 999) / 1000,
-	    server->state == SHUTDOWN_DRAINING ? " (drain_timeout)" : "");
+	    is_hand_over ? "" : " (drain_timeout)");
 }
 
 /* Says on a terminal, once, for whom a stop waits; the workers know it. */
