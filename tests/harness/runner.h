@@ -10,9 +10,9 @@ struct runner_suite {
 	Suite *(*make)(void);
 };
 
-#define RUNNER_SUITE(name)                                                     \
+#define RUNNER_SUITE(suite)                                                    \
 	{                                                                      \
-#name, name##_suite                                            \
+		.name = #suite, .make = suite##_suite                          \
 	}
 
 /*

@@ -55,16 +55,6 @@ enter(void)
 	setenv("TIMESTAMPD", command, 1);
 }
 
-/* Alone on its network, where every port is free. */
-static bool
-enter_network(void)
-{
-	if (unshare(CLONE_NEWNET) == 0 && system("ip link set lo up") == 0)
-		return true;
-	puts("skipped: no network namespace can be made");
-	return false;
-}
-
 static const char *
 with_user(const char *user, const char *more)
 {
@@ -141,7 +131,7 @@ START_TEST(every_thread_becomes_the_user_and_serves_a_low_port)
 	const struct passwd *daemon_user = getpwnam("daemon");
 	char ids[64];
 
-	if (!can_run() || !enter_network())
+	if (!can_run() || !inet_enter_network())
 		return;
 	daemon_start_config(&server, with_user("daemon", LOW " );"));
 	snprintf(ids, sizeof(ids), "%u %u %u %u", daemon_user->pw_uid,
@@ -167,7 +157,7 @@ END_TEST
 
 START_TEST(a_reload_says_why_it_cannot_bind_a_low_port)
 {
-	if (!can_run() || !enter_network())
+	if (!can_run() || !inet_enter_network())
 		return;
 	daemon_start_config(&server, with_user("nobody", LOW " );"));
 	daemon_reload(&server,
@@ -367,7 +357,7 @@ assert_live(const char *address, int port)
  */
 START_TEST(http_moves_to_all_addresses_of_its_port)
 {
-	if (!can_run() || !enter_network())
+	if (!can_run() || !inet_enter_network())
 		return;
 	daemon_start_config(&server, with_user("nobody", AT("127.0.0.1")));
 	assert_live("127.0.0.1", 2000);
@@ -388,7 +378,7 @@ END_TEST
 /* While a client waits in its backlog. */
 START_TEST(a_listener_of_root_is_opened_again)
 {
-	if (!can_run() || !enter_network())
+	if (!can_run() || !inet_enter_network())
 		return;
 	daemon_start_config(&server, with_user("nobody", FULL("tcp")));
 	int first = client_tcp(2000);
