@@ -27,8 +27,8 @@ struct http_site {
 /*
  * Metrics and health over HTTP: /metrics, /live and /ready, to be read only.
  * Each client gets one answer.  Its clients do not delay the other threads:
- * they leave figures here, and the main thread those of all, at most
- * fifty times a second and only when they are asked for.
+ * those leave figures here, and the main thread the figures of all, at most
+ * fifty times a second and only when somebody asks for them.
  */
 struct http {
 	/* The main thread. */
